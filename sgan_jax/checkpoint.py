@@ -1,0 +1,156 @@
+"""Checkpoints through Orbax: all of it, and nothing else imports it.
+
+`DIR/step_600` holds the state and, in its metadata, a SHA-256 of all leaves: Orbax does not notice a flipped byte in
+an array.
+"""
+
+import hashlib
+import json
+import logging
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from sgan_jax.errors import UserError
+
+_NAME = re.compile(r"step_(\d+)")
+
+
+class Damaged(UserError):
+    """The checkpoint's files are not what was saved."""
+
+
+def steps(directory: Path) -> list[int]:
+    """Steps of the whole checkpoints in `directory`, ascending.
+
+    Orbax commits by a rename: one that is half written has another name.
+    """
+    if not directory.is_dir():
+        return []
+    found = [_NAME.fullmatch(entry.name) for entry in directory.iterdir() if entry.is_dir()]
+    return sorted(int(match[1]) for match in found if match)
+
+
+def digest(tree: Any) -> str:
+    """SHA-256 over path, dtype, shape and bytes of every leaf."""
+    sha = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = np.ascontiguousarray(leaf)
+        sha.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
+
+
+class Saver:
+    """Saves in the background; one at a time."""
+
+    def __init__(self, manager: ocp.CheckpointManager):
+        self._manager = manager
+
+    def save(self, step: int, state: Any) -> None:
+        """Copies the state to the host and begins to write `step_<step>`; an existing one is kept as it is."""
+        # A copy, because the next step is given these very buffers to write its result into.
+        host = jax.tree.map(lambda leaf: np.array(leaf, copy=True), state)
+        if step in self._manager.all_steps():
+            return
+        meta = {"step": step, "sha256": digest(host)}
+        self._manager.save(
+            step, args=ocp.args.Composite(state=ocp.args.StandardSave(host), meta=ocp.args.JsonSave(meta)), force=True
+        )
+
+    def wait(self) -> None:
+        """Returns when the last checkpoint is whole on the disk."""
+        self._manager.wait_until_finished()
+
+
+@contextmanager
+def saver(directory: Path) -> Iterator[Saver]:
+    """A `Saver` for `directory`; on leaving, the last checkpoint is whole.
+
+    Leftovers of a save that was killed are removed.
+    """
+    options = ocp.CheckpointManagerOptions(step_prefix="step", cleanup_tmp_directories=True)
+    with _quiet(), ocp.CheckpointManager(directory.absolute(), options=options) as manager:
+        yield Saver(manager)
+
+
+def restore(path: Path, like: Any) -> Any:
+    """The state saved in `path`, as NumPy arrays, in the structure of `like`.
+
+    Args:
+      path: a `step_<N>` directory.
+      like: a state of the same networks (arrays or `jax.ShapeDtypeStruct`).
+
+    Raises:
+      Damaged: a file is missing or was changed since it was saved.
+      UserError: there is no such checkpoint, or it is of other networks.
+    """
+    if not path.is_dir():
+        raise UserError(f"{path}: no such checkpoint; {listing(path.parent)}")
+    args = ocp.args.PyTreeRestore(
+        item=like, restore_args=jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), like)
+    )
+    try:
+        meta = json.loads((path / "meta" / "metadata").read_text())
+        with _quiet(), ocp.PyTreeCheckpointer() as reader:
+            held = _describe(reader.metadata(path.absolute() / "state").item_metadata.tree)
+            if held == _describe(like):  # Orbax would cast, or return other shapes, in silence
+                state = reader.restore(path.absolute() / "state", args=args)
+                intact = meta["sha256"] == digest(state)
+    except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file, a bare Exception among them
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise Damaged(f"{path}: the checkpoint is damaged ({reason}); {listing(path.parent)}") from None
+    if held != _describe(like):
+        raise UserError(f"{path}: a checkpoint of other networks: {_difference(held, _describe(like))}")
+    if not intact:
+        raise Damaged(
+            f"{path}: the checkpoint is damaged (its SHA-256 is not the one it was saved with); {listing(path.parent)}"
+        )
+    return state
+
+
+def set_aside(path: Path) -> None:
+    """Renames a damaged checkpoint, so that its step can be saved again and nothing of it is lost."""
+    path.rename(path.with_name(f"damaged_{path.name}_{time.time_ns()}"))
+
+
+def listing(directory: Path) -> str:
+    """What checkpoints there are to choose from, for messages."""
+    names = [f"step_{step}" for step in steps(directory)]
+    return f"there are {', '.join(names)}" if names else "there are no checkpoints"
+
+
+def _describe(tree: Any) -> dict[str, str]:
+    """`{"params/d/conv_1/kernel": "float32 (3, 3, 1, 128)", ...}`."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): f"{np.dtype(leaf.dtype)} {tuple(leaf.shape)}"
+        for path, leaf in leaves
+    }
+
+
+def _difference(held: dict[str, str], expected: dict[str, str]) -> str:
+    """The first difference of two descriptions, in a few words."""
+    for name in sorted(held.keys() | expected.keys()):
+        if held.get(name) != expected.get(name):
+            return f"{name} is {held.get(name, 'absent')}, expected {expected.get(name, 'none')}"
+    raise AssertionError("no difference")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax tells of every save, and of metadata that this layout does not have, through absl's logger."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,186 @@
+"""The command line: one entry point, a subcommand each.
+
+The launchers in bin/ and the console script `sgan` call `main`.
+
+Only what parsing needs is imported here; a command imports the rest, so that --help answers at once.
+"""
+
+import dataclasses
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from sgan_jax.config import PRESETS, Config, choose
+from sgan_jax.errors import UserError
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a semi-supervised GAN; the same command goes on with a run that was interrupted."""
+
+    labels: int = 100
+    """How many training images keep their label, balanced over the classes."""
+    dataset: str = "auto"
+    """mnist, fashion_mnist, kmnist, mnist-5k (inside the package) or a TFDS name; auto: mnist, or else mnist-5k."""
+    data_dir: str | None = None
+    """Folder with the four IDX files (train-images-idx3-ubyte[.gz], ...) instead of a download."""
+    preset: str = "tutorial"
+    """Named configuration: tutorial (four moves a step) or joint (one discriminator update a step)."""
+    head: Literal["stacked", "separate", "k_plus_one", "real_fake"] | None = None
+    """How logits become class and real/fake scores; by default the preset's."""
+    epochs: int | None = None
+    """Epochs to train, a checkpoint after each; by default the preset's 20."""
+    steps_per_epoch: int | None = None
+    """Steps of an epoch; by default the preset's 600."""
+    steps: int | None = None
+    """Steps to train in all, instead of --epochs."""
+    batch_size: int | None = None
+    """Images of a discriminator update, half of them labelled or real; by default the preset's 100."""
+    learning_rate: float | None = None
+    """Adam's learning rate; by default the preset's 0.0002."""
+    seed: int = 0
+    """Seed of the weights, the batches and the noise."""
+    label_seed: int = 0
+    """Seed of the choice of labelled images."""
+    run: Path | None = None
+    """Run directory; by default runs/DATASET-LABELS-PRESET-sSEED."""
+    log_every: int = 0
+    """Print the tutorial's line (>1, c[2.305,6], d[0.096,2.399], g[0.095]) every so many steps."""
+
+    def config(self) -> Config:
+        """The preset with the flags that were given."""
+        preset: Config = choose(PRESETS, self.preset, "preset")
+        given = {name: getattr(self, name) for name in ("epochs", "steps_per_epoch", "steps", "batch_size")}
+        return dataclasses.replace(
+            preset,
+            seed=self.seed,
+            data=dataclasses.replace(
+                preset.data,
+                dataset=self.dataset,
+                data_dir=self.data_dir,
+                labels=self.labels,
+                label_seed=self.label_seed,
+            ),
+            model=dataclasses.replace(preset.model, head=self.head or preset.model.head),
+            adam=dataclasses.replace(
+                preset.adam,
+                learning_rate=preset.adam.learning_rate if self.learning_rate is None else self.learning_rate,
+            ),
+            **{name: value for name, value in given.items() if value is not None},
+        )
+
+    def __call__(self) -> int:
+        """Runs the command."""
+        config = self.config()
+        if self.log_every < 0:
+            raise UserError(f"--log-every: {self.log_every}; must be 0 (off) or more")
+        from sgan_jax import loop
+
+        return loop.train(config, self.run, self.log_every)
+
+
+@dataclass(frozen=True)
+class Eval:
+    """Print the accuracy of a checkpoint's classifier on the training and test images."""
+
+    ckpt: str = "latest"
+    """step_7200, latest, or the path of a checkpoint."""
+    run: Path | None = None
+    """Run directory; by default runs/latest."""
+    data_dir: str | None = None
+    """Where the run's IDX files lie now, if they were moved."""
+    json: bool = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> int:
+        """Runs the command."""
+        from sgan_jax import inspect_run
+
+        return inspect_run.evaluate_checkpoint(self.run, self.ckpt, self.data_dir, self.json)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Draw generated images of a checkpoint; no data set is needed."""
+
+    ckpt: str = "latest"
+    """step_7200, latest, or the path of a checkpoint."""
+    run: Path | None = None
+    """Run directory; by default runs/latest."""
+    count: int = 100
+    """How many images."""
+    seed: int | None = None
+    """Seed of the latents; by default the run's own fixed ones."""
+    out: Path | None = None
+    """PNG to write; by default samples/step_N-sample.png in the run directory."""
+
+    def __call__(self) -> int:
+        """Runs the command."""
+        from sgan_jax import inspect_run
+
+        return inspect_run.sample_checkpoint(self.run, self.ckpt, self.count, self.seed, self.out)
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Show both networks layer by layer and draw their diagram."""
+
+    preset: str = "tutorial"
+    """Named configuration."""
+    head: Literal["stacked", "separate", "k_plus_one", "real_fake"] | None = None
+    """How logits become class and real/fake scores; by default the preset's."""
+    image_size: int = 28
+    """Height and width of the images."""
+    channels: int = 1
+    """Channels of the images."""
+    classes: int = 10
+    """Number of classes."""
+    out: Path = Path("networks.png")
+    """PNG to write."""
+
+    def __call__(self) -> int:
+        """Runs the command."""
+        from sgan_jax import inspect_run
+
+        config = Train(preset=self.preset, head=self.head).config()
+        return inspect_run.describe(config, (self.image_size, self.image_size, self.channels), self.classes, self.out)
+
+
+Command = (
+    Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Eval, tyro.conf.subcommand("eval")]
+    | Annotated[Sample, tyro.conf.subcommand("sample")]
+    | Annotated[Describe, tyro.conf.subcommand("describe")]
+)
+
+
+def main() -> None:
+    """Parses, runs and exits: 0 done, 2 the user's mistake, 128 + N stopped by signal N."""
+    logging.basicConfig(level=logging.WARNING, format="sgan: %(message)s")
+    logging.getLogger("sgan_jax").setLevel(logging.INFO)  # a first start tells that it fetches data
+    command = tyro.cli(Command, prog="sgan", description="Semi-supervised GANs in JAX.")
+    try:
+        _use_compilation_cache()
+        status = command()
+    except UserError as error:
+        print(f"sgan: error: {error}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while it flushes
+        status = 141
+    sys.exit(status)
+
+
+def _use_compilation_cache() -> None:
+    """Compiled steps are kept per user and machine; whatever the user set in the environment wins."""
+    from sgan_jax.data import cache
+
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.root() / "xla"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")

@@ -1,0 +1,135 @@
+"""Everything that decides a run's result, as one frozen dataclass tree, with named presets. It stops at the loop."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from sgan_jax.errors import UserError
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, and which of them keep their label."""
+
+    dataset: str = "auto"
+    data_dir: str | None = None
+    labels: int = 100
+    label_seed: int = 0
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Both networks."""
+
+    head: str = "stacked"
+    width: int = 128  # channels of every convolution
+    latent: int = 100
+    dropout: float = 0.4
+
+
+@dataclass(frozen=True)
+class AdamConfig:
+    """Adam (Kingma and Ba, arXiv 1412.6980), the same for every slot; epsilon is Keras's."""
+
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    epsilon: float = 1e-7
+
+
+@dataclass(frozen=True)
+class Config:
+    """A training run."""
+
+    preset: str = "tutorial"
+    objective: str = "tutorial"
+    seed: int = 0
+    epochs: int = 20
+    steps_per_epoch: int = 600
+    steps: int | None = None  # instead of epochs * steps_per_epoch
+    batch_size: int = 100  # latents of a generator update; the discriminator's take half as many images of each source
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    adam: AdamConfig = field(default_factory=AdamConfig)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps from the first to the last."""
+        return self.epochs * self.steps_per_epoch if self.steps is None else self.steps
+
+
+PRESETS: dict[str, Config] = {
+    # The tutorial "How to Implement a Semi-Supervised GAN (SGAN) From Scratch in Keras"; results in BENCHMARKS.md
+    "tutorial": Config(),
+    # The same system with the discriminator's three losses summed into one update (Salimans et al., arXiv 1606.03498)
+    "joint": Config(preset="joint", objective="joint"),
+}
+
+# Fields that say how long a run is, not what it is: the same run may be made longer.
+LENGTH_FIELDS = frozenset({"epochs", "steps"})
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    """The configuration as nested dictionaries of plain values."""
+    return dataclasses.asdict(config)
+
+
+def from_json(values: dict[str, Any]) -> Config:
+    """The inverse of `to_json`.
+
+    Raises:
+      UserError: a field is unknown or missing, or of another type.
+    """
+    parts = {"data": DataConfig, "model": ModelConfig, "adam": AdamConfig}
+    try:
+        return Config(**{k: parts[k](**v) if k in parts else v for k, v in values.items()})
+    except TypeError as error:
+        raise UserError(
+            f"config.json: not a configuration of this version ({error}); start a new run with --run"
+        ) from None
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """`{"model.head": "stacked", ...}`, for comparisons and messages."""
+    flat: dict[str, Any] = {}
+    for name, value in to_json(config).items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def choose(table: dict[str, Any], name: str, what: str) -> Any:
+    """`table[name]`, or an error that names what there is to choose from."""
+    if name not in table:
+        raise UserError(f"unknown {what} '{name}'; choose one of {', '.join(sorted(table))}")
+    return table[name]
+
+
+def validate(config: Config) -> None:
+    """Refuses what no run can be made of.
+
+    Raises:
+      UserError: names the flag and what it takes.
+    """
+    at_least_one = {
+        "--labels": config.data.labels,
+        "--epochs": config.epochs,
+        "--steps-per-epoch": config.steps_per_epoch,
+        "--steps": 1 if config.steps is None else config.steps,
+        "--width": config.model.width,
+        "--latent": config.model.latent,
+    }
+    for flag, value in at_least_one.items():
+        if value < 1:
+            raise UserError(f"{flag}: {value}; must be at least 1")
+    if config.batch_size < 2 or config.batch_size % 2:
+        raise UserError(
+            f"--batch-size: {config.batch_size}; must be an even number, at least 2 (half labelled, half unlabelled)"
+        )
+    if not 0 < config.adam.learning_rate < float("inf"):
+        raise UserError(f"--learning-rate: {config.adam.learning_rate}; must be a positive number")
+    for flag, seed in (("--seed", config.seed), ("--label-seed", config.data.label_seed)):
+        if not 0 <= seed < 2**32:
+            raise UserError(f"{flag}: {seed}; must be between 0 and 4294967295")

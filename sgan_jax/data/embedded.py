@@ -1,0 +1,38 @@
+"""mnist-5k: 5,000 real MNIST digits inside the package, for machines without a network.
+
+They are the 500 first of each class of MNIST's training set, in its order (tools/make_mnist_5k.py makes the file). The
+split rule: within each class the first 400 are for training, the last 100 for the test. So neither part overlaps the
+official test set, and figures are not comparable with MNIST's.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import numpy as np
+
+from sgan_jax.data.dataset import CLASS_NAMES, Dataset
+
+NAME = "mnist-5k"
+NOTICE = "mnist-5k: not comparable with MNIST"
+FILE = "mnist_5k.npz"
+TRAIN_PER_CLASS = 400
+
+
+def load_embedded() -> Dataset:
+    """4,000 training and 1,000 test digits, uint8 [N, 28, 28, 1], classes in turn: 0, 1, ... 9, 0, 1, ..."""
+    with resources.files(__package__).joinpath(FILE).open("rb") as file, np.load(file, allow_pickle=False) as saved:
+        images = saved["images"]  # [10, 500, 28, 28]: class, then order in MNIST
+    images = images.swapaxes(0, 1)[..., None]  # [500, 10, 28, 28, 1]
+    classes, size = images.shape[1], images.shape[2:]
+    labels = np.broadcast_to(np.arange(classes, dtype=np.int32), images.shape[:2])
+    train, test = slice(None, TRAIN_PER_CLASS), slice(TRAIN_PER_CLASS, None)
+    return Dataset(
+        name=NAME,
+        train_images=images[train].reshape(-1, *size),
+        train_labels=labels[train].reshape(-1),
+        test_images=images[test].reshape(-1, *size),
+        test_labels=labels[test].reshape(-1),
+        class_names=CLASS_NAMES["mnist"],
+        notice=NOTICE,
+    )

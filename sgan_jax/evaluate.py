@@ -1,0 +1,80 @@
+"""Accuracy, per class and confusion of the classifier that the discriminator carries."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sgan_jax.step import scale
+from sgan_jax.types import Net, Params
+
+BATCH = 1000
+
+
+class Evaluation(NamedTuple):
+    """Counts of true class (rows) against predicted class (columns), int64 `[K, K]`."""
+
+    confusion: np.ndarray
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images classified rightly, 0..1."""
+        return float(np.trace(self.confusion) / max(1, self.confusion.sum()))
+
+    @property
+    def recall(self) -> np.ndarray:
+        """Share of each true class classified rightly, `[K]`; NaN for a class without images."""
+        with np.errstate(invalid="ignore"):
+            return np.diag(self.confusion) / self.confusion.sum(axis=1)
+
+    @property
+    def precision(self) -> np.ndarray:
+        """Share of the images given each class that belong to it, `[K]`; NaN for a class never predicted."""
+        with np.errstate(invalid="ignore"):
+            return np.diag(self.confusion) / self.confusion.sum(axis=0)
+
+
+Images = np.ndarray | jax.Array  # uint8 [N, H, W, C]
+Classify = Callable[[Params, Images], jax.Array]
+
+
+def make_classify(disc: Net) -> Classify:
+    """Compiles `classify(params_d, images) -> classes`: uint8 `[B, H, W, C]` to int32 `[B]`, without dropout."""
+
+    def classify(params: Params, images: jax.Array) -> jax.Array:
+        logits = disc.apply(params, scale(images), None).class_logits
+        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+
+    return jax.jit(classify)
+
+
+def predict(classify: Classify, params: Params, images: Images) -> np.ndarray:
+    """The class of every image, int32 `[N]`; one compiled shape, the last batch filled up."""
+    return np.concatenate([np.asarray(classify(params, batch))[:count] for batch, count in _batches(images)])
+
+
+def _batches(images: Images) -> Iterable[tuple[Images, int]]:
+    size = min(BATCH, len(images))
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
+        count = len(batch)
+        if count < size:
+            batch = np.concatenate([np.asarray(batch), np.zeros((size - count, *images.shape[1:]), np.uint8)])
+        yield batch, count
+
+
+def evaluate(classify: Classify, params: Params, images: Images, labels: np.ndarray, classes: int) -> Evaluation:
+    """Classifies all images and counts.
+
+    Args:
+      classify: from `make_classify`.
+      params: the discriminator's.
+      images: uint8 `[N, H, W, C]`.
+      labels: int32 `[N]`.
+      classes: K.
+    """
+    predicted = predict(classify, params, images)
+    pairs = np.asarray(labels, np.int64) * classes + predicted
+    return Evaluation(np.bincount(pairs, minlength=classes * classes).reshape(classes, classes))

@@ -1,0 +1,52 @@
+"""Heads: how the logits of one dense layer become class scores and a real/fake score.
+
+`real_logit` is always the log-odds of "real": its sigmoid is the probability that the image is real.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+from jax.scipy.special import logsumexp
+
+
+class Head(NamedTuple):
+    """`split` turns logits `[B, outputs(K)]` into class logits `[B, K]` and the real logit `[B]`.
+
+    A head that does not classify gives class logits `[B, 0]`.
+    """
+
+    outputs: Callable[[int], int]
+    split: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+    classifies: bool = True
+
+
+def _stacked(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+    # sigmoid(logsumexp(l)) = Z / (Z + 1) with Z = sum(exp(l)), without exp's overflow above 88
+    return logits, logsumexp(logits, axis=-1)
+
+
+def _separate(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return logits[:, :-1], logits[:, -1]
+
+
+def _k_plus_one(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+    # Log-odds of the K real classes together against class K + 1.
+    # The softmax over K + 1, given "real", is the softmax over the first K.
+    return logits[:, :-1], logsumexp(logits[:, :-1], axis=-1) - logits[:, -1]
+
+
+def _real_fake(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return logits[:, :0], logits[:, 0]
+
+
+HEADS: dict[str, Head] = {
+    # K logits serve both players; Salimans et al., arXiv 1606.03498, section 5: the fake class's logit is pinned to 0
+    "stacked": Head(lambda classes: classes, _stacked),
+    # a softmax of K and a sigmoid of one on shared features
+    "separate": Head(lambda classes: classes + 1, _separate),
+    # one softmax of K + 1 with the extra class for generated images, read as two outputs; Odena, arXiv 1606.01583
+    "k_plus_one": Head(lambda classes: classes + 1, _k_plus_one),
+    # the plain GAN: no classifier; Goodfellow et al., arXiv 1406.2661
+    "real_fake": Head(lambda classes: 1, _real_fake, classifies=False),
+}

@@ -1,0 +1,122 @@
+"""What `eval`, `sample` and `describe` do: figures and pictures of a run that is there."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from sgan_jax import checkpoint, pictures
+from sgan_jax.config import Config, validate
+from sgan_jax.data import load
+from sgan_jax.errors import UserError
+from sgan_jax.evaluate import Evaluation, evaluate, make_classify
+from sgan_jax.run_dir import RunDir, checkpoint_path, existing
+from sgan_jax.system import System, build, derive_keys, sample_images
+from sgan_jax.types import TrainState
+
+
+def _open(path: Path | None, ckpt: str) -> tuple[RunDir, System, TrainState, int]:
+    """A run, its system, and the state and step of one of its checkpoints."""
+    run = existing(path)
+    dataset = run.record()["dataset"]
+    system = build(run.config(), tuple(dataset["image_shape"]), len(dataset["class_names"]))
+    chosen = checkpoint_path(run, ckpt, checkpoint.steps(run.checkpoints))
+    state = checkpoint.restore(chosen, system.abstract_state())
+    return run, system, jax.tree.map(jax.numpy.asarray, state), int(state.step)
+
+
+def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_json: bool) -> int:
+    """Prints accuracies, then figures per class of the test images, and draws their confusion matrix.
+
+    Raises:
+      UserError: no such run or checkpoint, no classifier in it, or other data than it was trained on.
+    """
+    run, system, state, step = _open(path, ckpt)
+    record, config = run.record()["dataset"], run.config()
+    if not system.classifies:
+        raise UserError(
+            f"{run.path}: its head '{config.model.head}' has no classifier to evaluate; `sample` shows its generator"
+        )
+    dataset = load(config.data.dataset, data_dir or config.data.data_dir)
+    if dataset.digest != record["digest"] and record["name"] != dataset.name:
+        dataset = load(record["name"])  # "auto" finds MNIST now and found the embedded digits then, or the reverse
+    if dataset.digest != record["digest"]:
+        raise UserError(
+            f"{dataset.name}: {run.path} was trained on other data, {record['name']}; give its folder with --data-dir"
+        )
+
+    classify, classes = make_classify(system.disc), dataset.num_classes
+    train = evaluate(classify, state.params.d, dataset.train_images, dataset.train_labels, classes)
+    test = evaluate(classify, state.params.d, dataset.test_images, dataset.test_labels, classes)
+    picture = run.confusion_file(step)
+    title = f"{dataset.name}, {config.data.labels} labels, step {step}: {100 * test.accuracy:.2f} % of the test images"
+    pictures.save_confusion(test.confusion, dataset.class_names, picture, title)
+    if as_json:
+        print(json.dumps(_figures(run, step, record["notice"], dataset.class_names, train, test)))
+        return 0
+    if record["notice"]:
+        print(f"*** {record['notice']} ***")
+    print(f"Train Accuracy: {100 * train.accuracy:.3f}%")
+    print(f"Test Accuracy: {100 * test.accuracy:.3f}%")
+    width = max(5, *map(len, dataset.class_names))
+    print(f"\n{'class':{width}}  images  recall  precision")
+    for name, images, recall, precision in zip(
+        dataset.class_names, test.confusion.sum(axis=1), test.recall, test.precision, strict=True
+    ):
+        print(f"{name:{width}}  {images:6d}  {100 * recall:5.1f}%  {100 * precision:8.1f}%")
+    print(f"\nconfusion matrix: {picture}")
+    return 0
+
+
+def _figures(
+    run: RunDir, step: int, notice: str, names: tuple[str, ...], train: Evaluation, test: Evaluation
+) -> dict[str, Any]:
+    def plain(values: np.ndarray) -> list[float | None]:  # JSON has no NaN
+        return [None if math.isnan(value) else float(value) for value in values]
+
+    return {
+        "run": str(run.path),
+        "step": step,
+        "notice": notice,
+        "train_accuracy": train.accuracy,
+        "test_accuracy": test.accuracy,
+        "class_names": list(names),
+        "recall": plain(test.recall),
+        "precision": plain(test.precision),
+        "confusion": test.confusion.tolist(),
+        "confusion_png": str(run.confusion_file(step)),
+    }
+
+
+def sample_checkpoint(path: Path | None, ckpt: str, count: int, seed: int | None, out: Path | None) -> int:
+    """Draws a grid of generated images; the data set is not needed."""
+    if count < 1:
+        raise UserError(f"--count: {count}; must be at least 1")
+    run, system, state, step = _open(path, ckpt)
+    keys = derive_keys(run.config().seed if seed is None else seed)
+    chosen = out or run.sample_file(step).with_name(f"step_{step}-sample.png")
+    pictures.save_grid(sample_images(system.gen, state.params.g, keys.samples, count), chosen)
+    print(chosen)
+    return 0
+
+
+def describe(config: Config, image_shape: tuple[int, int, int], classes: int, out: Path) -> int:
+    """Prints both networks layer by layer and draws them."""
+    validate(config)
+    system = build(config, image_shape, classes)
+    drawn = []
+    for title, net in (("discriminator", system.disc), ("generator", system.gen)):
+        rows = net.layers()
+        width = max(len(row.kind) for row in rows)
+        print(f"{title}: {sum(row.parameters for row in rows):,} parameters")
+        for row in rows:
+            shape = " x ".join("batch" if size is None else str(size) for size in row.output)
+            print(f"  {row.name:10}  {row.kind:{width}}  {shape:22}  {row.parameters:>9,}")
+        print()
+        drawn.append(pictures.Network(title, [pictures.Layer(*row) for row in rows]))
+    pictures.save_diagram(drawn, out)
+    print(f"diagram: {out}")
+    return 0

@@ -1,0 +1,193 @@
+"""Training: the loop around the pure step, with everything a run leaves behind."""
+
+import platform
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import jax
+import numpy as np
+
+from sgan_jax import checkpoint, pictures
+from sgan_jax.config import Config, validate
+from sgan_jax.data import Dataset, choose_labelled, load
+from sgan_jax.evaluate import Classify, Images, evaluate, make_classify
+from sgan_jax.progress import Progress
+from sgan_jax.run_dir import RunDir, default_path, write_json
+from sgan_jax.system import Keys, System, build, derive_keys, sample_images
+from sgan_jax.types import Data, TrainState
+
+METRICS_EVERY = 100  # steps between two lines of losses in metrics.jsonl
+SAMPLES = 100  # images of a grid
+
+
+def train(config: Config, path: Path | None = None, log_every: int = 0) -> int:
+    """Trains, or goes on with the run that is in the directory.
+
+    Args:
+      config: what to train; `dataset` "auto" is resolved here.
+      path: the run directory; by default one named after the configuration under `runs/`.
+      log_every: print the tutorial's line every so many steps.
+
+    Returns:
+      The exit status: 0, or 128 + the signal's number if one stopped the run (the same command then goes on).
+
+    Raises:
+      UserError: the settings, the data or the directory do not permit it.
+    """
+    validate(config)
+    dataset = load(config.data.dataset, config.data.data_dir)
+    if dataset.notice:
+        print(f"*** {dataset.notice} ***", flush=True)
+    system = build(config, dataset.train_images.shape[1:], dataset.num_classes)
+    drawn = choose_labelled(dataset.train_labels, config.data.labels, dataset.num_classes, config.data.label_seed)
+    run = RunDir(path or default_path(config, dataset.name))
+    labelled = run.begin(config, _record(dataset), drawn)
+
+    with checkpoint.saver(run.checkpoints) as saver, _stop_on_signal() as stop:
+        state, first = _resume(run, system, derive_keys(config.seed))
+        if first >= config.total_steps:
+            print(f"{run.path}: finished at step {first}; --epochs or --steps makes it longer")
+            return 0
+        print(
+            f"{run.path}: {'from step ' + str(first) if first else 'new run'}, to step {config.total_steps}", flush=True
+        )
+        run.forget_after(first)
+        session = _Session(config, run, dataset, system, saver)
+        session.run(state, first, labelled, stop, log_every)
+    if stop.by:
+        print(f"stopped by {stop.by.name}; the same command goes on from there")
+        return 128 + stop.by
+    return 0
+
+
+def _record(dataset: Dataset) -> dict[str, Any]:
+    """What config.json tells beside the configuration."""
+    device = jax.devices()[0]
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    return {
+        "dataset": {
+            "name": dataset.name,
+            "digest": dataset.digest,
+            "notice": dataset.notice,
+            "train": len(dataset.train_images),
+            "test": len(dataset.test_images),
+            "image_shape": list(dataset.train_images.shape[1:]),
+            "class_names": list(dataset.class_names),
+        },
+        "versions": {"sgan_jax": version("sgan_jax"), "python": platform.python_version()}
+        | {p: version(p) for p in packages},
+        "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
+        "command": sys.argv,
+    }
+
+
+def _resume(run: RunDir, system: System, keys: Keys) -> tuple[TrainState, int]:
+    """The state of the newest undamaged checkpoint and its step, or a fresh state and 0."""
+    for step in reversed(checkpoint.steps(run.checkpoints)):
+        try:
+            state = checkpoint.restore(run.checkpoints / f"step_{step}", system.abstract_state())
+        except checkpoint.Damaged as error:
+            print(f"warning: {error}; trying the one before", file=sys.stderr)
+            checkpoint.set_aside(run.checkpoints / f"step_{step}")
+            continue
+        return jax.tree.map(jax.numpy.asarray, state), step
+    return jax.jit(system.init)(keys.init), 0
+
+
+class _Stop:
+    by: signal.Signals | None = None
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[_Stop]:
+    """Ctrl-C and SIGTERM ask the loop to save and leave; a second one ends at once."""
+    stop = _Stop()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.by = signal.Signals(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Session:
+    """The part of a run that one process makes."""
+
+    def __init__(self, config: Config, run: RunDir, dataset: Dataset, system: System, saver: checkpoint.Saver):
+        self.config, self.run_dir, self.dataset, self.system, self.saver = config, run, dataset, system, saver
+        self.keys = derive_keys(config.seed)
+        self.classify: Classify = make_classify(system.disc)
+        self.earlier = max((line.get("seconds", 0.0) for line in run.metrics()), default=0.0)
+        self.start = time.monotonic()
+
+    def run(self, state: TrainState, first: int, labelled: np.ndarray, stop: _Stop, log_every: int) -> None:
+        """Steps from `first` + 1 to the end, or until asked to stop."""
+        config, dataset = self.config, self.dataset
+        step_fn = jax.jit(self.system.train_step(config.batch_size // 2), donate_argnums=0)
+        arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
+        data = Data(*map(jax.device_put, arrays))
+        with Progress(config.total_steps, first, config.steps_per_epoch, log_every) as progress:
+            progress.tag = dataset.notice
+            for step in range(first + 1, config.total_steps + 1):
+                state, metrics = step_fn(state, data, self.keys.train)
+                whole = step % config.steps_per_epoch == 0 or step == config.total_steps
+                if whole or stop.by or step % METRICS_EVERY == 0 or progress.due(step):
+                    values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+                    progress.update(step, values)
+                    if step % METRICS_EVERY == 0 and not whole:
+                        self._log(step, values)
+                else:
+                    jax.block_until_ready(metrics)  # or the queue of steps grows ahead of the device
+                if whole:
+                    progress.print(self._finish_epoch(step, state, data, values))
+                if stop.by:
+                    break
+            self.saver.save(step, state)
+            self.saver.wait()
+            if step == config.total_steps:
+                self._finish(step, progress)
+
+    def _log(self, step: int, values: dict[str, Any]) -> None:
+        self.run_dir.log({"step": step, "seconds": round(self.earlier + time.monotonic() - self.start, 2), **values})
+
+    def _finish_epoch(self, step: int, state: TrainState, data: Data, values: dict[str, float]) -> str:
+        """Evaluates, draws samples, logs and saves; returns a line about it."""
+        accuracy = {}
+        if self.system.classifies:
+            sets: dict[str, tuple[Images, np.ndarray]] = {
+                "train_accuracy": (data.unl_images, self.dataset.train_labels),
+                "test_accuracy": (self.dataset.test_images, self.dataset.test_labels),
+            }
+            for name, (images, labels) in sets.items():
+                accuracy[name] = evaluate(
+                    self.classify, state.params.d, images, labels, self.dataset.num_classes
+                ).accuracy
+        images = sample_images(self.system.gen, state.params.g, self.keys.samples, SAMPLES)
+        pictures.save_grid(images, self.run_dir.sample_file(step))
+        self._log(step, values | accuracy)
+        self.saver.save(step, state)
+        figures = ", ".join(f"{name.replace('_', ' ')} {100 * value:.3f}%" for name, value in accuracy.items())
+        return f"step_{step}: {figures or 'no classifier'}"
+
+    def _finish(self, step: int, progress: Progress) -> None:
+        last = [line for line in self.run_dir.metrics() if line["step"] == step][-1]
+        result = {
+            "dataset": self.dataset.name,
+            "notice": self.dataset.notice,
+            "labels": self.config.data.labels,
+            **last,
+        }
+        write_json(self.run_dir.result_file, result)
+        progress.print(f"finished: {self.run_dir.path}" + (f" ({self.dataset.notice})" if self.dataset.notice else ""))

@@ -1,0 +1,81 @@
+"""Objectives: which losses, in which order, with which optimiser slot. An objective is a tuple of moves."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from sgan_jax.losses import cross_entropy, hits, score_as_fake, score_as_real
+from sgan_jax.types import Batch, Discriminate, Generate, Move, Objective, Terms
+
+
+def _classify(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
+    lab = disc(batch.lab_images, key)
+    return Terms(
+        loss={"supervised": cross_entropy(lab.class_logits, batch.lab_labels).mean()},
+        watch={"accuracy": hits(lab.class_logits, batch.lab_labels).mean()},
+    )
+
+
+def _real(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
+    unl = disc(batch.unl_images, key)
+    return Terms(
+        loss={"real": score_as_real(unl.real_logit).mean()},
+        watch={"real_accuracy": (unl.real_logit > 0).astype(jnp.float32).mean()},
+    )
+
+
+def _fake(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
+    k_gen, k_disc = jax.random.split(key)
+    fake = disc(gen(k_gen, len(batch.unl_images)), k_disc)
+    return Terms(
+        loss={"fake": score_as_fake(fake.real_logit).mean()},
+        watch={"fake_accuracy": (fake.real_logit <= 0).astype(jnp.float32).mean()},
+    )
+
+
+def _fool(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
+    # Twice the discriminator's half batch, as the tutorial has it; the discriminator's dropout is active.
+    k_gen, k_disc = jax.random.split(key)
+    fake = disc(gen(k_gen, 2 * len(batch.unl_images)), k_disc)
+    return Terms(loss={"fool": score_as_real(fake.real_logit).mean()}, watch={})
+
+
+def _together(*parts: Callable[[Discriminate, Generate, Batch, jax.Array], Terms]) -> Callable[..., Terms]:
+    """The terms of several moves as one, whose loss is their sum."""
+
+    def terms(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
+        loss: dict[str, jax.Array] = {}
+        watch: dict[str, jax.Array] = {}
+        for part, k in zip(parts, jax.random.split(key, len(parts)), strict=True):
+            one = part(disc, gen, batch, k)
+            loss |= one.loss
+            watch |= one.watch
+        return Terms(loss, watch)
+
+    return terms
+
+
+def tutorial(classifies: bool = True) -> Objective:
+    """Four moves a step, in the tutorial's order: classify (slot c), real and fake (slot d), fool (slot g).
+
+    The classifier and the discriminator are the same parameters under two Adam states, as two compiled Keras models
+    over shared layers are.
+
+    Args:
+      classifies: False leaves the first move out, for a head without a classifier.
+    """
+    classify = (Move("d", "c", _classify),) if classifies else ()
+    return (*classify, Move("d", "d", _real), Move("d", "d", _fake), Move("g", "g", _fool))
+
+
+def joint(classifies: bool = True) -> Objective:
+    """Two moves a step: the discriminator on the sum of its losses, then the generator.
+
+    Salimans et al., arXiv 1606.03498, section 5.
+    """
+    parts = (_classify, _real, _fake) if classifies else (_real, _fake)
+    return (Move("d", "d", _together(*parts)), Move("g", "g", _fool))
+
+
+OBJECTIVES: dict[str, Callable[[bool], Objective]] = {"tutorial": tutorial, "joint": joint}

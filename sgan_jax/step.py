@@ -1,0 +1,91 @@
+"""The training step: pure, and not compiled here.
+
+Whoever runs it decides how: a dispatch a step, a scan, a vmap over seeds.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from sgan_jax.types import Batch, Data, DiscOut, Move, Net, Objective, Params, Players, TrainState
+
+Metrics = dict[str, jax.Array]
+TrainStep = Callable[[TrainState, Data, jax.Array], tuple[TrainState, Metrics]]
+
+
+def scale(images: jax.Array) -> jax.Array:
+    """uint8 images to float32 in [-1, 1]."""
+    return (images.astype(jnp.float32) - 127.5) / 127.5
+
+
+def init_state(
+    key: jax.Array, disc: Net, gen: Net, objective: Objective, optimizer: optax.GradientTransformation
+) -> TrainState:
+    """Fresh parameters and one fresh optimiser state for each slot that the objective names."""
+    k_d, k_g = jax.random.split(key)
+    params = Players(d=disc.init(k_d), g=gen.init(k_g))
+    opt = {move.optimizer: optimizer.init(getattr(params, move.player)) for move in objective}
+    return TrainState(jnp.zeros((), jnp.int32), params, opt)
+
+
+def draw(data: Data, size: int, key: jax.Array) -> Batch:
+    """`size` labelled and `size` unlabelled images, with replacement."""
+    k_lab, k_unl = jax.random.split(key)
+    lab = jax.random.randint(k_lab, (size,), 0, len(data.lab_images))
+    unl = jax.random.randint(k_unl, (size,), 0, len(data.unl_images))
+    return Batch(scale(data.lab_images[lab]), data.lab_labels[lab], scale(data.unl_images[unl]))
+
+
+def make_train_step(
+    disc: Net, gen: Net, objective: Objective, optimizer: optax.GradientTransformation, half_batch: int
+) -> TrainStep:
+    """Builds `train_step(state, data, key) -> (state, metrics)`.
+
+    The key is the run's, the same at every step: the step's own randomness is derived from it and `state.step`, so that
+    a resume is exact. Metrics are scalars named `player/term`.
+
+    Args:
+      disc: discriminator.
+      gen: generator.
+      objective: moves, made in order; each sees the parameters that the one before left.
+      optimizer: applied with a state of its own for each slot.
+      half_batch: labelled images a step, and unlabelled ones.
+    """
+
+    def make_move(state: TrainState, move: Move, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+        def loss(params: Params) -> tuple[jax.Array, Metrics]:
+            players = state.params._replace(**{move.player: params})
+
+            def discriminate(images: jax.Array, k: jax.Array | None) -> DiscOut:
+                return disc.apply(players.d, images, k)
+
+            def generate(k: jax.Array, count: int) -> jax.Array:
+                return gen.apply(players.g, jax.random.normal(k, (count, *gen.input_shape)))
+
+            terms = move.terms(discriminate, generate, batch, key)
+            return sum(terms.loss.values(), jnp.zeros(())), terms.loss | terms.watch
+
+        params = getattr(state.params, move.player)
+        grads, named = jax.grad(loss, has_aux=True)(params)
+        with jax.numpy_dtype_promotion(
+            "standard"
+        ):  # Optax raises a float to an int32 count, which strict promotion refuses
+            updates, opt = optimizer.update(grads, state.opt[move.optimizer], params)
+        state = state._replace(
+            params=state.params._replace(**{move.player: optax.apply_updates(params, updates)}),
+            opt=state.opt | {move.optimizer: opt},
+        )
+        return state, {f"{move.player}/{name}": value for name, value in named.items()}
+
+    def train_step(state: TrainState, data: Data, key: jax.Array) -> tuple[TrainState, Metrics]:
+        k_batch, *k_moves = jax.random.split(jax.random.fold_in(key, state.step), 1 + len(objective))
+        batch = draw(data, half_batch, k_batch)
+        metrics: Metrics = {}
+        for move, k in zip(objective, k_moves, strict=True):
+            state, named = make_move(state, move, batch, k)
+            metrics |= named
+        return state._replace(step=state.step + 1), metrics
+
+    return train_step

@@ -1,0 +1,85 @@
+"""Resolves a configuration into networks, objective and optimiser: the last place that sees it."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from sgan_jax import networks
+from sgan_jax.config import Config, choose
+from sgan_jax.errors import UserError
+from sgan_jax.heads import HEADS
+from sgan_jax.objectives import OBJECTIVES
+from sgan_jax.step import TrainStep, init_state, make_train_step
+from sgan_jax.types import Net, Objective, Params, TrainState
+
+
+class Keys(NamedTuple):
+    """The run's keys; everything random is derived from one of them and the step."""
+
+    init: jax.Array
+    train: jax.Array
+    samples: jax.Array
+
+
+def derive_keys(seed: int) -> Keys:
+    """Three keys of one seed."""
+    return Keys(*jax.random.split(jax.random.key(seed), 3))
+
+
+class System(NamedTuple):
+    """What is trained, and how."""
+
+    disc: Net
+    gen: Net
+    objective: Objective
+    optimizer: optax.GradientTransformation
+    classifies: bool
+
+    def init(self, key: jax.Array) -> TrainState:
+        """A fresh state."""
+        return init_state(key, self.disc, self.gen, self.objective, self.optimizer)
+
+    def abstract_state(self) -> TrainState:
+        """Shapes and dtypes of the state, without computing it."""
+        return jax.eval_shape(self.init, jax.random.key(0))
+
+    def train_step(self, half_batch: int) -> TrainStep:
+        """The step, not compiled."""
+        return make_train_step(self.disc, self.gen, self.objective, self.optimizer, half_batch)
+
+
+def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> System:
+    """The system that `config` describes.
+
+    Args:
+      config: preset with the user's changes.
+      image_shape: (H, W, C).
+      classes: K.
+
+    Raises:
+      UserError: an unknown head or objective, or images that the networks do not fit.
+    """
+    height, width, _ = image_shape
+    if height % 4 or width % 4:
+        raise UserError(
+            f"images of {height} x {width} pixels: the generator doubles its size twice; both must be multiples of 4"
+        )
+    head = choose(HEADS, config.model.head, "head")
+    adam = config.adam
+    return System(
+        disc=networks.discriminator(image_shape, classes, head, config.model.width, config.model.dropout),
+        gen=networks.generator(image_shape, config.model.latent, config.model.width),
+        objective=choose(OBJECTIVES, config.objective, "objective")(head.classifies),
+        optimizer=optax.adam(adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon),
+        classifies=head.classifies,
+    )
+
+
+def sample_images(gen: Net, params: Params, key: jax.Array, count: int) -> np.ndarray:
+    """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents."""
+    latents = jax.random.normal(key, (count, *gen.input_shape))
+    images = jax.jit(gen.apply)(params, latents)
+    return np.asarray(jnp.clip(jnp.round((images + 1.0) * 127.5), 0, 255).astype(jnp.uint8))

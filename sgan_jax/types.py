@@ -1,0 +1,96 @@
+"""The nouns of the engine, with their shapes.
+
+B: batch, K: classes, F: features; H, W, C: height, width and channels of an image.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+Params = Any  # a nested dictionary of arrays, as Flax Linen makes it
+
+
+class Data(NamedTuple):
+    """All that training may see, resident on the device. Labels of unlabelled images are not in it."""
+
+    lab_images: jax.Array  # uint8 [L, H, W, C]
+    lab_labels: jax.Array  # int32 [L]
+    unl_images: jax.Array  # uint8 [N, H, W, C]
+
+
+class Batch(NamedTuple):
+    """What one step draws from `Data`; images scaled to [-1, 1]."""
+
+    lab_images: jax.Array  # float32 [B, H, W, C]
+    lab_labels: jax.Array  # int32 [B]
+    unl_images: jax.Array  # float32 [B, H, W, C]
+
+
+class DiscOut(NamedTuple):
+    """The seam between a head and an objective."""
+
+    features: jax.Array  # [B, F], the trunk's last layer, before dropout
+    class_logits: jax.Array  # [B, K]; K = 0 for a head without a classifier
+    real_logit: jax.Array  # [B], log-odds of "real"
+
+
+class Players(NamedTuple):
+    """Discriminator and generator."""
+
+    d: Params
+    g: Params
+
+
+class TrainState(NamedTuple):
+    """All that a resume needs: randomness is derived from the seed and `step`, never stored."""
+
+    step: jax.Array  # int32 [], steps taken so far
+    params: Players
+    opt: dict[str, Any]  # one optimiser state a slot
+
+
+class Layer(NamedTuple):
+    """A row of a network's description."""
+
+    name: str
+    kind: str
+    output: tuple[int | None, ...]  # None is the batch
+    parameters: int
+    inputs: tuple[int, ...] = ()  # rows that feed this one; () is the row before
+
+
+class Net(NamedTuple):
+    """A network as two pure functions.
+
+    A discriminator's `apply(params, images, key)` takes float images `[B, H, W, C]` and a key for dropout (None: no
+    dropout) and returns a `DiscOut`. A generator's `apply(params, latents)` takes `[B, latent]` and returns images
+    `[B, H, W, C]` in [-1, 1].
+    """
+
+    init: Callable[[jax.Array], Params]
+    apply: Callable[..., Any]
+    input_shape: tuple[int, ...]  # without the batch
+    layers: Callable[[], list[Layer]]
+
+
+Discriminate = Callable[[jax.Array, jax.Array | None], DiscOut]  # (images, key) with parameters bound
+Generate = Callable[[jax.Array, int], jax.Array]  # (key, count) -> images, with parameters bound
+
+
+class Terms(NamedTuple):
+    """What a move computes: its loss is the sum of `loss`; `watch` is reported and not descended."""
+
+    loss: dict[str, jax.Array]
+    watch: dict[str, jax.Array]
+
+
+class Move(NamedTuple):
+    """One player descends on some terms with one optimiser slot; the other player's parameters are constants."""
+
+    player: str  # "d" or "g"
+    optimizer: str  # slot in `TrainState.opt`
+    terms: Callable[[Discriminate, Generate, Batch, jax.Array], Terms]
+
+
+Objective = tuple[Move, ...]

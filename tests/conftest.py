@@ -1,0 +1,53 @@
+"""What every test starts from: strict JAX on the CPU, no network, no files of the user's, slow tests only on demand.
+
+All of it is set in the environment before JAX is imported, so that commands which a test starts obey the same rules.
+"""
+
+import os
+import shutil
+import tempfile
+
+import hypothesis
+import pytest
+
+# xdist's workers inherit the folder from the process that starts them.
+_OWNS_HOME = "PYTEST_XDIST_WORKER" not in os.environ
+if _OWNS_HOME:
+    os.environ["SGAN_TEST_HOME"] = tempfile.mkdtemp(prefix="sgan-tests-")
+_HOME = os.environ["SGAN_TEST_HOME"]
+
+_NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once, so nothing is downloaded and nothing waits
+os.environ |= {
+    "JAX_PLATFORMS": os.environ.get("SGAN_TEST_PLATFORMS", "cpu"),
+    "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+    "JAX_NUMPY_RANK_PROMOTION": "raise",
+    "KERAS_BACKEND": "jax",
+    "KERAS_HOME": f"{_HOME}/keras",
+    "MPLBACKEND": "Agg",
+    "SGAN_CACHE": f"{_HOME}/cache",  # data sets and compiled steps: not those of the user
+    "HTTP_PROXY": _NOWHERE,
+    "HTTPS_PROXY": _NOWHERE,
+    "NO_PROXY": "127.0.0.1,localhost",
+}
+os.environ |= {name.lower(): os.environ[name] for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")}
+
+# The same examples on every machine, however slow it is.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("steady")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds --slow."""
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow as well")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leaves the slow tests out, unless --slow or an expression for -m is given."""
+    if not config.getoption("--slow") and not config.option.markexpr:
+        config.option.markexpr = "not slow"
+
+
+def pytest_unconfigure() -> None:
+    """Removes the folder that stood in for the user's."""
+    if _OWNS_HOME:
+        shutil.rmtree(_HOME, ignore_errors=True)

@@ -1,0 +1,63 @@
+"""The labelled subset: balanced, nested, drawn without replacement, the same on every machine."""
+
+import numpy as np
+import pytest
+
+from sgan_jax.data import choose_labelled
+from sgan_jax.errors import UserError
+
+LABELS = np.random.default_rng(3).permutation(np.repeat(np.arange(10), 40)).astype(np.int32)
+
+
+@pytest.mark.parametrize("count", [1, 7, 10, 99, 100, 101, 399, 400])
+def test_balanced_and_without_replacement(count):
+    chosen = choose_labelled(LABELS, count, 10, seed=5)
+    assert chosen.shape == (count,) and chosen.dtype == np.int64
+    assert len(set(chosen.tolist())) == count
+    counts = np.bincount(LABELS[chosen], minlength=10)
+    assert counts.max() - counts.min() <= (count % 10 != 0)
+
+
+def test_a_smaller_draw_is_the_beginning_of_a_larger():
+    long = choose_labelled(LABELS, 400, 10, seed=0)
+    for count in range(1, 400):
+        np.testing.assert_array_equal(choose_labelled(LABELS, count, 10, seed=0), long[:count])
+
+
+def test_the_draw_is_this_one_whatever_the_version_of_numpy():
+    assert choose_labelled(np.arange(60) % 3, 7, 3, seed=0).tolist() == [8, 10, 0, 17, 52, 45, 56]
+
+
+def test_other_seeds_draw_other_images_and_reach_all_of_them_evenly():
+    hits = np.zeros(400)
+    for seed in range(400):
+        hits[choose_labelled(LABELS, 100, 10, seed)] += 1
+    # Each image is drawn with probability 1/4: 100 +- 8.7 of 400, and five deviations allow for 400 images.
+    assert hits.sum() == 40000 and abs(hits - 100).max() < 5 * 8.7
+
+
+def test_a_rare_class_is_drawn_as_often_as_a_common_one():
+    chosen = choose_labelled(np.repeat([0, 1], [4, 4000]), 8, 2, seed=1)
+    assert sorted(chosen[chosen < 4]) == [0, 1, 2, 3] and len(chosen) == 8
+
+
+@pytest.mark.parametrize(
+    ("count", "seed", "message"),
+    [
+        (0, 0, r"--labels 0: expected at least 1"),
+        (-5, 0, r"--labels -5: expected at least 1"),
+        (401, 0, r"--labels 401: class \d has 40 training examples, 41 are needed.*expected at most 400"),
+        (10, -1, r"--label-seed -1: expected 0 or more"),
+    ],
+)
+def test_impossible_draws_name_the_flag(count, seed, message):
+    with pytest.raises(UserError, match=message):
+        choose_labelled(LABELS, count, 10, seed)
+
+
+def test_a_class_with_too_few_examples_is_named():
+    labels = np.concatenate([LABELS, np.repeat(10, 3)])
+    with pytest.raises(UserError, match=r"--labels 44: class 10 has 3 training examples, 4 are needed.*at most 33"):
+        choose_labelled(labels, 44, 11, seed=0)
+    with pytest.raises(UserError, match="label 10 of example 400 is out of range"):
+        choose_labelled(labels, 10, 10, seed=0)

@@ -1,0 +1,298 @@
+"""TFDS without TensorFlow and without a network: a server on the loopback gives what a test wants given."""
+
+import gzip
+import hashlib
+import http.server
+import logging
+import sys
+import threading
+import time
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import requests
+import tensorflow_datasets as tfds
+from PIL import Image
+from tensorflow_datasets.core.download import downloader
+from tensorflow_datasets.image_classification import mnist
+
+from sgan_jax import data
+from sgan_jax.data import tfds_source
+from sgan_jax.errors import UserError
+
+
+class Server:
+    """Files by name over HTTP. `mode`: "serve", "silent" (takes a connection, is mute), "stall" (stops half-way)."""
+
+    def __init__(self):
+        self.files, self.mode, self.asked, self.closing = {}, "serve", [], threading.Event()
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_HEAD(self):
+                self.answer(body=False)
+
+            def do_GET(self):
+                self.answer(body=True)
+
+            def answer(self, body):
+                outer.asked.append((self.command, self.path))
+                if outer.mode == "silent":
+                    outer.closing.wait()
+                    return
+                content = outer.files.get(self.path.rsplit("/", 1)[1])
+                self.send_response(200 if content is not None else 404)
+                self.send_header("Content-Length", str(len(content or b"")))
+                self.end_headers()
+                if body and content:
+                    self.wfile.write(content[: len(content) // 2] if outer.mode == "stall" else content)
+                    if outer.mode == "stall":
+                        self.wfile.flush()
+                        outer.closing.wait()
+
+            def log_message(self, *args):
+                pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.05,))
+        self.thread.start()
+        self.url = f"http://127.0.0.1:{self.http.server_port}/mnist/"
+
+    def close(self):
+        self.closing.set()
+        self.http.shutdown()
+        self.thread.join()
+        self.http.server_close()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    made = Server()
+    # The stock classes point at the loopback, so that no test can reach the real hosts.
+    for stock in (mnist.MNIST, mnist.FashionMNIST, mnist.KMNIST):
+        monkeypatch.setattr(stock, "URL", made.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def small_rules(monkeypatch, server, tmp_path, arrays, write_idx):
+    """Serves the small arrays, and puts them on record as TFDS's registered files and as the known contents."""
+    rules = {}
+    for path in write_idx(tmp_path / "served", arrays).values():
+        content = path.read_bytes()
+        server.files[path.name] = content
+        rules["http://official/" + path.name] = tfds.download.checksums.UrlInfo(
+            size=tfds.core.utils.Size(len(content)), checksum=hashlib.sha256(content).hexdigest(), filename=path.name
+        )
+    monkeypatch.setattr(tfds_source, "registered", lambda stock: rules)
+    monkeypatch.setattr(tfds_source, "CANONICAL", {})
+    return tmp_path / "served"
+
+
+def nothing_left(cache_dir):
+    return not cache_dir.exists() or not [p for p in cache_dir.rglob("*") if p.is_file() or p.name.startswith(".")]
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])
+def test_fetched_through_tfds_is_what_the_files_hold_and_is_cached(
+    server, small_rules, arrays, cache_dir, capfd, monkeypatch, name
+):
+    before = requests.adapters.HTTPAdapter.send, downloader.MAX_RETRIES
+    got = data.load(name)
+    from_files = data.load(data_dir=small_rules)
+    assert got.name == name and got.notice == ""
+    assert got.class_names == tuple(getattr(mnist, tfds_source.SMALL[name])(data_dir="x").info.features["label"].names)
+    np.testing.assert_array_equal(got.train_images, arrays["train_images"][..., None])
+    assert got.digest == from_files.digest  # the order of the files as well
+    assert (got.train_images.dtype, got.train_labels.dtype) == (np.uint8, np.int32)
+    assert sorted(path for command, path in server.asked if command == "GET") == sorted(
+        f"/mnist/{file}" for file in server.files
+    )
+    assert (requests.adapters.HTTPAdapter.send, downloader.MAX_RETRIES) == before
+    assert "tensorflow" not in sys.modules
+    assert capfd.readouterr().out == ""
+    assert [p.name for p in cache_dir.iterdir()] == ["arrays"]
+
+    monkeypatch.setattr(tfds_source, "fetch", lambda name: pytest.fail("the second load went to TFDS"))
+    again = data.load(name)
+    assert again.known_digest == got.digest and again.class_names == got.class_names
+    np.testing.assert_array_equal(again.test_images, got.test_images)
+
+
+def test_auto_takes_mnist_where_the_network_gives_it(small_rules):
+    assert data.load().name == "mnist"
+
+
+def test_a_wrong_byte_from_the_server_is_refused_and_nothing_remains(server, small_rules, cache_dir):
+    for name in sorted(server.files):
+        whole = server.files[name]
+        packed = bytearray(whole)
+        packed[4] ^= 1  # the time stamp: the contents unpack as before, and the rule still refuses the file
+        assert gzip.decompress(packed) == gzip.decompress(whole)
+        server.files[name] = bytes(packed)
+        with pytest.raises(UserError, match=f"--dataset mnist: .*{name}, has wrong checksum; ways out") as raised:
+            data.load("mnist")
+        assert "\n" not in str(raised.value)
+        assert nothing_left(cache_dir)
+        server.files[name] = whole
+
+
+def test_tfds_own_rules_hold_and_refuse_other_files(server, tmp_path, arrays, write_idx, cache_dir):
+    """No rule is replaced here: those that TFDS ships are in force, and small files are not MNIST."""
+    assert len(tfds_source.registered(mnist.MNIST)) == 4
+    for path in write_idx(tmp_path / "served", arrays).values():
+        server.files[path.name] = path.read_bytes()
+    with pytest.raises(UserError, match=r"[Cc]hecksum"):
+        data.load("mnist")
+    assert "GET" in [command for command, path in server.asked]
+    assert nothing_left(cache_dir)
+
+
+def test_contents_other_than_those_on_record_are_refused(small_rules, monkeypatch, cache_dir):
+    monkeypatch.setattr(tfds_source, "CANONICAL", {"mnist": {"test_labels": "0" * 64}})
+    with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte\.gz: not the file of mnist"):
+        data.load("mnist")
+    assert nothing_left(cache_dir)
+
+
+def _down(server):
+    server.close()
+
+
+def _missing(server):
+    del server.files["t10k-labels-idx1-ubyte.gz"]
+
+
+def _mode(mode):
+    return lambda server: setattr(server, "mode", mode)
+
+
+TROUBLE = {
+    "nobody listens": (_down, "cannot reach 127.0.0.1:.*refused"),
+    "takes the connection, never answers": (_mode("silent"), "cannot reach 127.0.0.1:.*"),
+    "stops in the middle of a file": (_mode("stall"), "timed out"),
+    "a file is missing": (_missing, "HTTP code: 404"),
+}
+
+
+@pytest.mark.parametrize("case", TROUBLE)
+def test_trouble_ends_within_seconds_by_name_and_falls_back_for_auto(
+    server, small_rules, monkeypatch, caplog, cache_dir, case
+):
+    monkeypatch.setattr(tfds_source, "PROBE_SECONDS", 1.0)
+    monkeypatch.setattr(tfds_source, "STALL_SECONDS", 1.0)
+    trouble, reason = TROUBLE[case]
+    trouble(server)
+    start = time.monotonic()
+    with pytest.raises(UserError, match=f"--dataset mnist: .*{reason}") as raised:
+        data.load("mnist")
+    for way in ("--data-dir DIR", "--dataset auto", "--dataset mnist-5k"):
+        assert way in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert not caplog.messages
+    with pytest.raises(UserError, match=r"--dataset kmnist: .*--data-dir DIR"):
+        data.load("kmnist")
+    with caplog.at_level(logging.WARNING):
+        got = data.load()
+    assert (got.name, got.notice) == ("mnist-5k", "mnist-5k: not comparable with MNIST")
+    assert len(caplog.messages) == 1 and "5,000 digits" in caplog.text
+    assert time.monotonic() - start < 15  # three attempts
+    assert nothing_left(cache_dir)
+
+
+def test_a_name_look_up_that_hangs_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(requests, "head", lambda *args, **kwargs: time.sleep(3))
+    start = time.monotonic()
+    with pytest.raises(UserError, match=r"cannot reach example.invalid \(no answer within 0.2 s\)"):
+        tfds_source.probe("http://example.invalid/file", 0.2)
+    assert time.monotonic() - start < 2
+
+
+def test_the_proxy_of_the_environment_is_used(server, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", "")
+    tfds_source.probe("http://example.invalid/some/file", 5.0)
+    assert server.asked == [("HEAD", "http://example.invalid/some/file")]
+
+
+def test_an_unwritable_cache_is_a_warning(small_rules, tmp_path, monkeypatch, caplog):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SGAN_CACHE", str(tmp_path / "file" / "cache"))
+    with caplog.at_level(logging.WARNING):
+        assert data.load("mnist").name == "mnist"
+    assert len(caplog.messages) == 1 and "cache cannot be written" in caplog.text
+
+
+class SganTinyRgb(tfds.core.GeneratorBasedBuilder):
+    """A set of the kind that goes through its own builder: 8 x 8 colour images in three classes."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    splits: ClassVar = {"train": (6, 0), "test": (3, 1)}
+
+    def _info(self):
+        features = {
+            "picture": tfds.features.Image(shape=(8, 8, 3)),
+            "kind": tfds.features.ClassLabel(names=["cat", "dog", "eel"]),
+        }
+        keys = ("picture", "kind")
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features), supervised_keys=keys)
+
+    def _split_generators(self, dl_manager):
+        return {part: self._generate_examples(*args) for part, args in self.splits.items()}
+
+    def _generate_examples(self, count, shift):
+        for i in range(count):
+            yield i, {"picture": Image.new("RGB", (8, 8), (i + shift, 100, 200)), "kind": (i + shift) % 3}
+
+
+def test_any_image_classification_set_of_tfds_by_name(cache_dir):
+    got = data.load("sgan_tiny_rgb")
+    assert (got.name, got.class_names) == ("sgan_tiny_rgb", ("cat", "dog", "eel"))
+    assert got.train_images.shape == (6, 8, 8, 3) and got.test_images.shape == (3, 8, 8, 3)
+    for part, shift in (("train", 0), ("test", 1)):
+        red = getattr(got, f"{part}_images")[:, 0, 0, 0].astype(int)
+        assert sorted(red) == list(range(shift, shift + len(red)))
+        np.testing.assert_array_equal(getattr(got, f"{part}_labels"), red % 3)
+    assert (cache_dir / "arrays" / "sgan_tiny_rgb" / "dataset.json").exists()
+
+
+def test_a_set_without_test_split_says_what_it_has(monkeypatch, cache_dir):
+    monkeypatch.setattr(SganTinyRgb, "splits", {"train": (6, 0), "validation": (3, 0)})
+    with pytest.raises(UserError, match=r"--dataset sgan_tiny_rgb: no split test \(it has train, validation\)"):
+        data.load("sgan_tiny_rgb")
+    assert nothing_left(cache_dir)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mnits", r"unknown data set; did you mean mnist\? expected auto, mnist, fashion_mnist, kmnist, mnist-5k, or"),
+        ("zzzzzz", "unknown data set; expected auto"),
+        ("../../etc", "unknown data set; expected auto"),
+        ("", "unknown data set; expected auto"),
+        ("emnist/nope", "unknown configuration; expected emnist/byclass, .*emnist/letters"),
+        ("cifar10/nope", "unknown configuration; expected cifar10"),
+        ("..", "unknown data set"),
+        ("cats_vs_dogs", r"expected uint8 images of one size.*\(None, None, 3\)"),
+        ("ag_news_subset", "expected an image classification set"),
+    ],
+)
+def test_names_that_will_not_do(cache_dir, name, message):
+    with pytest.raises(UserError, match=f"--dataset {name}: .*{message}") as raised:
+        data.load(name)
+    assert "\n" not in str(raised.value)
+    assert nothing_left(cache_dir)
+
+
+def test_a_set_that_needs_tensorflow_names_the_extra(monkeypatch):
+    find_spec = tfds_source.importlib.util.find_spec
+    monkeypatch.setattr(
+        tfds_source.importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find_spec(name)
+    )
+    with pytest.raises(UserError, match=r"--dataset cifar10: .*extra \[tfds\]"):
+        data.load("cifar10")
