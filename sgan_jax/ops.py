@@ -1,37 +1,35 @@
 """Convolutions written as the hardware likes them, equal to `jax.lax`'s within float32 rounding.
 
-On the CPU, XLA lowers the gradient of a strided transposed convolution to a loop that is two orders of magnitude slower
-than the same arithmetic as matrix products (jax issues 23783 and 31662), and that of a convolution to one channel to
-one several times slower. Images are `[N, H, W, C]`, kernels `[h, w, C_in, C_out]`, padding is SAME as TensorFlow and
-Keras define it.
+On the CPU, XLA lowers the gradient of a strided transposed convolution to a loop that is two orders of magnitude
+slower than the same arithmetic as matrix products (jax issues 23783 and 31662), and that of a convolution to one
+channel to another slow one. Images are `[N, H, W, C]`, kernels `[h, w, C_in, C_out]`, padding is SAME as TensorFlow
+and Keras define it.
 
-Every function here is differentiable any number of times, in forward and reverse mode, and batches under `vmap`. What
-is fast forwards need not be backwards: the parts below are cut out by `lax.split`, whose transpose is one
-concatenation, where a slice's is a padded array to be added up.
+Every function is differentiable any number of times, in forward and reverse mode, and batches under `vmap`. What is
+fast forwards need not be so backwards: parts are cut out by `lax.split`, whose transpose is one concatenation, where
+a slice's is a padded array that must be added up.
 """
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-_LAYOUT = ("NHWC", "HWIO", "NHWC")
-_Pair = tuple[jax.Array, jax.Array]
-
 # Fast minimal filtering F(2, 2) of Winograd ("Arithmetic complexity of computations", 1980): two outputs of a two-tap
-# filter from three products instead of four, with no constant but 1 and -1, so that rounding stays the direct form's.
+# filter from three products instead of four, with no constant other than 1 and -1, so that rounding stays that of the
+# direct form.
 #   y0 = x0 g0 + x1 g1 = (x0 - x1) g0 + x1 (g0 + g1)
 #   y1 = x1 g0 + x2 g1 = x1 (g0 + g1) - (x1 - x2) g1
 # A 4x4 stride-2 transposed convolution is, along each axis, two such filters (one for even, one for odd outputs) over
 # the same inputs: six products give four outputs, and the two filters share the difference in the middle.
-_SHARED = ((0,), (1,), (2, 3), (4,), (5,))  # which of the six products each of the five input differences enters
+_SHARED = ((0,), (1,), (2, 3), (4,), (5,))  # which of the six products each of the five differences enters
 
 
 def conv_transpose_4x4_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Doubles height and width: `out[2i + a - 1] += x[i] kernel[a]` along each axis, for a in 0..3.
 
     Equals Keras's `Conv2DTranspose(O, 4, strides=2, padding="same")` without bias, whose kernel is this one with its
-    last two axes swapped. Takes 0.56 of the direct form's multiplications for even H and W (Winograd F(2, 2) along both
-    axes; Lavin and Gray, arXiv 1509.09308); an odd size is padded with one more zero, and the output cropped.
+    last two axes swapped. Takes 0.56 of the direct form's multiplications (Winograd F(2, 2) along both axes; Lavin and
+    Gray, arXiv 1509.09308).
 
     Args:
       x: `[N, H, W, I]`.
@@ -42,7 +40,7 @@ def conv_transpose_4x4_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """
     n, height, width, channels = x.shape
     features = kernel.shape[-1]
-    rows, columns = -(-height // 2), -(-width // 2)  # tiles of two inputs
+    rows, columns = -(-height // 2), -(-width // 2)  # tiles of two inputs; an odd size is padded and cropped below
     x = jnp.pad(x, ((0, 0), (1, 1 + height % 2), (1, 1 + width % 2), (0, 0)))
     inputs = [_differences(part, 2) for part in _differences(x, 1)]  # 5 x 5 of [N, rows, columns, I]
     kernels = [_filters(part, 0) for part in _filters(kernel, 0)]  # 6 x 6 of [I, O]
@@ -63,13 +61,21 @@ def conv_transpose_4x4_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _differences(x: jax.Array, axis: int) -> list[jax.Array]:
-    """The five inputs of the six products, for tiles of two along `axis`, which is padded by one at either end."""
-    pairs = x.shape[axis] // 2
-    by_pair = x.reshape(*x.shape[:axis], pairs, 2, *x.shape[axis + 1 :])
-    even, odd = (jnp.squeeze(part, axis + 1) for part in lax.split(by_pair, (1, 1), axis=axis + 1))
-    before, second = (lax.slice_in_dim(even, k, pairs - 1 + k, axis=axis) for k in (0, 1))
-    first, after = (lax.slice_in_dim(odd, k, pairs - 1 + k, axis=axis) for k in (0, 1))
+    """The five inputs of the six products, for tiles of two positions along `axis`, padded by one at either end."""
+    (before, second), (first, after) = (_neighbours(part, axis) for part in _even_and_odd(x, axis))
     return [before - first, first, first - second, second, second - after]
+
+
+def _even_and_odd(x: jax.Array, axis: int) -> list[jax.Array]:
+    """Every other position along `axis`, whose length is even."""
+    by_pair = x.reshape(*x.shape[:axis], x.shape[axis] // 2, 2, *x.shape[axis + 1 :])
+    return [jnp.squeeze(part, axis + 1) for part in lax.split(by_pair, (1, 1), axis=axis + 1)]
+
+
+def _neighbours(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """All but the last, and all but the first along `axis`."""
+    end = x.shape[axis]
+    return lax.slice_in_dim(x, 0, end - 1, axis=axis), lax.slice_in_dim(x, 1, end, axis=axis)
 
 
 def _filters(kernel: jax.Array, axis: int) -> list[jax.Array]:
@@ -94,14 +100,16 @@ def conv_to_few(x: jax.Array, kernel: jax.Array) -> jax.Array:
     Returns:
       `[N, H, W, O]`.
     """
-    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_LAYOUT)
+    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 @conv_to_few.defjvp
-def _conv_to_few_jvp(primals: _Pair, tangents: _Pair) -> _Pair:
+def _conv_to_few_jvp(
+    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
     # Only the tangent is transposed for the gradients, so it may take another form than the value: a product with each
-    # tap, then shifted adds. Its transpose gathers the h * w shifts of the output's cotangent, and both gradients are
-    # then one good matrix product.
+    # tap, then shifted adds. Its transpose gathers the h * w shifts of the output's cotangent, and either gradient is
+    # then one good matrix product, where XLA's convolution has a single column.
     (x, kernel), (dx, dkernel) = primals, tangents
     n, height, width, channels = x.shape
     h, w, _, features = kernel.shape
@@ -122,7 +130,7 @@ def _columns(kernel: jax.Array) -> jax.Array:
 
 
 def conv_3x3_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Halves height and width, rounded up. SAME padding as TensorFlow has it: an even size is padded after, not before.
+    """Halves height and width, rounded up; an even size is padded after, not before, as SAME is in TensorFlow.
 
     Args:
       x: `[N, H, W, I]`.
@@ -131,4 +139,18 @@ def conv_3x3_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
     Returns:
       `[N, ceil(H / 2), ceil(W / 2), O]`.
     """
-    return lax.conv_general_dilated(x, kernel, (2, 2), "SAME", dimension_numbers=_LAYOUT)
+    _, height, width, channels = x.shape
+    features = kernel.shape[-1]
+    x = jnp.pad(x, ((0, 0), (height % 2, 2), (width % 2, 2), (0, 0)))  # one further row and column that no tap reaches
+    taps = [tap for row in _taps(x, 1) for tap in _taps(row, 2)]
+    patches = jnp.concatenate(taps, axis=-1)  # [N, rows, columns, 9 I]
+    out = patches.reshape(-1, 9 * channels) @ kernel.reshape(9 * channels, features)
+    return out.reshape(*patches.shape[:3], features)
+
+
+def _taps(x: jax.Array, axis: int) -> list[jax.Array]:
+    """What the first, second and third tap see along `axis`."""
+    even, odd = _even_and_odd(x, axis)
+    first, third = _neighbours(even, axis)
+    second, _ = _neighbours(odd, axis)
+    return [first, second, third]
