@@ -151,7 +151,7 @@ assert not {{"jax", "matplotlib", "PIL", "rich"}} & set(sys.modules)
 pictures.save_confusion(np.eye(2, dtype=int), ["a", "b"], {str(tmp_path / "c.png")!r}, "t")
 assert not {{"jax", "matplotlib.pyplot"}} & set(sys.modules)
 """
-    root = Path(pictures.__file__).parents[1]
+    root = Path(pictures.__file__).parents[2]
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=root)
     assert (tmp_path / "c.png").exists()
 

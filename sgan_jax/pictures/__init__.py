@@ -1,0 +1,20 @@
+"""PNG pictures: grids of images, confusion matrices, diagrams of networks. No JAX here."""
+
+from sgan_jax.pictures.canvas import luminance, readable_ink
+from sgan_jax.pictures.confusion import confusion_colors, confusion_figure, save_confusion
+from sgan_jax.pictures.diagram import Layer, Network, arrange, diagram_figure, save_diagram
+from sgan_jax.pictures.grid import save_grid
+
+__all__ = [
+    "Layer",
+    "Network",
+    "arrange",
+    "confusion_colors",
+    "confusion_figure",
+    "diagram_figure",
+    "luminance",
+    "readable_ink",
+    "save_confusion",
+    "save_diagram",
+    "save_grid",
+]
