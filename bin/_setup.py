@@ -10,7 +10,6 @@ killed, the lock is free as soon as nobody writes into VENV any more. Only the s
 
 import fcntl
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -58,14 +57,15 @@ def install(root: Path, venv: Path, stamp: str, wanted: list[str], lock: int) ->
     packages = "the packages" + (f" and those of {', '.join(extras)}" if extras else "")
     python = venv / "bin" / "python"
     if (venv / UNFINISHED).exists() or not works(venv):
-        say(f"first use: making {venv} with Python {platform.python_version()} and installing {packages}; once, a few minutes")
+        version = sys.version.split()[0]
+        say(f"first use: making {venv} with Python {version} and installing {packages}, which takes a few minutes")
         (venv / UNFINISHED).touch()
         for path in venv.iterdir():
             if path.name not in (UNFINISHED, LOCK):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         run([sys.executable, "-m", "venv", str(venv)], lock, f"could not make {venv}")
     else:
-        say(f"installing {packages} into {venv}, as pyproject.toml or constraints.txt asks")
+        say(f"bringing {venv} up to date with pyproject.toml and constraints.txt: installing {packages}")
 
     target = str(root) + (f"[{','.join(extras)}]" if extras else "")
     options = ["-qq", "--no-input", "--disable-pip-version-check", "-c", str(root / "constraints.txt")]

@@ -68,32 +68,10 @@ def test_glibcs_allocator_is_set_for_what_computes_and_left_as_it_is_elsewhere(r
         )
 
     for launcher in ("train", "eval", "sample"):
-        assert "arena_max=1" in tunables(launcher)
+        assert tunables(launcher) == "tunables glibc.malloc.hugetlb=1"
     for launcher in ("describe", "test"):
         assert tunables(launcher) == "tunables none"
     assert tunables("train", GLIBC_TUNABLES="mine=1") == "tunables mine=1"
-    assert tunables("train", MALLOC_ARENA_MAX="2") == "tunables none"
     (ready.path / "getconf").unlink()
     ready.add_shim("getconf", "exit 1")  # as on a machine without glibc
     assert tunables("train") == "tunables none"
-
-
-@pytest.mark.skipif(not uses_glibc(), reason="glibc's allocator only")
-def test_a_large_block_freed_by_a_thread_is_used_again_instead_of_being_faulted_in_anew(ready):
-    code = """
-import ctypes, resource, threading
-libc, faults = ctypes.CDLL(None), []
-libc.malloc.restype, size = ctypes.c_void_p, 100 << 20
-def work():
-    for _ in range(4):
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        block = libc.malloc(ctypes.c_size_t(size))
-        ctypes.memset(block, 1, size)
-        libc.free(ctypes.c_void_p(block))
-        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-thread = threading.Thread(target=work)
-thread.start()
-thread.join()
-print(max(faults[1:]))
-"""
-    assert int(ready.call("_python", "--one-arena", "-c", code).stdout) < 20  # 25,600 pages; 50 of 2 MB
