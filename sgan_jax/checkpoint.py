@@ -8,9 +8,11 @@ import hashlib
 import json
 import logging
 import re
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import orbax.checkpoint as ocp
 
 from sgan_jax.errors import UserError
 
-_NAME = re.compile(r"step_(\d+)")
+_NAME = re.compile(r"step_(0|[1-9][0-9]*)")
 
 
 class Damaged(UserError):
@@ -49,25 +51,34 @@ def digest(tree: Any) -> str:
 
 
 class Saver:
-    """Saves in the background; one at a time."""
+    """Saves in the background; one at a time. A failure is raised by the call after it."""
 
     def __init__(self, manager: ocp.CheckpointManager):
         self._manager = manager
 
     def save(self, step: int, state: Any) -> None:
-        """Copies the state to the host and begins to write `step_<step>`; an existing one is kept as it is."""
+        """Copies the state to the host and begins to write `step_<step>`; an existing one is kept as it is.
+
+        Raises:
+          UserError: this one or the one before cannot be written.
+        """
         # A copy, because the next step is given these very buffers to write its result into.
         host = jax.tree.map(lambda leaf: np.array(leaf, copy=True), state)
         if step in self._manager.all_steps():
             return
         meta = {"step": step, "sha256": digest(host)}
-        self._manager.save(
-            step, args=ocp.args.Composite(state=ocp.args.StandardSave(host), meta=ocp.args.JsonSave(meta)), force=True
-        )
+        args = ocp.args.Composite(state=ocp.args.StandardSave(host), meta=ocp.args.JsonSave(meta))
+        with _told(self._manager.directory):
+            self._manager.save(step, args=args, force=True)
 
     def wait(self) -> None:
-        """Returns when the last checkpoint is whole on the disk."""
-        self._manager.wait_until_finished()
+        """Returns when the last checkpoint is whole on the disk.
+
+        Raises:
+          UserError: it cannot be written.
+        """
+        with _told(self._manager.directory):
+            self._manager.wait_until_finished()
 
 
 @contextmanager
@@ -75,10 +86,30 @@ def saver(directory: Path) -> Iterator[Saver]:
     """A `Saver` for `directory`; on leaving, the last checkpoint is whole.
 
     Leftovers of a save that was killed are removed.
+
+    Raises:
+      UserError: the directory cannot be written.
     """
     options = ocp.CheckpointManagerOptions(step_prefix="step", cleanup_tmp_directories=True)
-    with _quiet(), ocp.CheckpointManager(directory.absolute(), options=options) as manager:
-        yield Saver(manager)
+    with _quiet():
+        with _told(directory):
+            manager = ocp.CheckpointManager(directory.absolute(), options=options)
+        try:
+            yield Saver(manager)
+        except BaseException:
+            with suppress(Exception):  # it raises a failed save once more
+                manager.close()
+            raise
+        with _told(directory):
+            manager.close()
+
+
+@contextmanager
+def _told(directory: object) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a full disk is an OSError, a ValueError or a bare Exception, as the layer has it
+        raise UserError(f"{directory}: cannot save a checkpoint ({_reason(error)})") from error
 
 
 def restore(path: Path, like: Any) -> Any:
@@ -94,9 +125,12 @@ def restore(path: Path, like: Any) -> Any:
     """
     if not path.is_dir():
         raise UserError(f"{path}: no such checkpoint; {listing(path.parent)}")
+    if not any((path / part).exists() for part in ("state", "meta")) and not _NAME.fullmatch(path.name):
+        raise UserError(f"{path}: no checkpoint, but another directory; {listing(path.parent)}")
     args = ocp.args.PyTreeRestore(
         item=like, restore_args=jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), like)
     )
+    _leave_out_late_reads()
     try:
         meta = json.loads((path / "meta" / "metadata").read_text())
         with _quiet(), ocp.PyTreeCheckpointer() as reader:
@@ -105,8 +139,7 @@ def restore(path: Path, like: Any) -> Any:
                 state = reader.restore(path.absolute() / "state", args=args)
                 intact = meta["sha256"] == digest(state)
     except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file, a bare Exception among them
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise Damaged(f"{path}: the checkpoint is damaged ({reason}); {listing(path.parent)}") from None
+        raise Damaged(f"{path}: the checkpoint is damaged ({_reason(error)}); {listing(path.parent)}") from None
     if held != _describe(like):
         raise UserError(f"{path}: a checkpoint of other networks: {_difference(held, _describe(like))}")
     if not intact:
@@ -114,6 +147,10 @@ def restore(path: Path, like: Any) -> Any:
             f"{path}: the checkpoint is damaged (its SHA-256 is not the one it was saved with); {listing(path.parent)}"
         )
     return state
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__
 
 
 def set_aside(path: Path) -> None:
@@ -144,12 +181,26 @@ def _difference(held: dict[str, str], expected: dict[str, str]) -> str:
     raise AssertionError("no difference")
 
 
+def _leave_out_late_reads() -> None:
+    """Where one array cannot be read, TensorStore goes on with the others and finds Orbax's event loop closed.
+
+    That comes from threads, also after the error was handled, and Python would print a traceback for each.
+    """
+    if getattr(sys.unraisablehook, "func", None) is not _report_unless_late:
+        sys.unraisablehook = partial(_report_unless_late, sys.unraisablehook)
+
+
+def _report_unless_late(report: Callable[[Any], Any], failure: Any) -> None:
+    if not (isinstance(failure.exc_value, RuntimeError) and str(failure.exc_value) == "Event loop is closed"):
+        report(failure)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Orbax tells of every save, and of metadata that this layout does not have, through absl's logger."""
+    """Orbax tells of every save, of metadata that this layout lacks, and with tracebacks of what it raises as well."""
     logger = logging.getLogger("absl")
     before = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:

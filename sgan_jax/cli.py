@@ -5,6 +5,7 @@ The launchers in bin/ and the console script `sgan` call `main`.
 Only what parsing needs is imported here; a command imports the rest, so that --help answers at once.
 """
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -41,6 +42,8 @@ class Train:
     """Steps to train in all, instead of --epochs."""
     batch_size: int | None = None
     """Images of a discriminator update, half of them labelled or real; by default the preset's 100."""
+    width: int | None = None
+    """Channels of every convolution; by default the preset's 128."""
     learning_rate: float | None = None
     """Adam's learning rate; by default the preset's 0.0002."""
     seed: int = 0
@@ -66,7 +69,11 @@ class Train:
                 labels=self.labels,
                 label_seed=self.label_seed,
             ),
-            model=dataclasses.replace(preset.model, head=self.head or preset.model.head),
+            model=dataclasses.replace(
+                preset.model,
+                head=self.head or preset.model.head,
+                width=preset.model.width if self.width is None else self.width,
+            ),
             adam=dataclasses.replace(
                 preset.adam,
                 learning_rate=preset.adam.learning_rate if self.learning_rate is None else self.learning_rate,
@@ -167,20 +174,38 @@ def main() -> None:
     try:
         _use_compilation_cache()
         status = command()
-    except UserError as error:
-        print(f"sgan: error: {error}", file=sys.stderr)
-        status = 2
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while it flushes
         status = 141
+    except (UserError, OSError, RuntimeError) as error:
+        message = _message(error)
+        if message is None:
+            raise
+        print(f"sgan: error: {message}", file=sys.stderr)
+        status = 2
     sys.exit(status)
+
+
+def _message(error: UserError | OSError | RuntimeError) -> str | None:
+    """One line for what the user can mend, None for what is a fault of the program."""
+    if isinstance(error, OSError):  # a full disk, a name that is too long
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    text = str(error)
+    if isinstance(error, UserError):
+        return text
+    if text.startswith("Unable to initialize backend"):
+        return f"{text.splitlines()[0].split(' (')[0]}; set JAX_PLATFORMS to cpu or to what this machine has"
+    if "RESOURCE_EXHAUSTED" in text:
+        return f"out of memory; give a smaller --batch-size or --width ({text.splitlines()[0]:.120})"
+    return None
 
 
 def _use_compilation_cache() -> None:
     """Compiled steps are kept per user and machine; whatever the user set in the environment wins."""
     from sgan_jax.data import cache
 
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.root() / "xla"))
+    with contextlib.suppress(UserError):  # no home directory: compile every time
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.root() / "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")

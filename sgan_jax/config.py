@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_type_hints
 
 from sgan_jax.errors import UserError
 
@@ -78,15 +78,27 @@ def from_json(values: dict[str, Any]) -> Config:
     """The inverse of `to_json`.
 
     Raises:
-      UserError: a field is unknown or missing, or of another type.
+      UserError: a field is unknown or of another type. A missing one, as of an older version, takes its default.
     """
-    parts = {"data": DataConfig, "model": ModelConfig, "adam": AdamConfig}
-    try:
-        return Config(**{k: parts[k](**v) if k in parts else v for k, v in values.items()})
-    except TypeError as error:
-        raise UserError(
-            f"config.json: not a configuration of this version ({error}); start a new run with --run"
-        ) from None
+    return _from_json(Config, values, "config.json")
+
+
+def _from_json(kind: type[Any], values: Any, where: str) -> Any:
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: {values!r:.40} in the place of fields; start a new run with --run")
+    types = get_type_hints(kind)
+    fields = {}
+    for name, value in values.items():
+        if name not in types:
+            raise UserError(f"{where}: field '{name}' is not of this version; start a new run with --run")
+        wanted = types[name]
+        if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
+            value = _from_json(wanted, value, f"{where}: {name}")
+        elif isinstance(value, bool) or not isinstance(value, int | float if wanted is float else wanted):
+            expected = getattr(wanted, "__name__", wanted)
+            raise UserError(f"{where}: {name} is {value!r:.40}, expected {expected}; start a new run with --run")
+        fields[name] = value
+    return kind(**fields)
 
 
 def flatten(config: Config) -> dict[str, Any]:

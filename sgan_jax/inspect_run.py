@@ -17,10 +17,12 @@ from sgan_jax.run_dir import RunDir, checkpoint_path, existing
 from sgan_jax.system import System, build, derive_keys, sample_images
 from sgan_jax.types import TrainState
 
+MAX_SAMPLES = 1000  # they are generated as one batch, which takes about 3 MB an image
+
 
 def _open(path: Path | None, ckpt: str) -> tuple[RunDir, System, TrainState, int]:
     """A run, its system, and the state and step of one of its checkpoints."""
-    run = existing(path)
+    run = existing(path, ckpt)
     dataset = run.record()["dataset"]
     system = build(run.config(), tuple(dataset["image_shape"]), len(dataset["class_names"]))
     chosen = checkpoint_path(run, ckpt, checkpoint.steps(run.checkpoints))
@@ -40,9 +42,8 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
         raise UserError(
             f"{run.path}: its head '{config.model.head}' has no classifier to evaluate; `sample` shows its generator"
         )
-    dataset = load(config.data.dataset, data_dir or config.data.data_dir)
-    if dataset.digest != record["digest"] and record["name"] != dataset.name:
-        dataset = load(record["name"])  # "auto" finds MNIST now and found the embedded digits then, or the reverse
+    folder = data_dir or config.data.data_dir
+    dataset = load(config.data.dataset if folder else run.dataset(), folder)
     if dataset.digest != record["digest"]:
         raise UserError(
             f"{dataset.name}: {run.path} was trained on other data, {record['name']}; give its folder with --data-dir"
@@ -52,23 +53,33 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
     train = evaluate(classify, state.params.d, dataset.train_images, dataset.train_labels, classes)
     test = evaluate(classify, state.params.d, dataset.test_images, dataset.test_labels, classes)
     picture = run.confusion_file(step)
-    title = f"{dataset.name}, {config.data.labels} labels, step {step}: {100 * test.accuracy:.2f} % of the test images"
-    pictures.save_confusion(test.confusion, dataset.class_names, picture, title)
     if as_json:
         print(json.dumps(_figures(run, step, record["notice"], dataset.class_names, train, test)))
-        return 0
-    if record["notice"]:
-        print(f"*** {record['notice']} ***")
+    else:
+        _print_figures(record["notice"], dataset.class_names, train, test)
+    # After the figures, which are worth having where the run directory cannot be written.
+    title = f"{dataset.name}, {config.data.labels} labels, step {step}: {100 * test.accuracy:.2f} % of the test images"
+    pictures.save_confusion(test.confusion, dataset.class_names, picture, title)
+    if not as_json:
+        print(f"\nconfusion matrix: {picture}")
+    return 0
+
+
+def _print_figures(notice: str, names: tuple[str, ...], train: Evaluation, test: Evaluation) -> None:
+    if notice:
+        print(f"*** {notice} ***")
     print(f"Train Accuracy: {100 * train.accuracy:.3f}%")
     print(f"Test Accuracy: {100 * test.accuracy:.3f}%")
-    width = max(5, *map(len, dataset.class_names))
+
+    def percent(value: float) -> str:  # NaN: no image of the class, or none given it
+        return "-" if math.isnan(value) else f"{100 * value:.1f}%"
+
+    width = max(5, *map(len, names))
     print(f"\n{'class':{width}}  images  recall  precision")
     for name, images, recall, precision in zip(
-        dataset.class_names, test.confusion.sum(axis=1), test.recall, test.precision, strict=True
+        names, test.confusion.sum(axis=1), test.recall, test.precision, strict=True
     ):
-        print(f"{name:{width}}  {images:6d}  {100 * recall:5.1f}%  {100 * precision:8.1f}%")
-    print(f"\nconfusion matrix: {picture}")
-    return 0
+        print(f"{name:{width}}  {images:6d}  {percent(recall):>6}  {percent(precision):>9}")
 
 
 def _figures(
@@ -93,8 +104,10 @@ def _figures(
 
 def sample_checkpoint(path: Path | None, ckpt: str, count: int, seed: int | None, out: Path | None) -> int:
     """Draws a grid of generated images; the data set is not needed."""
-    if count < 1:
-        raise UserError(f"--count: {count}; must be at least 1")
+    if not 1 <= count <= MAX_SAMPLES:
+        raise UserError(f"--count: {count}; must be between 1 and {MAX_SAMPLES}")
+    if seed is not None and not 0 <= seed < 2**32:
+        raise UserError(f"--seed: {seed}; must be between 0 and 4294967295")
     run, system, state, step = _open(path, ckpt)
     keys = derive_keys(run.config().seed if seed is None else seed)
     chosen = out or run.sample_file(step).with_name(f"step_{step}-sample.png")
@@ -106,6 +119,10 @@ def sample_checkpoint(path: Path | None, ckpt: str, count: int, seed: int | None
 def describe(config: Config, image_shape: tuple[int, int, int], classes: int, out: Path) -> int:
     """Prints both networks layer by layer and draws them."""
     validate(config)
+    height, _, channels = image_shape
+    for flag, value in (("--image-size", height), ("--channels", channels), ("--classes", classes)):
+        if not 1 <= value <= 4096:
+            raise UserError(f"{flag}: {value}; must be between 1 and 4096")
     system = build(config, image_shape, classes)
     drawn = []
     for title, net in (("discriminator", system.disc), ("generator", system.gen)):

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from sgan_jax import checkpoint, pictures
+from sgan_jax import __version__, checkpoint, pictures
 from sgan_jax.config import Config, validate
 from sgan_jax.data import Dataset, choose_labelled, load
 from sgan_jax.evaluate import Classify, Images, evaluate, make_classify
@@ -42,29 +42,39 @@ def train(config: Config, path: Path | None = None, log_every: int = 0) -> int:
       UserError: the settings, the data or the directory do not permit it.
     """
     validate(config)
-    dataset = load(config.data.dataset, config.data.data_dir)
+    dataset = _load(config, path)
     if dataset.notice:
         print(f"*** {dataset.notice} ***", flush=True)
     system = build(config, dataset.train_images.shape[1:], dataset.num_classes)
     drawn = choose_labelled(dataset.train_labels, config.data.labels, dataset.num_classes, config.data.label_seed)
     run = RunDir(path or default_path(config, dataset.name))
-    labelled = run.begin(config, _record(dataset), drawn)
-
-    with checkpoint.saver(run.checkpoints) as saver, _stop_on_signal() as stop:
+    record = _record(dataset)
+    with run.locked(), _stop_on_signal() as stop:
+        labelled = run.begin(config, record, drawn)
+        # Before the saver, which does not look again at what it found when it was made.
         state, first = _resume(run, system, derive_keys(config.seed))
-        if first >= config.total_steps:
-            print(f"{run.path}: finished at step {first}; --epochs or --steps makes it longer")
-            return 0
-        print(
-            f"{run.path}: {'from step ' + str(first) if first else 'new run'}, to step {config.total_steps}", flush=True
-        )
         run.forget_after(first)
-        session = _Session(config, run, dataset, system, saver)
-        session.run(state, first, labelled, stop, log_every)
+        with checkpoint.saver(run.checkpoints) as saver:
+            session = _Session(config, run, dataset, system, saver)
+            if first >= config.total_steps:
+                session.conclude(first, state)
+                print(f"{run.path}: finished at step {first}; --epochs or --steps makes it longer")
+                return 0
+            start = f"from step {first}" if first else "new run"
+            print(f"{run.path}: {start}, to step {config.total_steps}", flush=True)
+            session.run(state, first, labelled, stop, log_every)
     if stop.by:
         print(f"stopped by {stop.by.name}; the same command goes on from there")
         return 128 + stop.by
     return 0
+
+
+def _load(config: Config, path: Path | None) -> Dataset:
+    """The data; "auto" stays what it was when the run in `path` began."""
+    name = config.data.dataset
+    if name == "auto" and config.data.data_dir is None and path is not None and (path / "config.json").exists():
+        name = RunDir(path).dataset()
+    return load(name, config.data.data_dir)
 
 
 def _record(dataset: Dataset) -> dict[str, Any]:
@@ -81,8 +91,7 @@ def _record(dataset: Dataset) -> dict[str, Any]:
             "image_shape": list(dataset.train_images.shape[1:]),
             "class_names": list(dataset.class_names),
         },
-        "versions": {"sgan_jax": version("sgan_jax"), "python": platform.python_version()}
-        | {p: version(p) for p in packages},
+        "versions": {"sgan_jax": __version__, "python": platform.python_version()} | {p: version(p) for p in packages},
         "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
         "command": sys.argv,
     }
@@ -151,23 +160,31 @@ class _Session:
                 else:
                     jax.block_until_ready(metrics)  # or the queue of steps grows ahead of the device
                 if whole:
-                    progress.print(self._finish_epoch(step, state, data, values))
+                    progress.print(self._finish_epoch(step, state, data.unl_images, values))
                 if stop.by:
                     break
             self.saver.save(step, state)
             self.saver.wait()
             if step == config.total_steps:
-                self._finish(step, progress)
+                progress.print(self._finish(step))
+
+    def conclude(self, step: int, state: TrainState) -> None:
+        """Does what is left after the last checkpoint: a kill may have come between, or a stop at just this step."""
+        line = next((line for line in self.run_dir.metrics() if line["step"] == step), {})
+        if not line or (self.system.classifies and "test_accuracy" not in line):
+            self.run_dir.forget_after(step - 1)
+            self._finish_epoch(step, state, self.dataset.train_images, line)
+        self._finish(step)
 
     def _log(self, step: int, values: dict[str, Any]) -> None:
         self.run_dir.log({"step": step, "seconds": round(self.earlier + time.monotonic() - self.start, 2), **values})
 
-    def _finish_epoch(self, step: int, state: TrainState, data: Data, values: dict[str, float]) -> str:
+    def _finish_epoch(self, step: int, state: TrainState, train_images: Images, values: dict[str, float]) -> str:
         """Evaluates, draws samples, logs and saves; returns a line about it."""
         accuracy = {}
         if self.system.classifies:
             sets: dict[str, tuple[Images, np.ndarray]] = {
-                "train_accuracy": (data.unl_images, self.dataset.train_labels),
+                "train_accuracy": (train_images, self.dataset.train_labels),
                 "test_accuracy": (self.dataset.test_images, self.dataset.test_labels),
             }
             for name, (images, labels) in sets.items():
@@ -181,7 +198,8 @@ class _Session:
         figures = ", ".join(f"{name.replace('_', ' ')} {100 * value:.3f}%" for name, value in accuracy.items())
         return f"step_{step}: {figures or 'no classifier'}"
 
-    def _finish(self, step: int, progress: Progress) -> None:
+    def _finish(self, step: int) -> str:
+        """Writes the final figures; returns a line about it."""
         last = [line for line in self.run_dir.metrics() if line["step"] == step][-1]
         result = {
             "dataset": self.dataset.name,
@@ -190,4 +208,4 @@ class _Session:
             **last,
         }
         write_json(self.run_dir.result_file, result)
-        progress.print(f"finished: {self.run_dir.path}" + (f" ({self.dataset.notice})" if self.dataset.notice else ""))
+        return f"finished: {self.run_dir.path}" + (f" ({self.dataset.notice})" if self.dataset.notice else "")

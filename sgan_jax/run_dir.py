@@ -9,24 +9,29 @@ eval/           confusion matrices
 result.json     final figures
 """
 
+import fcntl
 import json
+import math
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sgan_jax.config import LENGTH_FIELDS, Config, flatten, from_json, to_json
+from sgan_jax.config import LENGTH_FIELDS, Config, flatten, from_json, to_json, validate
 from sgan_jax.errors import UserError
 
 ROOT = Path("runs")
 LATEST = ROOT / "latest"
+_DATASET_FIELDS = {"name": str, "digest": str, "notice": str, "train": int, "image_shape": list, "class_names": list}
 
 
 def default_path(config: Config, dataset: str) -> Path:
     """`runs/mnist-100-tutorial-s0`; what differs from the preset in the head or label seed is appended."""
-    parts = [dataset, str(config.data.labels), config.preset]
+    parts = [dataset.replace("/", "-"), str(config.data.labels), config.preset]  # TFDS has names like emnist/letters
     if config.model.head != "stacked":
         parts.append(config.model.head)
     parts.append(f"s{config.seed}")
@@ -39,13 +44,22 @@ def write_atomically(path: Path, text: str) -> None:
     """Writes all of the file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    partial.write_text(text)
-    os.replace(partial, path)
+    try:
+        partial.write_text(text)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes all of the file or nothing, as readable JSON."""
-    write_atomically(path, json.dumps(value, indent=2) + "\n")
+    """Writes all of the file or nothing, as readable JSON; NaN and infinities, which JSON lacks, as null."""
+    write_atomically(path, json.dumps(_finite(value), indent=2) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path) -> Any:
@@ -56,10 +70,12 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path}: not found; expected a run directory made by `train`") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except ValueError as error:
+        raise UserError(f"{path}: damaged: no JSON ({error}); start a new run with --run") from None
 
 
 class RunDir:
@@ -81,6 +97,34 @@ class RunDir:
         """The confusion matrix that `eval` draws."""
         return self.path / "eval" / f"step_{step}-confusion.png"
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Makes the directory and keeps other trainings out: each would remove the other's unfinished checkpoints.
+
+        The system frees the lock of a process that is killed.
+
+        Raises:
+          UserError: the directory cannot be made, or another process trains in it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            directory = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        try:
+            try:
+                fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"{self.path}: another process trains in it; stop that one, or another --run") from None
+            except OSError:
+                pass  # a file system without locks
+            yield
+        finally:
+            os.close(directory)
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(f"{self.path}: cannot be written ({error.strerror or error}); choose another --run")
+
     def begin(self, config: Config, record: dict[str, Any], labelled: np.ndarray) -> np.ndarray:
         """Makes the directory, or joins the run that is in it; returns the indices of the labelled images.
 
@@ -95,60 +139,108 @@ class RunDir:
         try:
             if self.config_file.exists():
                 self._refuse_other(config, record)
-            elif self.path.exists() and any(self.path.iterdir()):
+            elif self.path.exists() and any(not _left_by_begin(entry.name) for entry in self.path.iterdir()):
                 raise UserError(
                     f"{self.path}: holds files but no config.json; give an empty or new directory with --run"
                 )
             else:
                 write_json(self.labels_file, {"indices": [int(i) for i in labelled]})
             write_json(self.config_file, {"config": to_json(config), **record})  # last: with it, the directory is a run
-            self._point_latest()
         except OSError as error:
-            raise UserError(
-                f"{self.path}: cannot be written ({error.strerror or error}); choose another directory with --run"
-            ) from None
+            raise self._unwritable(error) from None
+        try:
+            self._point_latest()
+        except OSError as error:  # a convenience: the run itself may lie elsewhere
+            print(f"warning: {LATEST} cannot be written ({error.strerror or error})", file=sys.stderr)
         return self.labelled()
 
     def _refuse_other(self, config: Config, record: dict[str, Any]) -> None:
         old, new = flatten(self.config()), flatten(config)
-        old["dataset"], new["dataset"] = self.record()["dataset"]["digest"], record["dataset"]["digest"]
-        moved = {
-            "data.data_dir",
-            "data.dataset",
-        }  # the same images may lie elsewhere or have come another way: the digest decides
+        moved = {"data.data_dir", "data.dataset"}  # the same images may have come another way: the digest decides
         names = [n for n in new if n not in LENGTH_FIELDS | moved and old.get(n) != new[n]]
-        if names:
-            differences = "; ".join(f"{n} was {_short(old.get(n))}, now {_short(new[n])}" for n in names)
-            raise UserError(f"{self.path}: holds a run of other settings ({differences}); use those, or another --run")
+        differences = [f"{n} was {old.get(n)}, now {new[n]}" for n in names]
+        held, now = self.record()["dataset"], record["dataset"]
+        if held["digest"] != now["digest"]:
+            was, other = (f"{d['name']} ({d['digest'][:12]}...)" for d in (held, now))
+            differences.append(f"dataset was {was}, now {other}")
+        if differences:
+            raise UserError(
+                f"{self.path}: holds a run of other settings ({'; '.join(differences)}); use those, or another --run"
+            )
 
     def _point_latest(self) -> None:
         if self.path.parent != ROOT:
             ROOT.mkdir(exist_ok=True)
         link = LATEST.with_name(f".latest.{os.getpid()}.tmp")
         link.unlink(missing_ok=True)
-        link.symlink_to(os.path.relpath(self.path.absolute(), ROOT.absolute()))
+        link.symlink_to(os.path.relpath(self.path.resolve(), ROOT.resolve()))  # --run may itself be runs/latest
         os.replace(link, LATEST)
 
     def record(self) -> dict[str, Any]:
-        """All of config.json."""
-        return read_json(self.config_file)
+        """All of config.json.
+
+        Raises:
+          UserError: it is missing, damaged or of another version.
+        """
+        record = read_json(self.config_file)
+        try:
+            whole = isinstance(record["config"], dict)
+            whole &= all(isinstance(record["dataset"][name], kind) for name, kind in _DATASET_FIELDS.items())
+            whole &= [type(size) for size in record["dataset"]["image_shape"]] == [int, int, int]
+        except (KeyError, TypeError):
+            whole = False
+        if not whole:
+            raise UserError(f"{self.config_file}: damaged or of another version; start a new run with --run")
+        return record
 
     def config(self) -> Config:
-        """The run's configuration."""
-        return from_json(self.record()["config"])
+        """The run's configuration.
+
+        Raises:
+          UserError: config.json is missing, damaged or of another version.
+        """
+        values = self.record()["config"]
+        try:
+            config = from_json(values)
+        except UserError as error:
+            raise UserError(f"{self.path}: {error}") from None
+        try:
+            validate(config)
+        except UserError as error:
+            raise UserError(f"{self.config_file}: {error}") from None
+        return config
+
+    def dataset(self) -> str:
+        """The run's data set by name; "auto" as what it was found to be when the run began."""
+        data = self.config().data
+        resolved = data.dataset == "auto" and data.data_dir is None  # a folder's name is no name to load it by
+        return self.record()["dataset"]["name"] if resolved else data.dataset
 
     def labelled(self) -> np.ndarray:
-        """Indices of the labelled images, int64."""
-        return np.asarray(read_json(self.labels_file)["indices"], np.int64)
+        """Indices of the labelled images, int64.
+
+        Raises:
+          UserError: labels.json is missing or damaged.
+        """
+        held = read_json(self.labels_file)
+        indices = held.get("indices") if isinstance(held, dict) else None
+        count, images = self.config().data.labels, range(self.record()["dataset"]["train"])
+        if not isinstance(indices, list) or len(indices) != count or not all(index in images for index in indices):
+            raise UserError(
+                f"{self.labels_file}: damaged: expected {count} indices below {len(images)}; start a new run with --run"
+            )
+        return np.asarray(indices, np.int64)
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """The lines of metrics.jsonl; a last line that a kill cut off is left out."""
+        """The lines of metrics.jsonl; one that a kill cut off is left out."""
         if self.metrics_file.exists():
-            for line in self.metrics_file.read_text().splitlines():
+            for text in self.metrics_file.read_text(errors="replace").splitlines():
                 try:
-                    yield json.loads(line)
+                    line = json.loads(text)
                 except ValueError:
-                    return
+                    continue
+                if isinstance(line, dict) and isinstance(line.get("step"), int):
+                    yield line
 
     def forget_after(self, step: int) -> None:
         """Drops the metrics of steps that a resume will take again."""
@@ -158,21 +250,25 @@ class RunDir:
     def log(self, line: dict[str, Any]) -> None:
         """Appends one line to metrics.jsonl."""
         with self.metrics_file.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps(_finite(line)) + "\n")
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text[:12] + "..." if len(text) > 40 else text
+def _left_by_begin(name: str) -> bool:
+    """Whether the file may come of a `begin` that was killed before there was a run."""
+    return name == "labels.json" or (name.endswith(".tmp") and name.startswith((".labels.json.", ".config.json.")))
 
 
-def existing(path: Path | None) -> RunDir:
-    """The run at `path`, by default the newest.
+def existing(path: Path | None, ckpt: str = "latest") -> RunDir:
+    """The run at `path`; by default the one that the checkpoint lies in if that is given as a path, else the newest.
 
     Raises:
       UserError: there is none.
     """
     chosen = LATEST if path is None else path
+    if path is None and os.sep in ckpt:
+        holder = Path(ckpt).resolve().parent.parent  # RUN/checkpoints/step_600
+        if (holder / "config.json").exists():
+            return RunDir(holder)
     if not chosen.exists():
         hint = "train first, or name a run directory with --run" if path is None else _runs_listing()
         raise UserError(f"{chosen}: no such run directory; {hint}")
@@ -198,7 +294,6 @@ def checkpoint_path(run: RunDir, name: str, steps: list[int]) -> Path:
             raise UserError(f"{run.path}: no checkpoint yet; `train` writes one after each epoch")
         return run.checkpoints / f"step_{steps[-1]}"
     if name.isdecimal():
-        name = f"step_{name}"
-    if Path(name).is_dir() or os.sep in name:
-        return Path(name)
-    return run.checkpoints / name
+        name = f"step_{int(name)}"
+    own, other = run.checkpoints / name, Path(name)
+    return other if os.sep in name or (other.is_dir() and not own.is_dir()) else own

@@ -1,0 +1,122 @@
+"""What the tests of the outer half share: calls of the launchers as a user makes them, and small runs and data sets."""
+
+import json
+import os
+import shlex
+import shutil
+import struct
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+HOME = Path(os.environ["SGAN_TEST_HOME"])
+
+# Small networks compile as slowly as the full ones, and need none of what XLA's optimizer takes most of that time for.
+QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+SMALL = ("--width", "8", "--batch-size", "4", "--steps-per-epoch", "2")
+DIGITS = ("--dataset", "mnist-5k")
+NOTICE = "mnist-5k: not comparable with MNIST"
+
+
+@cache
+def _interpreter() -> Path:
+    """An environment for the launchers that is the tests' own interpreter: they are not to install anything."""
+    folder = HOME / "venv"
+    python = folder / "bin" / "python"
+    python.parent.mkdir(parents=True, exist_ok=True)
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o755)
+    wanted = "{ printf '%s\\n' \"$PWD\"; sed '/^# === /,$d' pyproject.toml; cat constraints.txt; } | cksum"
+    stamp = subprocess.run(wanted, shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()[0]
+    (folder / ".sgan-core").write_text(stamp + "\n")
+    return folder
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """The tests' environment for a launcher, with `settings` on top."""
+    outer = {name: value for name, value in os.environ.items() if name != "SGAN_EXTRAS"}
+    return outer | QUICK | {"SGAN_VENV": str(_interpreter())} | settings
+
+
+def command(launcher: str, *arguments: object) -> list[str]:
+    """`bin/LAUNCHER ARGUMENTS`."""
+    return [str(ROOT / "bin" / launcher), *map(str, arguments)]
+
+
+def call(launcher: str, *arguments: object, cwd: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Calls a launcher to its end. Nothing that a user does may end in a traceback."""
+    done = subprocess.run(
+        command(launcher, *arguments),
+        cwd=cwd,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=900,
+        stdin=subprocess.DEVNULL,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def succeed(launcher: str, *arguments: object, cwd: Path, **settings: str) -> str:
+    """Calls a launcher that has to succeed; returns what it printed."""
+    done = call(launcher, *arguments, cwd=cwd, **settings)
+    assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+    return done.stdout
+
+
+def sha256(run: Path, step: int) -> str:
+    """The digest over every leaf of a checkpoint's state, as it was taken before the state was written."""
+    return json.loads((run / "checkpoints" / f"step_{step}" / "meta" / "metadata").read_text())["sha256"]
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    """The lines of metrics.jsonl, without the seconds that they took."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """Writes a uint8 array as an IDX file."""
+    header = struct.pack(f">4B{array.ndim}i", 0, 0, 8, array.ndim, *array.shape)
+    path.write_bytes(header + np.ascontiguousarray(array, np.uint8).tobytes())
+
+
+def write_images(folder: Path, train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> Path:
+    """The four IDX files of images `[N, H, W]` and labels `[N]`."""
+    folder.mkdir()
+    for stem, (images, labels) in (("train", train), ("t10k", test)):
+        write_idx(folder / f"{stem}-images-idx3-ubyte", images)
+        write_idx(folder / f"{stem}-labels-idx1-ubyte", labels)
+    return folder
+
+
+def blobs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """8x8 images of four classes, one bright quarter each, and their labels."""
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(count) % 4)
+    images = random.integers(0, 100, (count, 8, 8))
+    for image, label in zip(images, labels, strict=True):
+        image[4 * (label // 2) :, 4 * (label % 2) :][:4, :4] += 150
+    return images.astype(np.uint8), labels
+
+
+@cache
+def finished_run() -> tuple[Path, str]:
+    """A folder in which a user has trained for two epochs, and what that printed. Tests that change it take a copy."""
+    folder = HOME / "finished"
+    folder.mkdir()
+    return folder, succeed("train", *DIGITS, *SMALL, "--epochs", 2, "--log-every", 1, cwd=folder)
+
+
+RUN = Path("runs/mnist-5k-100-tutorial-s0")  # of `finished_run`, in its folder
+
+
+def copy_of_finished_run(folder: Path) -> Path:
+    """A copy of `finished_run` below `folder`; returns the run directory."""
+    shutil.copytree(finished_run()[0] / "runs", folder / "runs", symlinks=True)
+    return folder / RUN

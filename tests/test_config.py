@@ -1,0 +1,208 @@
+"""The configuration: it survives JSON, refuses what no run can be made of, and says which flag is wrong."""
+
+import dataclasses
+import json
+import typing
+from typing import Any
+
+import pytest
+
+from sgan_jax.cli import Describe, Train
+from sgan_jax.config import (
+    LENGTH_FIELDS,
+    PRESETS,
+    AdamConfig,
+    Config,
+    DataConfig,
+    ModelConfig,
+    choose,
+    flatten,
+    from_json,
+    to_json,
+    validate,
+)
+from sgan_jax.errors import UserError
+from sgan_jax.heads import HEADS
+from sgan_jax.objectives import OBJECTIVES
+
+# Every field has a value that is not its default.
+CHANGED = Config(
+    preset="joint",
+    objective="joint",
+    seed=7,
+    epochs=2,
+    steps_per_epoch=3,
+    steps=5,
+    batch_size=10,
+    data=DataConfig("mnist", "digits", 20, 9),
+    model=ModelConfig("separate", 8, 16, 0.25),
+    adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8),
+)
+
+
+def changed(**values: Any) -> Config:
+    """The default with fields replaced wherever they live."""
+    config = Config()
+    for name, value in values.items():
+        part = next((p for p in ("data", "model", "adam") if hasattr(getattr(config, p), name)), None)
+        if part:
+            config = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **{name: value})})
+        else:
+            config = dataclasses.replace(config, **{name: value})
+    return config
+
+
+def test_default_is_the_tutorial() -> None:
+    config = Config()
+    assert (config.batch_size, config.total_steps, config.steps_per_epoch) == (100, 12_000, 600)
+    assert config.adam == AdamConfig(learning_rate=2e-4, beta1=0.5, beta2=0.999, epsilon=1e-7)
+    assert config.model == ModelConfig(head="stacked", width=128, latent=100, dropout=0.4)
+    assert config.data.labels == 100
+    assert PRESETS["tutorial"] == config
+
+
+def test_steps_take_the_place_of_epochs() -> None:
+    assert Config(epochs=3, steps_per_epoch=10).total_steps == 30
+    assert Config(epochs=3, steps_per_epoch=10, steps=7).total_steps == 7
+
+
+def test_json_round_trip_keeps_every_field() -> None:
+    default, other = flatten(Config()), flatten(CHANGED)
+    assert [name for name in default if default[name] == other[name]] == [], "CHANGED must differ everywhere"
+    assert from_json(json.loads(json.dumps(to_json(CHANGED)))) == CHANGED
+    assert from_json(json.loads(json.dumps(to_json(Config())))) == Config()
+
+
+@pytest.mark.parametrize("part", [(), ("model",), ("data",), ("adam",)])
+def test_unknown_field_is_an_error_that_names_it(part: tuple[str, ...]) -> None:
+    values = to_json(Config())
+    inner = values[part[0]] if part else values
+    inner["momentum"] = 0.9
+    with pytest.raises(UserError, match=r"config\.json: .*'momentum'") as error:
+        from_json(values)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("epochs", "20"),
+        ("epochs", 2.5),
+        ("epochs", True),
+        ("epochs", None),
+        ("steps", "all"),
+        ("objective", 1),
+        ("model", 3),
+        ("model", None),
+        ("data", ["mnist"]),
+    ],
+)
+def test_value_of_another_type_is_an_error_that_names_the_field(field: str, value: Any) -> None:
+    with pytest.raises(UserError, match=rf"config\.json: {field}\b") as error:
+        from_json(to_json(Config()) | {field: value})
+    assert "\n" not in str(error.value)
+
+
+def test_optional_values_and_whole_numbers_in_the_place_of_fractions_are_read() -> None:
+    values = to_json(Config()) | {"steps": None, "adam": {"learning_rate": 1}}
+    assert from_json(values) == changed(learning_rate=1.0)
+
+
+def test_missing_field_takes_its_default() -> None:
+    values = to_json(CHANGED)
+    del values["steps"], values["adam"]
+    assert from_json(values) == dataclasses.replace(CHANGED, steps=None, adam=AdamConfig())
+
+
+def test_flatten_names_fields_by_their_path() -> None:
+    flat = flatten(CHANGED)
+    assert (flat["model.head"], flat["adam.beta1"], flat["data.labels"], flat["seed"]) == ("separate", 0.9, 20, 7)
+    assert not any(isinstance(value, dict) for value in flat.values())
+
+
+def test_length_fields_are_fields() -> None:
+    assert set(flatten(Config())) >= LENGTH_FIELDS
+
+
+def test_configuration_cannot_be_changed_in_place() -> None:
+    for part in (Config(), DataConfig(), ModelConfig(), AdamConfig()):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(part, dataclasses.fields(part)[0].name, "other")
+
+
+def test_every_preset_is_valid_named_after_itself_and_found_in_the_tables() -> None:
+    for name, preset in PRESETS.items():
+        validate(preset)
+        assert preset.preset == name
+        assert preset.objective in OBJECTIVES
+        assert preset.model.head in HEADS
+
+
+def test_joint_preset_differs_from_the_tutorial_in_its_objective_only() -> None:
+    tutorial, joint = flatten(PRESETS["tutorial"]), flatten(PRESETS["joint"])
+    assert {name for name in tutorial if tutorial[name] != joint[name]} == {"preset", "objective"}
+
+
+def test_command_line_offers_the_heads_that_there_are() -> None:
+    for command in (Train, Describe):
+        choices, none = typing.get_args(typing.get_type_hints(command)["head"])
+        assert sorted(typing.get_args(choices)) == sorted(HEADS)
+        assert none is type(None)
+
+
+@pytest.mark.parametrize(
+    ("flag", "values"),
+    [
+        ("--labels", {"labels": 0}),
+        ("--epochs", {"epochs": 0}),
+        ("--epochs", {"epochs": -1}),
+        ("--steps-per-epoch", {"steps_per_epoch": 0}),
+        ("--steps", {"steps": 0}),
+        ("--width", {"width": 0}),
+        ("--latent", {"latent": 0}),
+        ("--batch-size", {"batch_size": 0}),
+        ("--batch-size", {"batch_size": -2}),
+        ("--batch-size", {"batch_size": 1}),
+        ("--batch-size", {"batch_size": 101}),
+        ("--learning-rate", {"learning_rate": 0.0}),
+        ("--learning-rate", {"learning_rate": -1e-3}),
+        ("--learning-rate", {"learning_rate": float("nan")}),
+        ("--learning-rate", {"learning_rate": float("inf")}),
+        ("--seed", {"seed": -1}),
+        ("--seed", {"seed": 2**32}),
+        ("--label-seed", {"label_seed": -1}),
+        ("--label-seed", {"label_seed": 2**32}),
+    ],
+)
+def test_impossible_value_is_refused_by_its_flag(flag: str, values: dict[str, Any]) -> None:
+    (value,) = values.values()
+    with pytest.raises(UserError) as error:
+        validate(changed(**values))
+    assert str(error.value).startswith(f"{flag}: {value}; must be "), error.value
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"steps": 1},
+        {"steps": None},
+        {"batch_size": 2},
+        {"seed": 2**32 - 1},
+        {"label_seed": 0},
+        {"labels": 1},
+        {"width": 1},
+    ],
+)
+def test_smallest_and_largest_values_are_accepted(values: dict[str, Any]) -> None:
+    validate(changed(**values))
+
+
+def test_unknown_name_is_answered_with_the_choices() -> None:
+    with pytest.raises(UserError) as error:
+        choose(HEADS, "stackd", "head")
+    assert str(error.value) == "unknown head 'stackd'; choose one of k_plus_one, real_fake, separate, stacked"
+    with pytest.raises(UserError) as error:
+        choose(OBJECTIVES, "", "objective")
+    assert str(error.value) == "unknown objective ''; choose one of joint, tutorial"
+    assert choose(PRESETS, "joint", "preset") is PRESETS["joint"]

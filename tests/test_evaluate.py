@@ -1,0 +1,84 @@
+"""Facts about the evaluation: counts against hand-made ones, batches that do not fill, classes that do not occur."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sgan_jax import evaluate as module
+from sgan_jax.evaluate import Evaluation, evaluate, make_classify, predict
+from sgan_jax.types import DiscOut, Net
+
+CLASSES = 3
+TRACED: list[tuple[int, ...]] = []  # shapes that the discriminator below was traced for
+
+
+def apply(params: Any, images: jax.Array, key: jax.Array | None) -> DiscOut:
+    """Says class v + params of an image whose pixels are v."""
+    assert key is None, "evaluation must not drop features"
+    TRACED.append(images.shape)
+    value = jnp.round(images[:, 0, 0, 0] * 127.5 + 127.5).astype(jnp.int32) + params
+    return DiscOut(images, jax.nn.one_hot(value, CLASSES), value.astype(jnp.float32))
+
+
+DISC = Net(init=lambda key: jnp.int32(0), apply=apply, input_shape=(2, 2, 1), layers=list)
+PARAMS = jnp.zeros((), jnp.int32)
+
+
+def images_of(values: list[int]) -> np.ndarray:
+    return np.broadcast_to(np.array(values, np.uint8).reshape(-1, 1, 1, 1), (len(values), 2, 2, 1)).copy()
+
+
+@pytest.fixture
+def four_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH", 4)
+    TRACED.clear()
+
+
+def test_confusion_counts_true_rows_against_predicted_columns() -> None:
+    predicted, labels = [0, 1, 1, 2, 0, 2, 2], [0, 1, 0, 2, 0, 1, 2]
+    result = evaluate(make_classify(DISC), PARAMS, images_of(predicted), np.array(labels, np.int32), CLASSES)
+    np.testing.assert_array_equal(result.confusion, [[2, 1, 0], [0, 1, 1], [0, 0, 2]])
+    assert result.confusion.dtype == np.int64
+    assert result.accuracy == pytest.approx(5 / 7)
+    np.testing.assert_allclose(result.recall, [2 / 3, 1 / 2, 1])
+    np.testing.assert_allclose(result.precision, [1, 1 / 2, 2 / 3])
+
+
+@pytest.mark.usefixtures("four_a_batch")
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 10])
+def test_last_batch_need_not_fill_and_only_one_shape_is_compiled(count: int) -> None:
+    values = [(7 * i + 1) % CLASSES for i in range(count)]
+    predicted = predict(make_classify(DISC), PARAMS, images_of(values))
+    np.testing.assert_array_equal(predicted, values)
+    assert predicted.dtype == np.int32
+    (shape,) = TRACED
+    assert shape == (min(count, 4), 2, 2, 1)
+
+
+@pytest.mark.usefixtures("four_a_batch")
+def test_images_that_fill_up_the_last_batch_are_not_counted() -> None:
+    # Filling images are zeros, which this discriminator puts into class 0.
+    result = evaluate(make_classify(DISC), PARAMS, images_of([2] * 5), np.full(5, 2, np.int32), CLASSES)
+    np.testing.assert_array_equal(result.confusion, [[0, 0, 0], [0, 0, 0], [0, 0, 5]])
+
+
+@pytest.mark.usefixtures("four_a_batch")
+def test_images_on_the_device_give_what_images_on_the_host_give() -> None:
+    values = [0, 1, 2, 2, 1, 0]
+    np.testing.assert_array_equal(predict(make_classify(DISC), PARAMS, jnp.asarray(images_of(values))), values)
+
+
+def test_classify_uses_the_parameters_it_is_given() -> None:
+    classify = make_classify(DISC)
+    np.testing.assert_array_equal(predict(classify, PARAMS, images_of([0, 1])), [0, 1])
+    np.testing.assert_array_equal(predict(classify, PARAMS + jnp.int32(1), images_of([0, 1])), [1, 2])
+
+
+def test_absent_class_has_no_recall_and_a_class_never_predicted_no_precision() -> None:
+    result = Evaluation(np.array([[3, 1, 0], [0, 0, 0], [2, 4, 0]]))
+    np.testing.assert_array_equal(result.recall, [0.75, np.nan, 0])
+    np.testing.assert_array_equal(result.precision, [0.6, 0, np.nan])
+    assert result.accuracy == 0.3

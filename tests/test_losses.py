@@ -1,0 +1,107 @@
+"""Facts about the losses: hand-worked numbers, identities, and what happens where exp would overflow."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sgan_jax.losses import cross_entropy, hits, score_as_fake, score_as_real
+
+LOGITS = jnp.asarray(np.linspace(-30, 30, 601), jnp.float32)
+
+
+def slope(loss: Callable[[jax.Array], jax.Array], at: jax.Array) -> jax.Array:
+    """Derivative of a loss that treats each example apart, `[B]`."""
+    return jax.grad(lambda x: loss(x).sum())(at)
+
+
+def test_cross_entropy_is_minus_log_of_the_share_of_the_labelled_class() -> None:
+    logits = jnp.asarray(np.log([[1, 2, 5], [1, 2, 5], [3, 3, 3]]), jnp.float32)
+    labels = jnp.array([1, 2, 0], jnp.int32)  # shares 2/8, 5/8, 1/3
+    np.testing.assert_allclose(cross_entropy(logits, labels), [np.log(4), np.log(8 / 5), np.log(3)], rtol=1e-6)
+
+
+def test_cross_entropy_of_ten_equal_logits_is_the_tutorials_first_classifier_loss() -> None:
+    np.testing.assert_allclose(cross_entropy(jnp.zeros((1, 10)), jnp.array([7], jnp.int32)), [2.302585], rtol=1e-6)
+
+
+def test_cross_entropy_ignores_what_is_added_to_all_logits() -> None:
+    logits = np.random.default_rng(0).normal(0, 3, (50, 10)).astype(np.float32)
+    labels = jnp.arange(50, dtype=jnp.int32) % 10
+    values = cross_entropy(jnp.asarray(logits), labels)
+    np.testing.assert_allclose(cross_entropy(jnp.asarray(logits + 64), labels), values, atol=3e-5)
+
+
+def test_gradient_of_cross_entropy_is_softmax_minus_one_hot() -> None:
+    logits = jnp.asarray(np.log([[1, 2, 5]]), jnp.float32)
+    grad = slope(lambda x: cross_entropy(x, jnp.array([1], jnp.int32)), logits)
+    np.testing.assert_allclose(grad, [[1 / 8, 2 / 8 - 1, 5 / 8]], rtol=1e-6)
+
+
+def test_cross_entropy_at_logits_of_ten_thousand() -> None:
+    logits = jnp.array([[1e4, -1e4, 0.0], [1e4, -1e4, 0.0]])
+    labels = jnp.array([1, 0], jnp.int32)
+    np.testing.assert_array_equal(cross_entropy(logits, labels), [2e4, 0.0])
+    grad = slope(lambda x: cross_entropy(x, labels), logits)
+    np.testing.assert_array_equal(grad, [[1, -1, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("odds", "as_real", "as_fake"),
+    [
+        (1.0, np.log(2), np.log(2)),
+        (3.0, -np.log(0.75), -np.log(0.25)),
+        (10.0, 0.0953102, 2.3978953),  # ten equal logits of 0: the tutorial's first d[0.096,2.399], g[0.095]
+    ],
+)
+def test_scores_are_minus_log_probability(odds: float, as_real: float, as_fake: float) -> None:
+    real_logit = jnp.asarray(np.log([odds]), jnp.float32)
+    np.testing.assert_allclose(score_as_real(real_logit), [as_real], rtol=1e-6)
+    np.testing.assert_allclose(score_as_fake(real_logit), [as_fake], rtol=1e-6)
+
+
+def test_probabilities_of_real_and_fake_add_up_to_one() -> None:
+    real, fake = (np.exp(-np.asarray(score(LOGITS))) for score in (score_as_real, score_as_fake))
+    np.testing.assert_allclose(real + fake, 1, rtol=2e-6)
+
+
+def test_scores_differ_by_the_logit() -> None:
+    np.testing.assert_allclose(score_as_fake(LOGITS) - score_as_real(LOGITS), LOGITS, rtol=1e-6, atol=1e-6)
+
+
+def test_scores_sum_to_the_even_softplus() -> None:
+    x = np.asarray(LOGITS, np.float64)
+    expected = np.abs(x) + 2 * np.log1p(np.exp(-np.abs(x)))
+    np.testing.assert_allclose(score_as_real(LOGITS) + score_as_fake(LOGITS), expected, rtol=1e-6)
+
+
+def test_slopes_of_the_scores_are_the_probability_and_its_complement() -> None:
+    p = 1 / (1 + np.exp(-np.asarray(LOGITS, np.float64)))
+    np.testing.assert_allclose(slope(score_as_real, LOGITS), p - 1, atol=1e-6)
+    np.testing.assert_allclose(slope(score_as_fake, LOGITS), p, atol=1e-6)
+
+
+def test_scores_at_logits_of_ten_thousand_grow_linearly_and_keep_their_slope() -> None:
+    far = jnp.array(
+        [-1e4, 1e4]
+    )  # sigmoid rounds to 0 and 1 there, so -log(sigmoid) would be infinite and its slope NaN
+    np.testing.assert_array_equal(score_as_real(far), [1e4, 0])
+    np.testing.assert_array_equal(score_as_fake(far), [0, 1e4])
+    np.testing.assert_array_equal(slope(score_as_real, far), [-1, 0])
+    np.testing.assert_array_equal(slope(score_as_fake, far), [0, 1])
+
+
+def test_losses_are_one_value_an_example() -> None:
+    logits, labels = jnp.zeros((5, 3)), jnp.zeros((5,), jnp.int32)
+    one_each = jax.ShapeDtypeStruct((5,), jnp.float32)
+    assert jax.eval_shape(cross_entropy, logits, labels) == one_each
+    assert jax.eval_shape(hits, logits, labels) == one_each
+    assert jax.eval_shape(score_as_real, one_each) == one_each
+    assert jax.eval_shape(score_as_fake, one_each) == one_each
+
+
+def test_hits_are_one_where_the_largest_logit_is_the_labels() -> None:
+    logits = jnp.array([[0.1, 0.2, 0.0], [-1.0, -3.0, -2.0], [0.0, 0.0, 9.0], [5.0, 6.0, 4.0]])
+    np.testing.assert_array_equal(hits(logits, jnp.array([1, 0, 0, 2], jnp.int32)), [1, 1, 0, 0])

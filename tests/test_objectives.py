@@ -1,0 +1,119 @@
+"""Facts about the objectives: which moves, in which order, on which images, with which slots and which losses."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sgan_jax.objectives import OBJECTIVES, joint, tutorial
+from sgan_jax.types import Batch, DiscOut, Move, Terms
+
+HALF = 4  # labelled images of a batch
+LAB = jnp.full((HALF, 2, 2, 1), 1.0)
+UNL = jnp.full((HALF, 2, 2, 1), 2.0)
+BATCH = Batch(LAB, jnp.array([0, 1, 2, 0], jnp.int32), UNL)
+
+# What the discriminator below says of every image: class shares of 1/8, 2/8, 5/8; and the odds of "real" by its source.
+SHARES = np.array([1, 2, 5]) / 8
+ODDS = {"lab": 3.0, "unl": 4.0, "fake": 1 / 9}
+
+
+class Players:
+    """A discriminator and a generator with known answers, which note what they were asked."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int]] = []  # source and number of images, as the discriminator got them
+        self.keys: dict[str, Any] = {}
+
+    def disc(self, images: jax.Array, key: jax.Array | None) -> DiscOut:
+        source = {1.0: "lab", 2.0: "unl", 3.0: "fake"}[float(images[0, 0, 0, 0])]
+        self.seen.append((source, len(images)))
+        self.keys[source] = key
+        size = len(images)
+        class_logits = jnp.asarray(np.log(np.tile(SHARES, (size, 1))), jnp.float32)
+        real_logit = jnp.asarray(np.full(size, np.log(ODDS[source])), jnp.float32)
+        return DiscOut(images.reshape(size, -1), class_logits, real_logit)
+
+    def gen(self, key: jax.Array, count: int) -> jax.Array:
+        self.keys["latents"] = key
+        return jnp.full((count, 2, 2, 1), 3.0)
+
+
+def play(move: Move) -> tuple[Terms, Players]:
+    players = Players()
+    return move.terms(players.disc, players.gen, BATCH, jax.random.key(0)), players
+
+
+def numbers(values: dict[str, jax.Array]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
+
+
+def test_tutorial_makes_four_moves_with_three_slots() -> None:
+    assert [(move.player, move.optimizer) for move in tutorial()] == [("d", "c"), ("d", "d"), ("d", "d"), ("g", "g")]
+    assert [list(play(move)[0].loss) for move in tutorial()] == [["supervised"], ["real"], ["fake"], ["fool"]]
+
+
+def test_joint_makes_two_moves_and_the_first_descends_on_three_terms() -> None:
+    assert [(move.player, move.optimizer) for move in joint()] == [("d", "d"), ("g", "g")]
+    assert [list(play(move)[0].loss) for move in joint()] == [["supervised", "real", "fake"], ["fool"]]
+
+
+def test_without_a_classifier_there_is_nothing_to_classify() -> None:
+    assert tutorial(classifies=False) == tutorial()[1:]
+    assert [(move.player, move.optimizer) for move in joint(classifies=False)] == [("d", "d"), ("g", "g")]
+    assert [list(play(move)[0].loss) for move in joint(classifies=False)] == [["real", "fake"], ["fool"]]
+
+
+def test_classify_is_the_cross_entropy_of_the_labelled_images() -> None:
+    terms, players = play(tutorial()[0])
+    expected = -np.log(SHARES[[0, 1, 2, 0]]).mean()
+    assert numbers(terms.loss) == pytest.approx({"supervised": expected}, rel=1e-6)
+    assert numbers(terms.watch) == {"accuracy": 0.25}  # class 2 is the most probable one, and one label of four
+    assert players.seen == [("lab", HALF)]
+
+
+def test_real_scores_the_unlabelled_images_as_real() -> None:
+    terms, players = play(tutorial()[1])
+    assert numbers(terms.loss) == pytest.approx({"real": np.log(5 / 4)}, rel=1e-6)
+    assert numbers(terms.watch) == {"real_accuracy": 1.0}
+    assert players.seen == [("unl", HALF)]
+
+
+def test_fake_scores_as_many_generated_images_as_fake() -> None:
+    terms, players = play(tutorial()[2])
+    assert numbers(terms.loss) == pytest.approx({"fake": np.log(10 / 9)}, rel=1e-6)
+    assert numbers(terms.watch) == {"fake_accuracy": 1.0}
+    assert players.seen == [("fake", HALF)]
+
+
+def test_fool_scores_twice_as_many_generated_images_as_real() -> None:
+    terms, players = play(tutorial()[3])
+    assert numbers(terms.loss) == pytest.approx({"fool": np.log(10)}, rel=1e-6)
+    assert terms.watch == {}
+    assert players.seen == [("fake", 2 * HALF)]
+
+
+def test_joint_terms_are_those_of_the_tutorials_moves() -> None:
+    together, players = play(joint()[0])
+    apart = [play(move)[0] for move in tutorial()[:3]]
+    assert numbers(together.loss) == numbers(apart[0].loss | apart[1].loss | apart[2].loss)
+    assert numbers(together.watch) == numbers(apart[0].watch | apart[1].watch | apart[2].watch)
+    assert players.seen == [("lab", HALF), ("unl", HALF), ("fake", HALF)]
+
+
+@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
+def test_dropout_is_active_in_every_move_and_no_key_is_used_twice(objective: str) -> None:
+    for move in OBJECTIVES[objective](True):
+        _, players = play(move)
+        assert all(key is not None for key in players.keys.values())
+        keys = {tuple(np.asarray(jax.random.key_data(key)).tolist()) for key in players.keys.values()}
+        assert len(keys) == len(players.keys)
+
+
+def test_an_undecided_discriminator_is_right_about_the_fake_image_only() -> None:
+    # Log-odds of 0: counted as fake, so that the two accuracies of a constant answer always add up to one.
+    undecided = lambda images, key: DiscOut(images, images[:, 0, 0], jnp.zeros(len(images)))  # noqa: E731
+    watch = [move.terms(undecided, Players().gen, BATCH, jax.random.key(0)).watch for move in tutorial()[1:3]]
+    assert numbers(watch[0] | watch[1]) == {"real_accuracy": 0.0, "fake_accuracy": 1.0}
