@@ -62,9 +62,12 @@ def duration(seconds: float | None) -> str:
 
 
 def metric_fields(metrics: Mapping[str, float]) -> list[Field]:
-    """Names and values as shown: losses under short names in the tutorial's order, then other terms, then accuracy."""
+    """Names and values as shown: losses under short names in the tutorial's order, then other terms, then accuracy.
+
+    Of what is watched and not descended, only the labelled accuracy is shown; the rest is for metrics.jsonl.
+    """
     ordered = [key for key in SHORT_NAMES if key in metrics]
-    ordered += [key for key in metrics if key not in SHORT_NAMES and key != "d/accuracy"]
+    ordered += [key for key in metrics if key not in SHORT_NAMES and not key.endswith("accuracy")]
     fields = [(SHORT_NAMES.get(key, key.replace("/", " ")), _figure(metrics[key])) for key in ordered]
     if "d/accuracy" in metrics:
         fields.append(("accuracy", f"{100 * metrics['d/accuracy']:.0f}%"))

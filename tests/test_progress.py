@@ -158,6 +158,11 @@ def test_a_plain_gan_has_no_supervised_fields() -> None:
     assert stream.getvalue().rstrip().endswith("left  d real 0.500  d fake 0.600  g 0.700")
 
 
+def test_of_what_is_watched_only_the_labelled_accuracy_is_shown() -> None:
+    fields = metric_fields({"d/real": 0.5, "d/real_accuracy": 1.0, "d/fake_accuracy": 0.25, "d/accuracy": 0.5})
+    assert fields == [("d real", "0.500"), ("accuracy", "50%")]
+
+
 def test_terms_of_other_objectives_are_shown_by_player_and_name() -> None:
     fields = metric_fields({"g/match": 2.5e6, "d/accuracy": 0.987, "d/unlabelled": 0.25, "d/supervised": 1})
     assert fields == [("c", "1.000"), ("g match", "2.5e+06"), ("d unlabelled", "0.250"), ("accuracy", "99%")]
