@@ -1,4 +1,4 @@
-"""Facts about the networks: sizes, first weights, dropout, the tutorial's first losses, agreement with Keras's layers."""
+"""Facts about the networks: sizes, first weights, dropout, the tutorial's first losses, agreement with Keras."""
 
 import math
 import warnings
