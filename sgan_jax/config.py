@@ -131,11 +131,21 @@ def validate(config: Config) -> None:
         "--steps-per-epoch": config.steps_per_epoch,
         "--steps": 1 if config.steps is None else config.steps,
         "--width": config.model.width,
-        "--latent": config.model.latent,
+        "model.latent": config.model.latent,
     }
     for flag, value in at_least_one.items():
         if value < 1:
             raise UserError(f"{flag}: {value}; must be at least 1")
+    fractions = {
+        "model.dropout": config.model.dropout,
+        "adam.beta1": config.adam.beta1,
+        "adam.beta2": config.adam.beta2,
+    }
+    for name, fraction in fractions.items():
+        if not 0 <= fraction < 1:
+            raise UserError(f"{name}: {fraction}; must be at least 0 and below 1")
+    if not config.adam.epsilon > 0:
+        raise UserError(f"adam.epsilon: {config.adam.epsilon}; must be a positive number")
     if config.batch_size < 2 or config.batch_size % 2:
         raise UserError(
             f"--batch-size: {config.batch_size}; must be an even number, at least 2 (half labelled, half unlabelled)"

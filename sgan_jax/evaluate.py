@@ -20,8 +20,9 @@ class Evaluation(NamedTuple):
 
     @property
     def accuracy(self) -> float:
-        """Share of images classified rightly, 0..1."""
-        return float(np.trace(self.confusion) / max(1, self.confusion.sum()))
+        """Share of images classified rightly, 0..1; NaN where there are no images."""
+        with np.errstate(invalid="ignore"):
+            return float(np.trace(self.confusion) / np.float64(self.confusion.sum()))
 
     @property
     def recall(self) -> np.ndarray:
@@ -52,11 +53,12 @@ def make_classify(disc: Net) -> Classify:
 
 def predict(classify: Classify, params: Params, images: Images) -> np.ndarray:
     """The class of every image, int32 `[N]`; one compiled shape, the last batch filled up."""
-    return np.concatenate([np.asarray(classify(params, batch))[:count] for batch, count in _batches(images)])
+    parts = [np.asarray(classify(params, batch))[:count] for batch, count in _batches(images)]
+    return np.concatenate([np.zeros(0, np.int32), *parts])
 
 
 def _batches(images: Images) -> Iterable[tuple[Images, int]]:
-    size = min(BATCH, len(images))
+    size = max(1, min(BATCH, len(images)))
     for start in range(0, len(images), size):
         batch = images[start : start + size]
         count = len(batch)

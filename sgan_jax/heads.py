@@ -18,6 +18,7 @@ class Head(NamedTuple):
 
     outputs: Callable[[int], int]
     split: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+    real: str  # the probability of "real" in words, for descriptions
     classifies: bool = True
 
 
@@ -42,11 +43,11 @@ def _real_fake(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 HEADS: dict[str, Head] = {
     # K logits serve both players; Salimans et al., arXiv 1606.03498, section 5: the fake class's logit is pinned to 0
-    "stacked": Head(lambda classes: classes, _stacked),
+    "stacked": Head(lambda classes: classes, _stacked, "Z / (Z + 1)"),
     # a softmax of K and a sigmoid of one on shared features
-    "separate": Head(lambda classes: classes + 1, _separate),
+    "separate": Head(lambda classes: classes + 1, _separate, "Sigmoid of the last"),
     # one softmax of K + 1 with the extra class for generated images, read as two outputs; Odena, arXiv 1606.01583
-    "k_plus_one": Head(lambda classes: classes + 1, _k_plus_one),
+    "k_plus_one": Head(lambda classes: classes + 1, _k_plus_one, "1 - softmax of the last"),
     # the plain GAN: no classifier; Goodfellow et al., arXiv 1406.2661
-    "real_fake": Head(lambda classes: 1, _real_fake, classifies=False),
+    "real_fake": Head(lambda classes: 1, _real_fake, "Sigmoid", classifies=False),
 }

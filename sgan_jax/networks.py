@@ -5,56 +5,44 @@ Layers are Keras's: SAME padding, Glorot-uniform kernels, zero biases, leaky ReL
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-from sgan_jax import ops
 from sgan_jax.heads import Head
+from sgan_jax.ops import MATRIX_PRODUCTS, Convolutions
 from sgan_jax.types import DiscOut, Layer, Net, Params
 
 _SLOPE = 0.2
 _glorot = nn.initializers.glorot_uniform()
 
 
-class _Kernel(nn.Module):
-    """A convolution of `ops` with a kernel and a bias."""
+class Compute(NamedTuple):
+    """How the layers are computed: nothing that a checkpoint knows of."""
+
+    convolutions: Convolutions = MATRIX_PRODUCTS
+    dtype: DTypeLike = jnp.float32
+
+
+FLOAT32 = Compute()
+
+
+class _Conv(nn.Module):
+    """One of the convolutions of `ops`, with a kernel and a bias."""
 
     features: int
     size: int
-    kind: str = ""
-
-    def _convolve(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-        raise NotImplementedError
+    kind: str
+    convolve: Callable[[jax.Array, jax.Array], jax.Array]
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         kernel = self.param("kernel", _glorot, (self.size, self.size, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return self._convolve(x, kernel) + bias.reshape(1, 1, 1, -1)
-
-
-class _Down(_Kernel):
-    kind: str = "Conv 3x3, stride 2"
-
-    def _convolve(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return ops.conv_3x3_stride_2(x, kernel)
-
-
-class _Up(_Kernel):
-    kind: str = "Transposed conv 4x4, stride 2"
-
-    def _convolve(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return ops.conv_transpose_4x4_stride_2(x, kernel)
-
-
-class _ToImage(_Kernel):
-    kind: str = "Conv 7x7"
-
-    def _convolve(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return ops.conv_to_few(x, kernel)
+        return self.convolve(x, kernel) + bias.reshape(1, 1, 1, -1)
 
 
 class _Dense(nn.Module):
@@ -95,11 +83,12 @@ class _Discriminator(nn.Module):
     width: int
     dropout: float
     outputs: int
+    convolve: Callable[[jax.Array, jax.Array], jax.Array]
 
     @nn.compact
     def __call__(self, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         for block in (1, 2, 3):
-            x = _Down(self.width, 3, name=f"conv_{block}")(x)
+            x = _Conv(self.width, 3, "Conv 3x3, stride 2", self.convolve, name=f"conv_{block}")(x)
             x = _leaky_relu(f"leaky_{block}")(x)
         features = _Function("Flatten", lambda x: x.reshape(len(x), -1), name="features")(x)
         dropout = _Function(f"Dropout {self.dropout}", partial(_dropout, rate=self.dropout), name="dropout")
@@ -112,22 +101,30 @@ class _Generator(nn.Module):
 
     width: int
     image_shape: tuple[int, int, int]
+    convolutions: Convolutions
 
     @nn.compact
     def __call__(self, latents: jax.Array) -> jax.Array:
         height, width, channels = self.image_shape
         x = _Dense(height // 4 * (width // 4) * self.width, name="dense")(latents)
         x = _leaky_relu("leaky_0")(x)
-        x = x.reshape(-1, height // 4, width // 4, self.width)
+        small = (height // 4, width // 4, self.width)
+        x = _Function("Reshape", lambda x: x.reshape(-1, *small), name="reshape")(x)
         for block in (1, 2):
-            x = _Up(self.width, 4, name=f"up_{block}")(x)
+            up = self.convolutions.up
+            x = _Conv(self.width, 4, "Transposed conv 4x4, stride 2", up, name=f"up_{block}")(x)
             x = _leaky_relu(f"leaky_{block}")(x)
-        x = _ToImage(channels, 7, name="image")(x)
+        x = _Conv(channels, 7, "Conv 7x7", self.convolutions.to_image, name="image")(x)
         return _Function("tanh", jnp.tanh, name="tanh")(x)
 
 
 def discriminator(
-    image_shape: tuple[int, int, int], classes: int, head: Head, width: int = 128, dropout: float = 0.4
+    image_shape: tuple[int, int, int],
+    classes: int,
+    head: Head,
+    width: int = 128,
+    dropout: float = 0.4,
+    compute: Compute = FLOAT32,
 ) -> Net:
     """The tutorial's discriminator: 316,938 parameters for 28 x 28 x 1 images and ten logits.
 
@@ -137,32 +134,48 @@ def discriminator(
       head: splits the logits.
       width: channels of each convolution.
       dropout: rate before the dense layer, active where `apply` gets a key.
+      compute: form of the convolutions and dtype between the layers; parameters, logits and features are float32.
     """
-    module = _Discriminator(width, dropout, head.outputs(classes))
+    module = _Discriminator(width, dropout, head.outputs(classes), compute.convolutions.down)
 
     def apply(params: Params, images: jax.Array, key: jax.Array | None = None) -> DiscOut:
-        out: Any = module.apply({"params": params}, images, key)
-        features, logits = out
+        out: Any = module.apply(*_cast(compute.dtype, {"params": params}, images), key)
+        features, logits = _cast(jnp.float32, *out)
         return DiscOut(features, *head.split(logits))
 
-    return _net(module, image_shape, apply, (None,))
+    def layers() -> list[Layer]:
+        rows = net.layers()
+        logits = (len(rows) - 1,)
+        if head.classifies:
+            rows.append(Layer("class", "Softmax", (None, classes), 0, logits))
+        return [*rows, Layer("real", head.real, (None, 1), 0, logits)]
+
+    net = _net(module, image_shape, apply, (None,))
+    return net._replace(layers=layers)
 
 
-def generator(image_shape: tuple[int, int, int], latent: int = 100, width: int = 128) -> Net:
+def generator(
+    image_shape: tuple[int, int, int], latent: int = 100, width: int = 128, compute: Compute = FLOAT32
+) -> Net:
     """The tutorial's generator: 1,164,289 parameters for 28 x 28 x 1 images.
 
     Args:
       image_shape: (H, W, C), H and W multiples of 4.
       latent: length of a latent vector.
       width: channels of each transposed convolution.
+      compute: form of the convolutions and dtype between the layers; parameters and images are float32.
     """
-    module = _Generator(width, image_shape)
+    module = _Generator(width, image_shape, compute.convolutions)
 
     def apply(params: Params, latents: jax.Array) -> jax.Array:
-        images: Any = module.apply({"params": params}, latents)
-        return images
+        images: Any = module.apply(*_cast(compute.dtype, {"params": params}, latents))
+        return _cast(jnp.float32, images)[0]
 
     return _net(module, (latent,), apply, ())
+
+
+def _cast(dtype: DTypeLike, *trees: Any) -> list[Any]:
+    return [jax.tree.map(lambda leaf: leaf.astype(dtype), tree) for tree in trees]
 
 
 def _net(module: nn.Module, input_shape: tuple[int, ...], apply: Any, rest: tuple[None, ...]) -> Net:

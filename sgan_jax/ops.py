@@ -8,11 +8,18 @@ and Keras define it.
 Every function is differentiable any number of times, in forward and reverse mode, and batches under `vmap`. What is
 fast forwards need not be so backwards: parts are cut out by `lax.split`, whose transpose is one concatenation, where
 a slice's is a padded array that must be added up.
+
+Which form runs where is decided in one table, at the end.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 # Fast minimal filtering F(2, 2) of Winograd ("Arithmetic complexity of computations", 1980): two outputs of a two-tap
 # filter from three products instead of four, with no constant other than 1 and -1, so that rounding stays that of the
@@ -100,7 +107,7 @@ def conv_to_few(x: jax.Array, kernel: jax.Array) -> jax.Array:
     Returns:
       `[N, H, W, O]`.
     """
-    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_LAYOUT)
 
 
 @conv_to_few.defjvp
@@ -154,3 +161,34 @@ def _taps(x: jax.Array, axis: int) -> list[jax.Array]:
     first, third = _neighbours(even, axis)
     second, _ = _neighbours(odd, axis)
     return [first, second, third]
+
+
+class Convolutions(NamedTuple):
+    """The three convolutions of the networks: of images `[N, H, W, I]` with a kernel `[h, w, I, O]`, without bias."""
+
+    down: Callable[[jax.Array, jax.Array], jax.Array]  # 3x3, stride 2
+    up: Callable[[jax.Array, jax.Array], jax.Array]  # transposed 4x4, stride 2
+    to_image: Callable[[jax.Array, jax.Array], jax.Array]  # odd kernel, stride 1, few outputs
+
+
+def _native_down(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return lax.conv_general_dilated(x, kernel, (2, 2), "SAME", dimension_numbers=_LAYOUT)
+
+
+def _native_up(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    flipped = kernel[::-1, ::-1]  # out[2i + a - 1] += x[i] kernel[a] is a convolution of the dilated input by it
+    padding = ((2, 2), (2, 2))
+    return lax.conv_general_dilated(x, flipped, (1, 1), padding, lhs_dilation=(2, 2), dimension_numbers=_LAYOUT)
+
+
+def _native_to_image(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_LAYOUT)
+
+
+MATRIX_PRODUCTS = Convolutions(conv_3x3_stride_2, conv_transpose_4x4_stride_2, conv_to_few)
+NATIVE = Convolutions(_native_down, _native_up, _native_to_image)
+
+
+def convolutions_for(platform: str) -> Convolutions:
+    """The form that is fast on a platform of JAX: matrix products on "cpu", the compiler's own on "gpu" and "tpu"."""
+    return MATRIX_PRODUCTS if platform == "cpu" else NATIVE

@@ -20,6 +20,12 @@ def scale(images: jax.Array) -> jax.Array:
     return (images.astype(jnp.float32) - 127.5) / 127.5
 
 
+def _merge(metrics: Metrics, more: Metrics) -> Metrics:
+    if twice := metrics.keys() & more.keys():
+        raise ValueError(f"two terms of an objective are named {', '.join(sorted(twice))}: one would hide the other")
+    return metrics | more
+
+
 def init_state(
     key: jax.Array, disc: Net, gen: Net, objective: Objective, optimizer: optax.GradientTransformation
 ) -> TrainState:
@@ -65,14 +71,11 @@ def make_train_step(
                 return gen.apply(players.g, jax.random.normal(k, (count, *gen.input_shape)))
 
             terms = move.terms(discriminate, generate, batch, key)
-            return sum(terms.loss.values(), jnp.zeros(())), terms.loss | terms.watch
+            return sum(terms.loss.values(), jnp.zeros(())), _merge(terms.loss, terms.watch)
 
         params = getattr(state.params, move.player)
         grads, named = jax.grad(loss, has_aux=True)(params)
-        with jax.numpy_dtype_promotion(
-            "standard"
-        ):  # Optax raises a float to an int32 count, which strict promotion refuses
-            updates, opt = optimizer.update(grads, state.opt[move.optimizer], params)
+        updates, opt = optimizer.update(grads, state.opt[move.optimizer], params)
         state = state._replace(
             params=state.params._replace(**{move.player: optax.apply_updates(params, updates)}),
             opt=state.opt | {move.optimizer: opt},
@@ -85,7 +88,7 @@ def make_train_step(
         metrics: Metrics = {}
         for move, k in zip(objective, k_moves, strict=True):
             state, named = make_move(state, move, batch, k)
-            metrics |= named
+            metrics = _merge(metrics, named)
         return state._replace(step=state.step + 1), metrics
 
     return train_step

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from sgan_jax import networks
+from sgan_jax import networks, ops, optimizers
 from sgan_jax.config import Config, choose
 from sgan_jax.errors import UserError
 from sgan_jax.heads import HEADS
@@ -69,11 +69,12 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> Sy
         )
     head = choose(HEADS, config.model.head, "head")
     adam = config.adam
+    compute = networks.Compute(ops.convolutions_for(jax.default_backend()))
     return System(
-        disc=networks.discriminator(image_shape, classes, head, config.model.width, config.model.dropout),
-        gen=networks.generator(image_shape, config.model.latent, config.model.width),
+        disc=networks.discriminator(image_shape, classes, head, config.model.width, config.model.dropout, compute),
+        gen=networks.generator(image_shape, config.model.latent, config.model.width, compute),
         objective=choose(OBJECTIVES, config.objective, "objective")(head.classifies),
-        optimizer=optax.adam(adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon),
+        optimizer=optimizers.adam(adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon),
         classifies=head.classifies,
     )
 

@@ -20,7 +20,7 @@ class Data(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one step draws from `Data`; images scaled to [-1, 1]."""
+    """What one step draws from `Data`, B of each source; images scaled to [-1, 1]."""
 
     lab_images: jax.Array  # float32 [B, H, W, C]
     lab_labels: jax.Array  # int32 [B]
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
 class DiscOut(NamedTuple):
     """The seam between a head and an objective."""
 
-    features: jax.Array  # [B, F], the trunk's last layer, before dropout
+    features: jax.Array  # [B, F], the trunk's output, flattened, before dropout
     class_logits: jax.Array  # [B, K]; K = 0 for a head without a classifier
     real_logit: jax.Array  # [B], log-odds of "real"
 

@@ -24,6 +24,7 @@ RANKS = {
     "heads": 1,
     "losses": 1,
     "ops": 1,
+    "optimizers": 1,
     "pictures": 1,
     "progress": 1,
     "networks": 2,
@@ -40,7 +41,7 @@ RANKS = {
 }
 
 # What training computes, as functions of arrays: no configuration, files, printing, logging, NumPy randomness.
-PURE = {"types", "losses", "heads", "ops", "networks", "objectives", "step"}
+PURE = {"types", "losses", "heads", "ops", "optimizers", "networks", "objectives", "step"}
 PURE_MAY_IMPORT = {
     "collections",
     "dataclasses",

@@ -82,3 +82,10 @@ def test_absent_class_has_no_recall_and_a_class_never_predicted_no_precision() -
     np.testing.assert_array_equal(result.recall, [0.75, np.nan, 0])
     np.testing.assert_array_equal(result.precision, [0.6, 0, np.nan])
     assert result.accuracy == 0.3
+
+
+def test_no_images_give_no_figures_and_no_error() -> None:
+    empty = evaluate(lambda params, images: images, {}, np.zeros((0, 4, 4, 1), np.uint8), np.zeros(0, np.int32), 3)
+    assert empty.confusion.sum() == 0
+    assert np.isnan(empty.accuracy)
+    assert np.isnan(empty.recall).all()

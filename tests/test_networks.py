@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,8 +14,9 @@ import pytest
 from sgan_jax.data.embedded import load_embedded
 from sgan_jax.heads import HEADS, Head
 from sgan_jax.losses import cross_entropy, score_as_real
-from sgan_jax.networks import discriminator, generator
+from sgan_jax.networks import Compute, discriminator, generator
 from sgan_jax.objectives import tutorial
+from sgan_jax.ops import MATRIX_PRODUCTS, NATIVE, Convolutions
 from sgan_jax.step import scale
 from sgan_jax.types import Batch, DiscOut, Layer, Net, Params
 
@@ -69,6 +71,8 @@ def test_rows_of_the_discriminator() -> None:
         Layer("features", "Flatten", (None, 2048), 0),
         Layer("dropout", "Dropout 0.4", (None, 2048), 0),
         Layer("logits", "Dense", (None, 10), 20_490),
+        Layer("class", "Softmax", (None, 10), 0, inputs=(9,)),
+        Layer("real", "Z / (Z + 1)", (None, 1), 0, inputs=(9,)),
     ]
 
 
@@ -77,6 +81,7 @@ def test_rows_of_the_generator() -> None:
         Layer("input", "Input", (None, 100), 0),
         Layer("dense", "Dense", (None, 6272), 633_472),
         Layer("leaky_0", "Leaky ReLU 0.2", (None, 6272), 0),
+        Layer("reshape", "Reshape", (None, 7, 7, 128), 0),
         Layer("up_1", "Transposed conv 4x4, stride 2", (None, 14, 14, 128), 262_272),
         Layer("leaky_1", "Leaky ReLU 0.2", (None, 14, 14, 128), 0),
         Layer("up_2", "Transposed conv 4x4, stride 2", (None, 28, 28, 128), 262_272),
@@ -96,7 +101,10 @@ def test_discriminator_of_each_head_on_oblong_images_of_three_channels(head: str
     assert out.real_logit.shape == (7,)
     assert {leaf.dtype for leaf in (*jax.tree.leaves(params), *out)} == {jnp.dtype("float32")}
     assert sum(row.parameters for row in disc.layers()) == size(params)
-    assert disc.layers()[-1].output == (None, HEADS[head].outputs(5))
+    rows = {row.name: row for row in disc.layers()}
+    assert rows["logits"].output == (None, HEADS[head].outputs(5))
+    assert ("class" in rows) == HEADS[head].classifies
+    assert disc.layers()[rows["real"].inputs[0]] == rows["logits"]
 
 
 def test_generator_makes_oblong_images_of_three_channels() -> None:
@@ -105,6 +113,32 @@ def test_generator_makes_oblong_images_of_three_channels() -> None:
     images = jax.eval_shape(gen.apply, params, jax.ShapeDtypeStruct((7, *gen.input_shape), jnp.float32))
     assert (images.shape, images.dtype) == ((7, 12, 20, 3), jnp.float32)
     assert sum(row.parameters for row in gen.layers()) == size(params)
+
+
+@pytest.mark.parametrize("convolutions", [MATRIX_PRODUCTS, NATIVE], ids=["matrix products", "native"])
+def test_computing_in_bfloat16_agrees_within_its_rounding_and_keeps_float32_outside(convolutions: Convolutions) -> None:
+    compute = Compute(convolutions, jnp.bfloat16)
+    head = HEADS["stacked"]
+    exact, rounded = (discriminator((12, 12, 1), 5, head, width=16, **c) for c in ({}, {"compute": compute}))
+    params = drawn(exact)
+    images = jnp.asarray(np.random.default_rng(3).uniform(-1, 1, (4, 12, 12, 1)), jnp.float32)
+
+    def loss(params, net):
+        return jnp.square(net.apply(params, images, None).class_logits).mean()
+
+    (one, gradient), (other, coarse) = (
+        jax.jit(jax.value_and_grad(partial(loss, net=net)))(params) for net in (exact, rounded)
+    )
+    assert float(other) == pytest.approx(float(one), rel=0.05)
+    assert float(other) != float(one)
+    for a, b in zip(jax.tree.leaves(coarse), jax.tree.leaves(gradient), strict=True):
+        assert (a.dtype, b.dtype) == (jnp.float32, jnp.float32)
+        np.testing.assert_allclose(a, b, atol=0.1 * float(jnp.abs(b).max()))
+    exact, rounded = (generator((12, 12, 1), 6, 16, **c) for c in ({}, {"compute": compute}))
+    params, latents = drawn(exact), jnp.asarray(np.random.default_rng(4).normal(size=(4, 6)), jnp.float32)
+    images = jax.jit(rounded.apply)(params, latents)
+    assert images.dtype == jnp.float32
+    np.testing.assert_allclose(images, jax.jit(exact.apply)(params, latents), atol=0.03)
 
 
 @pytest.mark.parametrize("player", [0, 1], ids=["d", "g"])
@@ -139,7 +173,7 @@ def test_first_weights_follow_from_the_key_and_differ_between_layers(
 
 RATE = 0.4
 IMAGES = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (200, 8, 8, 1)), jnp.float32)
-SHOW_ALL = Head(lambda classes: classes, lambda logits: (logits, logits[:, 0]))
+SHOW_ALL = Head(lambda classes: classes, lambda logits: (logits, logits[:, 0]), "the first")
 
 
 @pytest.fixture(scope="module")

@@ -127,16 +127,34 @@ def test_vmap_over_kernels_is_that_of_lax(case):
     both(case, lambda f, *arrays: jax.vmap(partial(value_and_gradient, f), (None, 0))(*arrays), x, kernels)
 
 
-def test_transposed_convolution_adds_each_input_times_the_kernel_at_twice_its_place():
+@pytest.mark.parametrize("convolutions", [ops.MATRIX_PRODUCTS, ops.NATIVE], ids=["matrix products", "native"])
+def test_transposed_convolution_adds_each_input_times_the_kernel_at_twice_its_place(convolutions):
     x, kernel = normal(0, 1, 3, 2, 2), normal(1, 4, 4, 2, 3)
     expected = np.zeros((1, 6 + 2, 4 + 2, 3), np.float32)  # with a margin of one, cropped below
     for i in range(3):
         for j in range(2):
             expected[0, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += np.einsum("i,abio->abo", x[0, i, j], kernel)
-    same(jax.jit(ops.conv_transpose_4x4_stride_2)(x, kernel), jnp.asarray(expected[:, 1:-1, 1:-1]))
+    same(jax.jit(convolutions.up)(x, kernel), jnp.asarray(expected[:, 1:-1, 1:-1]))
 
 
 def test_whole_numbers_stay_exact():
     # Winograd's transforms add and subtract only, so small whole numbers pass through without rounding.
     x, kernel = jnp.round(4 * normal(0, 2, 7, 6, 8)), jnp.round(4 * normal(1, 4, 4, 8, 5))
     np.testing.assert_array_equal(jax.jit(ops.conv_transpose_4x4_stride_2)(x, kernel), upsampled(x, kernel))
+
+
+def test_on_the_cpu_convolutions_are_matrix_products_and_elsewhere_the_compilers_own():
+    assert ops.convolutions_for("cpu") is ops.MATRIX_PRODUCTS
+    assert ops.convolutions_for("gpu") is ops.convolutions_for("tpu") is ops.NATIVE
+
+
+@pytest.mark.parametrize("name", ops.Convolutions._fields)
+def test_both_forms_of_a_convolution_agree(name):
+    shapes = {
+        "down": ((2, 7, 6, 3), (3, 3, 3, 4)),
+        "up": ((2, 3, 4, 3), (4, 4, 3, 5)),
+        "to_image": ((2, 5, 4, 6), (7, 7, 6, 1)),
+    }
+    images, kernel = shapes[name]
+    one, other = (getattr(form, name) for form in (ops.MATRIX_PRODUCTS, ops.NATIVE))
+    same(*(jax.jit(f)(normal(0, *images), normal(1, *kernel)) for f in (one, other)))

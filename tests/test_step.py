@@ -14,12 +14,13 @@ from jax import lax
 from sgan_jax.heads import HEADS
 from sgan_jax.networks import discriminator, generator
 from sgan_jax.objectives import OBJECTIVES, tutorial
+from sgan_jax.optimizers import adam
 from sgan_jax.step import TrainStep, draw, init_state, make_train_step, scale
 from sgan_jax.types import Batch, Data, DiscOut, Discriminate, Generate, Move, Net, Params, Terms, TrainState
 
 SHAPE, CLASSES, LATENT, HALF = (8, 8, 1), 3, 5, 4
 KEY = jax.random.key(11)
-ADAM = optax.adam(2e-4, b1=0.5, b2=0.999, eps=1e-7)
+ADAM = adam(2e-4, 0.5, 0.999, 1e-7)
 
 
 def dense_disc(head: str = "stacked") -> Net:
@@ -200,10 +201,9 @@ def test_move_changes_its_player_and_its_slot_only(index: int, expected: set[str
 def test_slots_of_one_player_have_states_of_their_own(compiled: tuple[TrainStep, list[int]]) -> None:
     step, _ = compiled
     state, _ = step(fresh(), DATA, KEY)
-    adam = {slot: opt[0] for slot, opt in state.opt.items()}
-    assert {slot: int(one.count) for slot, one in adam.items()} == {"c": 1, "d": 2, "g": 1}
-    assert not equal(adam["c"].mu, adam["d"].mu)
-    assert not equal(adam["c"].nu, adam["d"].nu)
+    assert {slot: int(one.count) for slot, one in state.opt.items()} == {"c": 1, "d": 2, "g": 1}
+    assert not equal(state.opt["c"].mu, state.opt["d"].mu)
+    assert not equal(state.opt["c"].nu, state.opt["d"].nu)
 
 
 def constant(value: float, output: Callable[[Params, Any], Any], input_shape: tuple[int, ...]) -> Net:
@@ -281,7 +281,7 @@ def textbook_gen(g: Params, z: jax.Array) -> jax.Array:
 
 
 class Adam:
-    """Algorithm 1 of arXiv 1412.6980."""
+    """Algorithm 1 of arXiv 1412.6980 in the order given at the end of its section 2, with epsilon hat."""
 
     def __init__(self) -> None:
         self.t = 0
@@ -296,7 +296,7 @@ class Adam:
         self.m = [B1 * m + (1 - B1) * g for m, g in zip(self.m or zeros, grads, strict=True)]
         self.v = [B2 * v + (1 - B2) * g**2 for v, g in zip(self.v or zeros, grads, strict=True)]
         new = [
-            np.asarray(leaf) - RATE * (m / (1 - B1**self.t)) / (np.sqrt(v / (1 - B2**self.t)) + EPS)
+            np.asarray(leaf) - RATE * np.sqrt(1 - B2**self.t) / (1 - B1**self.t) * m / (np.sqrt(v) + EPS)
             for leaf, m, v in zip(leaves, self.m, self.v, strict=True)
         ]
         return jax.tree.unflatten(structure, [jnp.asarray(leaf, jnp.float32) for leaf in new])
@@ -355,9 +355,9 @@ def textbook(d: Params, g: Params, generate: Callable[[Params, jax.Array], jax.A
 def test_step_is_the_textbooks(whole: bool) -> None:
     disc = discriminator(SHAPE, CLASSES, HEADS["stacked"], width=4, dropout=0.5)
     gen = generator(SHAPE, LATENT, width=4) if whole else GEN
-    adam = optax.adam(RATE, b1=B1, b2=B2, eps=EPS)
-    state = init_state(KEY, with_drawn(disc, 0), with_drawn(gen, 1), tutorial(), adam)
-    step = jax.jit(make_train_step(disc, gen, tutorial(), adam, HALF))
+    optimizer = adam(RATE, B1, B2, EPS)
+    state = init_state(KEY, with_drawn(disc, 0), with_drawn(gen, 1), tutorial(), optimizer)
+    step = jax.jit(make_train_step(disc, gen, tutorial(), optimizer, HALF))
     for d, g, losses in textbook(*state.params, textbook_gen if whole else GEN.apply, steps=3):
         before = state.params
         state, metrics = step(state, DATA, KEY)
@@ -370,6 +370,13 @@ def test_step_is_the_textbooks(whole: bool) -> None:
 
 
 # --- How it is run: compiled once, state donated, randomness derived from (seed, step)
+
+
+def test_two_terms_of_one_name_are_refused() -> None:
+    real = tutorial()[1]
+    state = jax.eval_shape(lambda: init_state(KEY, DISC, GEN, (real,), ADAM))
+    with pytest.raises(ValueError, match="two terms of an objective are named d/real"):
+        jax.eval_shape(make_train_step(DISC, GEN, (real, real), ADAM, HALF), state, DATA, KEY)
 
 
 def test_three_calls_are_traced_once(compiled: tuple[TrainStep, list[int]]) -> None:

@@ -1,0 +1,73 @@
+"""Adam is Keras's own, epsilon included."""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from sgan_jax import optimizers
+
+RATE = 2e-4
+SETTINGS = (RATE, 0.5, 0.999, 1e-7)
+
+
+def gradients(shapes: list[tuple[int, ...]], steps: int) -> list[list[jax.Array]]:
+    """Of every size from 1e-9, below epsilon, to 1e-2."""
+    rng = np.random.default_rng(0)
+    size = {shape: 10.0 ** rng.integers(-9, -2, shape) for shape in shapes}
+    return [[jnp.asarray(rng.normal(size=s) * size[s], jnp.float32) for s in shapes] for _ in range(steps)]
+
+
+def trajectory(adam: optax.GradientTransformation, grads: list[list[jax.Array]]) -> list[list[jax.Array]]:
+    """The weights after each step, from zero."""
+    params = [jnp.zeros_like(grad) for grad in grads[0]]
+    state, path = adam.init(params), []
+    for grad in grads:
+        updates, state = adam.update(grad, state, params)
+        params = optax.apply_updates(params, updates)
+        path.append(params)
+    return path
+
+
+def worst(ours: list[jax.Array], theirs: list[jax.Array]) -> float:
+    """Largest difference of two sets of weights, in units of the learning rate."""
+    return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in zip(ours, theirs, strict=True)) / RATE
+
+
+def test_adam_takes_the_steps_of_keras():
+    grads = gradients([(3, 4), (4,)], 30)
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        keras = pytest.importorskip("keras")
+        variables = [keras.Variable(np.zeros(grad.shape, np.float32)) for grad in grads[0]]
+        theirs = keras.optimizers.Adam(SETTINGS[0], beta_1=SETTINGS[1], beta_2=SETTINGS[2], epsilon=SETTINGS[3])
+        theirs.build(variables)
+        path = []
+        for grad in grads:
+            theirs.apply_gradients(list(zip(grad, variables, strict=True)))
+            path.append([np.array(variable.value) for variable in variables])
+    ours = trajectory(optimizers.adam(*SETTINGS), grads)
+    for ours_now, theirs_now in zip(ours, path, strict=True):
+        assert worst(ours_now, theirs_now) < 1e-3
+
+
+def test_epsilon_beside_the_uncorrected_root_is_what_sets_it_apart_from_optax():
+    # With epsilon next to nothing both are the same Adam; with Keras's they part on gradients of epsilon's size.
+    grads = gradients([(50,)], 3)
+    tiny = (*SETTINGS[:3], 1e-30)
+    with jax.numpy_dtype_promotion("standard"):
+        optax_tiny, optax_keras = (trajectory(optax.adam(*s), grads)[-1] for s in (tiny, SETTINGS))
+    assert worst(trajectory(optimizers.adam(*tiny), grads)[-1], optax_tiny) < 1e-3
+    assert worst(trajectory(optimizers.adam(*SETTINGS), grads)[-1], optax_keras) > 0.5
+
+
+def test_a_first_step_worked_by_hand():
+    # m = 0.5 g, v = 0.001 g^2; rate sqrt(0.001) / 0.5; with g = epsilon / sqrt(0.001) the root equals epsilon.
+    g = 1e-7 / np.sqrt(0.001)
+    adam = optimizers.adam(*SETTINGS)
+    updates, state = adam.update([jnp.float32(g)], adam.init([jnp.float32(0)]))
+    assert float(updates[0]) == pytest.approx(-RATE / 2, rel=1e-4)
+    assert int(state.count) == 1
