@@ -130,7 +130,6 @@ def restore(path: Path, like: Any) -> Any:
     args = ocp.args.PyTreeRestore(
         item=like, restore_args=jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), like)
     )
-    _leave_out_late_reads()
     try:
         meta = json.loads((path / "meta" / "metadata").read_text())
         with _quiet(), ocp.PyTreeCheckpointer() as reader:
@@ -181,23 +180,16 @@ def _difference(held: dict[str, str], expected: dict[str, str]) -> str:
     raise AssertionError("no difference")
 
 
-def _leave_out_late_reads() -> None:
-    """Where one array cannot be read, TensorStore goes on with the others and finds Orbax's event loop closed.
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax tells of every save, of metadata that this layout lacks, and with tracebacks of what it raises as well.
 
-    That comes from threads, also after the error was handled, and Python would print a traceback for each.
+    Where one array cannot be read or written, TensorStore goes on with the others and finds Orbax's event loop closed.
+    Python would print a traceback for each, from threads and also after the error was handled: that stays suppressed.
     """
     if getattr(sys.unraisablehook, "func", None) is not _report_unless_late:
         sys.unraisablehook = partial(_report_unless_late, sys.unraisablehook)
-
-
-def _report_unless_late(report: Callable[[Any], Any], failure: Any) -> None:
-    if not (isinstance(failure.exc_value, RuntimeError) and str(failure.exc_value) == "Event loop is closed"):
-        report(failure)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Orbax tells of every save, of metadata that this layout lacks, and with tracebacks of what it raises as well."""
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     logger = logging.getLogger("absl")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -205,3 +197,8 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+def _report_unless_late(report: Callable[[Any], Any], failure: Any) -> None:
+    if not (isinstance(failure.exc_value, RuntimeError) and str(failure.exc_value) == "Event loop is closed"):
+        report(failure)

@@ -7,12 +7,16 @@ Only what parsing needs is imported here; a command imports the rest, so that --
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
+import re
 import sys
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -209,3 +213,19 @@ def _use_compilation_cache() -> None:
     with contextlib.suppress(UserError):  # no home directory: compile every time
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.root() / "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    if folder := os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        warnings.showwarning = functools.partial(_mend_compilation_cache, Path(folder), warnings.showwarning)
+
+
+def _mend_compilation_cache(folder: Path, show: Callable[..., None], message: object, *rest: Any) -> None:
+    """Shows a warning; one about a compiled step that a kill or a full disk cut off is heeded instead.
+
+    JAX warns of such a step at every start, compiles anew and never replaces it; so it is removed before JAX writes.
+    """
+    found = re.match(r"Error (reading|writing) persistent compilation cache entry for '(\w+)'", str(message))
+    if found is None:
+        show(message, *rest)
+        return
+    with contextlib.suppress(OSError):
+        for entry in folder.glob(f"{found[2]}-*"):
+            entry.unlink()

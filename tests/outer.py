@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-HOME = Path(os.environ["SGAN_TEST_HOME"])
+HOME = Path(os.environ["SGAN_TEST_HOME"], os.environ.get("PYTEST_XDIST_WORKER", "alone"))  # of this process of pytest
 
 # Small networks compile as slowly as the full ones, and need none of what XLA's optimizer takes most of that time for.
 QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
 SMALL = ("--width", "8", "--batch-size", "4", "--steps-per-epoch", "2")
+EPOCHS = ("--epochs", "4")
 DIGITS = ("--dataset", "mnist-5k")
 NOTICE = "mnist-5k: not comparable with MNIST"
 
@@ -80,40 +81,27 @@ def metrics(run: Path) -> list[dict[str, float]]:
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
 
 
-def write_idx(path: Path, array: np.ndarray) -> None:
-    """Writes a uint8 array as an IDX file."""
-    header = struct.pack(f">4B{array.ndim}i", 0, 0, 8, array.ndim, *array.shape)
-    path.write_bytes(header + np.ascontiguousarray(array, np.uint8).tobytes())
-
-
 def write_images(folder: Path, train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> Path:
     """The four IDX files of images `[N, H, W]` and labels `[N]`."""
     folder.mkdir()
-    for stem, (images, labels) in (("train", train), ("t10k", test)):
-        write_idx(folder / f"{stem}-images-idx3-ubyte", images)
-        write_idx(folder / f"{stem}-labels-idx1-ubyte", labels)
+    for stem, arrays in (("train", train), ("t10k", test)):
+        for array, kind in zip(arrays, ("images-idx3", "labels-idx1"), strict=True):
+            header = struct.pack(f">4B{array.ndim}i", 0, 0, 8, array.ndim, *array.shape)
+            (folder / f"{stem}-{kind}-ubyte").write_bytes(header + array.astype(np.uint8).tobytes())
     return folder
-
-
-def blobs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """8x8 images of four classes, one bright quarter each, and their labels."""
-    random = np.random.default_rng(seed)
-    labels = random.permutation(np.arange(count) % 4)
-    images = random.integers(0, 100, (count, 8, 8))
-    for image, label in zip(images, labels, strict=True):
-        image[4 * (label // 2) :, 4 * (label % 2) :][:4, :4] += 150
-    return images.astype(np.uint8), labels
 
 
 @cache
 def finished_run() -> tuple[Path, str]:
-    """A folder in which a user has trained for two epochs, and what that printed. Tests that change it take a copy."""
+    """A folder in which a user has trained for four epochs, and what that printed. Tests that change it take a copy."""
     folder = HOME / "finished"
-    folder.mkdir()
-    return folder, succeed("train", *DIGITS, *SMALL, "--epochs", 2, "--log-every", 1, cwd=folder)
+    folder.mkdir(parents=True)
+    return folder, succeed("train", *DIGITS, *SMALL, *EPOCHS, "--log-every", 1, cwd=folder)
 
 
 RUN = Path("runs/mnist-5k-100-tutorial-s0")  # of `finished_run`, in its folder
+STEPS = (2, 4, 6, 8)  # its checkpoints
+THERE = "there are step_2, step_4, step_6, step_8"
 
 
 def copy_of_finished_run(folder: Path) -> Path:
