@@ -2,12 +2,13 @@
 
     .venv/bin/python benchmarks/tutorial_table.py runs/mnist-100-tutorial-s0
 
-Works on any run directory, finished or not; needs nothing but the standard library.
+Works on any run directory, finished or not.
 """
 
-import json
 import sys
 from pathlib import Path
+
+from sgan_jax.run_dir import RunDir
 
 # "How to Implement a Semi-Supervised GAN (SGAN) From Scratch in Keras": accuracy in % on the 60,000 training images
 # after each epoch of 600 steps. Its test accuracy of step 7200 is 95.920.
@@ -19,14 +20,15 @@ TUTORIAL = (
 
 def table(run: Path) -> str:
     """The table of the run's checkpoints; a dash where the tutorial has no figure."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    per_epoch = json.loads((run / "config.json").read_text())["config"]["steps_per_epoch"]
+    held = RunDir(run)
+    comparable = held.record()["dataset"]["name"] == "mnist" and held.config().steps_per_epoch == 600
     rows = ["| step | train accuracy | test accuracy | tutorial, train | minutes |", "|---|---|---|---|---|"]
-    for line in lines:
+    for line in held.metrics():
         if "test_accuracy" not in line:
             continue
-        epoch = line["step"] // per_epoch
-        tutorial = f"{TUTORIAL[epoch - 1]:.3f}" if per_epoch == 600 and 0 < epoch <= len(TUTORIAL) else "-"
+        epoch, rest = divmod(line["step"], 600)
+        known = comparable and not rest and epoch <= len(TUTORIAL)
+        tutorial = f"{TUTORIAL[epoch - 1]:.3f}" if known else "-"
         train, test = 100 * line["train_accuracy"], 100 * line["test_accuracy"]
         rows.append(f"| {line['step']} | {train:.3f} | {test:.3f} | {tutorial} | {line['seconds'] / 60:.1f} |")
     return "\n".join(rows)

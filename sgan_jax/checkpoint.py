@@ -4,6 +4,7 @@
 an array.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -22,6 +23,8 @@ import orbax.checkpoint as ocp
 
 from sgan_jax.errors import UserError
 
+# Faults of the moment or of permissions, which say nothing about what the files hold.
+_NOT_THE_FILES = frozenset({errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EPERM})
 _NAME = re.compile(r"step_(0|[1-9][0-9]*)")
 
 
@@ -45,7 +48,7 @@ def digest(tree: Any) -> str:
     sha = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         array = np.ascontiguousarray(leaf)
-        sha.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n".encode())
+        sha.update(f"{_name(path)} {array.dtype} {array.shape}\n".encode())
         sha.update(array.tobytes())
     return sha.hexdigest()
 
@@ -62,10 +65,10 @@ class Saver:
         Raises:
           UserError: this one or the one before cannot be written.
         """
-        # A copy, because the next step is given these very buffers to write its result into.
-        host = jax.tree.map(lambda leaf: np.array(leaf, copy=True), state)
         if step in self._manager.all_steps():
             return
+        # A copy, because the next step is given these very buffers to write its result into.
+        host = jax.tree.map(lambda leaf: np.array(leaf, copy=True), state)
         meta = {"step": step, "sha256": digest(host)}
         args = ocp.args.Composite(state=ocp.args.StandardSave(host), meta=ocp.args.JsonSave(meta))
         with _told(self._manager.directory):
@@ -137,6 +140,12 @@ def restore(path: Path, like: Any) -> Any:
             if held == _describe(like):  # Orbax would cast, or return other shapes, in silence
                 state = reader.restore(path.absolute() / "state", args=args)
                 intact = meta["sha256"] == digest(state)
+    except OSError as error:
+        if error.errno in _NOT_THE_FILES:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        raise Damaged(f"{path}: the checkpoint is damaged ({_reason(error)}); {listing(path.parent)}") from None
+    except MemoryError:
+        raise
     except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file, a bare Exception among them
         raise Damaged(f"{path}: the checkpoint is damaged ({_reason(error)}); {listing(path.parent)}") from None
     if held != _describe(like):
@@ -166,10 +175,12 @@ def listing(directory: Path) -> str:
 def _describe(tree: Any) -> dict[str, str]:
     """`{"params/d/conv_1/kernel": "float32 (3, 3, 1, 128)", ...}`."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): f"{np.dtype(leaf.dtype)} {tuple(leaf.shape)}"
-        for path, leaf in leaves
-    }
+    return {_name(path): f"{np.dtype(leaf.dtype)} {tuple(leaf.shape)}" for path, leaf in leaves}
+
+
+def _name(path: Any) -> str:
+    """`params/d/conv_1/kernel`: the same for a tuple with names and the dictionary that Orbax makes of it."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def _difference(held: dict[str, str], expected: dict[str, str]) -> str:

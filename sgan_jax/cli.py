@@ -8,6 +8,7 @@ Only what parsing needs is imported here; a command imports the rest, so that --
 import contextlib
 import dataclasses
 import functools
+import io
 import logging
 import os
 import re
@@ -16,7 +17,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
@@ -36,8 +37,8 @@ class Train:
     """Folder with the four IDX files (train-images-idx3-ubyte[.gz], ...) instead of a download."""
     preset: str = "tutorial"
     """Named configuration: tutorial (four moves a step) or joint (one discriminator update a step)."""
-    head: Literal["stacked", "separate", "k_plus_one", "real_fake"] | None = None
-    """How logits become class and real/fake scores; by default the preset's."""
+    head: str | None = None
+    """stacked, separate, k_plus_one or real_fake: how logits become scores; by default the preset's."""
     epochs: int | None = None
     """Epochs to train, a checkpoint after each; by default the preset's 20."""
     steps_per_epoch: int | None = None
@@ -45,7 +46,7 @@ class Train:
     steps: int | None = None
     """Steps to train in all, instead of --epochs."""
     batch_size: int | None = None
-    """Images of a discriminator update, half of them labelled or real; by default the preset's 100."""
+    """Latents of a generator update; each discriminator loss takes half as many images. By default the preset's 100."""
     width: int | None = None
     """Channels of every convolution; by default the preset's 128."""
     learning_rate: float | None = None
@@ -143,8 +144,8 @@ class Describe:
 
     preset: str = "tutorial"
     """Named configuration."""
-    head: Literal["stacked", "separate", "k_plus_one", "real_fake"] | None = None
-    """How logits become class and real/fake scores; by default the preset's."""
+    head: str | None = None
+    """stacked, separate, k_plus_one or real_fake: how logits become scores; by default the preset's."""
     image_size: int = 28
     """Height and width of the images."""
     channels: int = 1
@@ -172,6 +173,9 @@ Command = (
 
 def main() -> None:
     """Parses, runs and exits: 0 done, 2 the user's mistake, 128 + N stopped by signal N."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
     logging.basicConfig(level=logging.WARNING, format="sgan: %(message)s")
     logging.getLogger("sgan_jax").setLevel(logging.INFO)  # a first start tells that it fetches data
     command = tyro.cli(Command, prog="sgan", description="Semi-supervised GANs in JAX.")
@@ -210,22 +214,23 @@ def _use_compilation_cache() -> None:
     """Compiled steps are kept per user and machine; whatever the user set in the environment wins."""
     from sgan_jax.data import cache
 
-    with contextlib.suppress(UserError):  # no home directory: compile every time
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.root() / "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-    if folder := os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        warnings.showwarning = functools.partial(_mend_compilation_cache, Path(folder), warnings.showwarning)
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        with contextlib.suppress(UserError):  # no home directory: compile every time
+            folder = cache.root() / "xla"
+            os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+            warnings.showwarning = functools.partial(_mend_compilation_cache, folder, warnings.showwarning)
 
 
 def _mend_compilation_cache(folder: Path, show: Callable[..., None], message: object, *rest: Any) -> None:
-    """Shows a warning; one about a compiled step that a kill or a full disk cut off is heeded instead.
+    """Shows a warning; one about a compiled step in our own folder that a kill cut off is heeded instead.
 
     JAX warns of such a step at every start, compiles anew and never replaces it; so it is removed before JAX writes.
     """
-    found = re.match(r"Error (reading|writing) persistent compilation cache entry for '(\w+)'", str(message))
+    found = re.match(r"Error reading persistent compilation cache entry for '(\w+)'", str(message))
     if found is None:
         show(message, *rest)
         return
     with contextlib.suppress(OSError):
-        for entry in folder.glob(f"{found[2]}-*"):
+        for entry in folder.glob(f"{found[1]}-*"):
             entry.unlink()

@@ -16,11 +16,12 @@ import numpy as np
 
 from sgan_jax import __version__, checkpoint, pictures
 from sgan_jax.config import Config, validate
-from sgan_jax.data import Dataset, choose_labelled, load
+from sgan_jax.data import EMBEDDED, Dataset, choose_labelled, load
+from sgan_jax.errors import UserError
 from sgan_jax.evaluate import Classify, Images, evaluate, make_classify
 from sgan_jax.progress import Progress
 from sgan_jax.run_dir import RunDir, default_path, write_json
-from sgan_jax.system import Keys, System, build, derive_keys, sample_images
+from sgan_jax.system import Keys, System, build, check_names, derive_keys, sample_images
 from sgan_jax.types import Data, TrainState
 
 METRICS_EVERY = 100  # steps between two lines of losses in metrics.jsonl
@@ -42,6 +43,7 @@ def train(config: Config, path: Path | None = None, log_every: int = 0) -> int:
       UserError: the settings, the data or the directory do not permit it.
     """
     validate(config)
+    check_names(config)
     dataset = _load(config, path)
     if dataset.notice:
         print(f"*** {dataset.notice} ***", flush=True)
@@ -62,19 +64,21 @@ def train(config: Config, path: Path | None = None, log_every: int = 0) -> int:
                 return 0
             start = f"from step {first}" if first else "new run"
             print(f"{run.path}: {start}, to step {config.total_steps}", flush=True)
-            session.run(state, first, labelled, stop, log_every)
-    if stop.by:
+            run.result_file.unlink(missing_ok=True)  # of a shorter run that is made longer
+            last = session.run(state, first, labelled, stop, log_every)
+    if stop.by and last < config.total_steps:
         print(f"stopped by {stop.by.name}; the same command goes on from there")
         return 128 + stop.by
     return 0
 
 
 def _load(config: Config, path: Path | None) -> Dataset:
-    """The data; "auto" stays what it was when the run in `path` began."""
-    name = config.data.dataset
-    if name == "auto" and config.data.data_dir is None and path is not None and (path / "config.json").exists():
-        name = RunDir(path).dataset()
-    return load(name, config.data.data_dir)
+    """The data; "auto" stays what it was when the run began that this command goes on with."""
+    if config.data.dataset != "auto" or config.data.data_dir is not None:
+        return load(config.data.dataset, config.data.data_dir)
+    places = [path] if path else [default_path(config, name) for name in ("mnist", EMBEDDED)]
+    begun = [RunDir(place).dataset() for place in places if (place / "config.json").exists()]
+    return load(begun[0] if len(begun) == 1 else "auto")
 
 
 def _record(dataset: Dataset) -> dict[str, Any]:
@@ -98,15 +102,25 @@ def _record(dataset: Dataset) -> dict[str, Any]:
 
 
 def _resume(run: RunDir, system: System, keys: Keys) -> tuple[TrainState, int]:
-    """The state of the newest undamaged checkpoint and its step, or a fresh state and 0."""
+    """The state of the newest undamaged checkpoint and its step, or a fresh state and 0.
+
+    Raises:
+      UserError: there are checkpoints, and none of them can be restored; they stay as they are.
+    """
+    damaged = []
     for step in reversed(checkpoint.steps(run.checkpoints)):
+        path = run.checkpoints / f"step_{step}"
         try:
-            state = checkpoint.restore(run.checkpoints / f"step_{step}", system.abstract_state())
+            state = checkpoint.restore(path, system.abstract_state())
         except checkpoint.Damaged as error:
-            print(f"warning: {error}; trying the one before", file=sys.stderr)
-            checkpoint.set_aside(run.checkpoints / f"step_{step}")
+            print(f"sgan: warning: {error}; trying the one before", file=sys.stderr)
+            damaged.append(path)
             continue
+        for other in damaged:
+            checkpoint.set_aside(other)
         return jax.tree.map(jax.numpy.asarray, state), step
+    if damaged:
+        raise UserError(f"{run.checkpoints}: no checkpoint can be restored; remove it to start anew, or another --run")
     return jax.jit(system.init)(keys.init), 0
 
 
@@ -138,13 +152,13 @@ class _Session:
         self.config, self.run_dir, self.dataset, self.system, self.saver = config, run, dataset, system, saver
         self.keys = derive_keys(config.seed)
         self.classify: Classify = make_classify(system.disc)
-        self.earlier = max((line.get("seconds", 0.0) for line in run.metrics()), default=0.0)
+        self.earlier = max((line.get("seconds") or 0.0 for line in run.metrics()), default=0.0)
         self.start = time.monotonic()
 
-    def run(self, state: TrainState, first: int, labelled: np.ndarray, stop: _Stop, log_every: int) -> None:
-        """Steps from `first` + 1 to the end, or until asked to stop."""
+    def run(self, state: TrainState, first: int, labelled: np.ndarray, stop: _Stop, log_every: int) -> int:
+        """Steps from `first` + 1 to the end, or until asked to stop; returns the last step taken."""
         config, dataset = self.config, self.dataset
-        step_fn = jax.jit(self.system.train_step(config.batch_size // 2), donate_argnums=0)
+        step_fn = jax.jit(self.system.train_step(), donate_argnums=0)
         arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
         data = Data(*map(jax.device_put, arrays))
         with Progress(config.total_steps, first, config.steps_per_epoch, log_every) as progress:
@@ -167,6 +181,7 @@ class _Session:
             self.saver.wait()
             if step == config.total_steps:
                 progress.print(self._finish(step))
+        return step
 
     def conclude(self, step: int, state: TrainState) -> None:
         """Does what is left after the last checkpoint: a kill may have come between, or a stop at just this step."""
@@ -196,7 +211,10 @@ class _Session:
         self._log(step, values | accuracy)
         self.saver.save(step, state)
         figures = ", ".join(f"{name.replace('_', ' ')} {100 * value:.3f}%" for name, value in accuracy.items())
-        return f"step_{step}: {figures or 'no classifier'}"
+        return f"step_{step}: {figures or 'no classifier'}{self._noticed()}"
+
+    def _noticed(self) -> str:
+        return f" ({self.dataset.notice})" if self.dataset.notice else ""
 
     def _finish(self, step: int) -> str:
         """Writes the final figures; returns a line about it."""
@@ -208,4 +226,4 @@ class _Session:
             **last,
         }
         write_json(self.run_dir.result_file, result)
-        return f"finished: {self.run_dir.path}" + (f" ({self.dataset.notice})" if self.dataset.notice else "")
+        return f"finished: {self.run_dir.path}{self._noticed()}"

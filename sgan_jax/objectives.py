@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from sgan_jax.losses import cross_entropy, hits, score_as_fake, score_as_real
-from sgan_jax.types import Batch, Discriminate, Generate, Move, Objective, Terms
+from sgan_jax.types import Batch, Discriminate, Generate, Move, Objective, Terms, merge
 
 
 def _classify(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
@@ -49,8 +49,7 @@ def _together(*parts: Callable[[Discriminate, Generate, Batch, jax.Array], Terms
         watch: dict[str, jax.Array] = {}
         for part, k in zip(parts, jax.random.split(key, len(parts)), strict=True):
             one = part(disc, gen, batch, k)
-            loss |= one.loss
-            watch |= one.watch
+            loss, watch = merge(loss, one.loss), merge(watch, one.watch)
         return Terms(loss, watch)
 
     return terms

@@ -23,9 +23,11 @@ import numpy as np
 
 from sgan_jax.config import LENGTH_FIELDS, Config, flatten, from_json, to_json, validate
 from sgan_jax.errors import UserError
+from sgan_jax.files import write_atomically
 
 ROOT = Path("runs")
 LATEST = ROOT / "latest"
+_RECORD_FIELDS = {"config": dict, "dataset": dict, "versions": dict}
 _DATASET_FIELDS = {"name": str, "digest": str, "notice": str, "train": int, "image_shape": list, "class_names": list}
 
 
@@ -38,17 +40,6 @@ def default_path(config: Config, dataset: str) -> Path:
     if config.data.label_seed:
         parts.append(f"l{config.data.label_seed}")
     return ROOT / "-".join(parts)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes all of the file or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_text(text)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -139,20 +130,33 @@ class RunDir:
         try:
             if self.config_file.exists():
                 self._refuse_other(config, record)
+                write_json(self.config_file, self._joined(config, record))
             elif self.path.exists() and any(not _left_by_begin(entry.name) for entry in self.path.iterdir()):
                 raise UserError(
                     f"{self.path}: holds files but no config.json; give an empty or new directory with --run"
                 )
             else:
                 write_json(self.labels_file, {"indices": [int(i) for i in labelled]})
-            write_json(self.config_file, {"config": to_json(config), **record})  # last: with it, the directory is a run
+                write_json(self.config_file, {"config": to_json(config), **record})  # last: now it is a run
         except OSError as error:
             raise self._unwritable(error) from None
         try:
             self._point_latest()
         except OSError as error:  # a convenience: the run itself may lie elsewhere
-            print(f"warning: {LATEST} cannot be written ({error.strerror or error})", file=sys.stderr)
+            print(f"sgan: warning: {LATEST} cannot be written ({error.strerror or error})", file=sys.stderr)
         return self.labelled()
+
+    def _joined(self, config: Config, record: dict[str, Any]) -> dict[str, Any]:
+        """config.json of a run that goes on: as it was, with what this part of it runs on, and never shorter."""
+        held = self.record()
+        length = config if config.total_steps > self.config().total_steps else self.config()
+        values = to_json(config) | {name: getattr(length, name) for name in LENGTH_FIELDS}
+        part = {name: record[name] for name in ("versions", "device", "command")}
+        before = [held, *held.get("resumed", [])][-1]
+        changed = [f"{name} was {was}" for name, was in before["versions"].items() if part["versions"].get(name) != was]
+        if changed:
+            print(f"sgan: warning: {'; '.join(changed)}: the run's last bits may now differ", file=sys.stderr)
+        return held | {"config": values, "resumed": [*held.get("resumed", []), part]}
 
     def _refuse_other(self, config: Config, record: dict[str, Any]) -> None:
         old, new = flatten(self.config()), flatten(config)
@@ -184,7 +188,7 @@ class RunDir:
         """
         record = read_json(self.config_file)
         try:
-            whole = isinstance(record["config"], dict)
+            whole = all(isinstance(record[name], kind) for name, kind in _RECORD_FIELDS.items())
             whole &= all(isinstance(record["dataset"][name], kind) for name, kind in _DATASET_FIELDS.items())
             whole &= [type(size) for size in record["dataset"]["image_shape"]] == [int, int, int]
         except (KeyError, TypeError):
@@ -265,9 +269,14 @@ def existing(path: Path | None, ckpt: str = "latest") -> RunDir:
       UserError: there is none.
     """
     chosen = LATEST if path is None else path
-    if path is None and os.sep in ckpt:
+    if os.sep in ckpt and Path(ckpt).is_dir():
         holder = Path(ckpt).resolve().parent.parent  # RUN/checkpoints/step_600
-        if (holder / "config.json").exists():
+        in_a_run = (holder / "config.json").exists()
+        if path is None and not in_a_run:
+            raise UserError(f"--ckpt {ckpt}: lies in no run directory; name the run that it is of with --run")
+        if path is not None and in_a_run and holder != path.resolve():
+            raise UserError(f"--ckpt {ckpt}: lies in another run, {holder}; leave --run out")
+        if path is None:
             return RunDir(holder)
     if not chosen.exists():
         hint = "train first, or name a run directory with --run" if path is None else _runs_listing()
@@ -294,6 +303,6 @@ def checkpoint_path(run: RunDir, name: str, steps: list[int]) -> Path:
             raise UserError(f"{run.path}: no checkpoint yet; `train` writes one after each epoch")
         return run.checkpoints / f"step_{steps[-1]}"
     if name.isdecimal():
-        name = f"step_{int(name)}"
+        name = f"step_{name.lstrip('0') or '0'}"
     own, other = run.checkpoints / name, Path(name)
     return other if os.sep in name or (other.is_dir() and not own.is_dir()) else own

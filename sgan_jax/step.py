@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from sgan_jax.types import Batch, Data, DiscOut, Move, Net, Objective, Params, Players, TrainState
+from sgan_jax.types import Batch, Data, DiscOut, Move, Net, Objective, Params, Players, TrainState, merge
 
 Metrics = dict[str, jax.Array]
 TrainStep = Callable[[TrainState, Data, jax.Array], tuple[TrainState, Metrics]]
@@ -18,12 +18,6 @@ TrainStep = Callable[[TrainState, Data, jax.Array], tuple[TrainState, Metrics]]
 def scale(images: jax.Array) -> jax.Array:
     """uint8 images to float32 in [-1, 1]."""
     return (images.astype(jnp.float32) - 127.5) / 127.5
-
-
-def _merge(metrics: Metrics, more: Metrics) -> Metrics:
-    if twice := metrics.keys() & more.keys():
-        raise ValueError(f"two terms of an objective are named {', '.join(sorted(twice))}: one would hide the other")
-    return metrics | more
 
 
 def init_state(
@@ -71,7 +65,7 @@ def make_train_step(
                 return gen.apply(players.g, jax.random.normal(k, (count, *gen.input_shape)))
 
             terms = move.terms(discriminate, generate, batch, key)
-            return sum(terms.loss.values(), jnp.zeros(())), _merge(terms.loss, terms.watch)
+            return sum(terms.loss.values(), jnp.zeros(())), merge(terms.loss, terms.watch)
 
         params = getattr(state.params, move.player)
         grads, named = jax.grad(loss, has_aux=True)(params)
@@ -88,7 +82,7 @@ def make_train_step(
         metrics: Metrics = {}
         for move, k in zip(objective, k_moves, strict=True):
             state, named = make_move(state, move, batch, k)
-            metrics = _merge(metrics, named)
+            metrics = merge(metrics, named)
         return state._replace(step=state.step + 1), metrics
 
     return train_step

@@ -37,6 +37,7 @@ class System(NamedTuple):
     objective: Objective
     optimizer: optax.GradientTransformation
     classifies: bool
+    half_batch: int  # images of each source that a step draws
 
     def init(self, key: jax.Array) -> TrainState:
         """A fresh state."""
@@ -46,9 +47,19 @@ class System(NamedTuple):
         """Shapes and dtypes of the state, without computing it."""
         return jax.eval_shape(self.init, jax.random.key(0))
 
-    def train_step(self, half_batch: int) -> TrainStep:
+    def train_step(self) -> TrainStep:
         """The step, not compiled."""
-        return make_train_step(self.disc, self.gen, self.objective, self.optimizer, half_batch)
+        return make_train_step(self.disc, self.gen, self.objective, self.optimizer, self.half_batch)
+
+
+def check_names(config: Config) -> None:
+    """Refuses an unknown head or objective, before any data is fetched.
+
+    Raises:
+      UserError: names it and what there is to choose from.
+    """
+    choose(HEADS, config.model.head, "head")
+    choose(OBJECTIVES, config.objective, "objective")
 
 
 def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> System:
@@ -76,6 +87,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> Sy
         objective=choose(OBJECTIVES, config.objective, "objective")(head.classifies),
         optimizer=optimizers.adam(adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon),
         classifies=head.classifies,
+        half_batch=config.batch_size // 2,
     )
 
 

@@ -85,6 +85,17 @@ class Terms(NamedTuple):
     watch: dict[str, jax.Array]
 
 
+def merge(terms: dict[str, jax.Array], more: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Both together.
+
+    Raises:
+      ValueError: a name is in both: one would hide the other.
+    """
+    if twice := terms.keys() & more.keys():
+        raise ValueError(f"two terms of an objective are named {', '.join(sorted(twice))}: one would hide the other")
+    return terms | more
+
+
 class Move(NamedTuple):
     """One player descends on some terms with one optimiser slot; the other player's parameters are constants."""
 

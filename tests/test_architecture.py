@@ -18,6 +18,7 @@ ROOT = Path(sgan_jax.__file__).parent
 RANKS = {
     "__init__": 0,
     "errors": 0,
+    "files": 0,
     "types": 0,
     "config": 1,
     "data": 1,

@@ -35,7 +35,7 @@ def save(directory: Path, *states: State) -> None:
 
 def bits(tree: Any) -> list[tuple[str, str, tuple[int, ...], bytes]]:
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    arrays = [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in leaves]
+    arrays = [(jax.tree_util.keystr(path, simple=True, separator="/"), np.asarray(leaf)) for path, leaf in leaves]
     return [(path, str(array.dtype), array.shape, array.tobytes()) for path, array in arrays]
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -116,7 +117,7 @@ def test_training_tells_of_the_data_the_run_every_step_and_every_epoch():
     assert all(line.endswith(NOTICE) for line in progress)
     epochs = [line for line in lines if line.startswith("step_")]
     for step, line in zip(STEPS, epochs, strict=True):
-        assert re.fullmatch(rf"step_{step}: train accuracy {number}%, test accuracy {number}%", line)
+        assert re.fullmatch(rf"step_{step}: train accuracy {number}%, test accuracy {number}% \({NOTICE}\)", line)
     assert lines[-1] == f"finished: {RUN} ({NOTICE})"
 
 
@@ -214,8 +215,12 @@ def test_another_preset_and_another_head_make_a_run_of_their_own(run, tmp_path, 
     assert re.search(r"^>1, d\[0\.\d{3},0\.\d{3}\], g\[0\.\d{3}\]$", printed, re.M), "a plain GAN has no c"
     assert "step_1: no classifier" in printed
     assert fails("eval").endswith("its head 'real_fake' has no classifier to evaluate; `sample` shows its generator")
-    error = fails("eval", "--run", RUN, "--ckpt", other / "checkpoints/step_1")
-    assert error.startswith(f"{other}/checkpoints/step_1: a checkpoint of other networks: opt/c/")
+    checkpoint, copied = other / "checkpoints/step_1", tmp_path / "copied/step_1"
+    shutil.copytree(checkpoint, copied)
+    assert fails("eval", "--run", RUN, "--ckpt", checkpoint).endswith(f"lies in another run, {other}; leave --run out")
+    assert "lies in no run directory; name the run that it is of with --run" in fails("eval", "--ckpt", copied)
+    error = fails("eval", "--run", RUN, "--ckpt", copied)
+    assert error.startswith(f"{copied}: a checkpoint of other networks: opt/c/")
 
 
 @pytest.mark.parametrize(

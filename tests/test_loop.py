@@ -98,7 +98,7 @@ def test_damaged_checkpoints_are_set_aside_and_made_again_from_the_last_whole_on
     warnings = done.stderr.splitlines()
     assert len(warnings) == 2, done.stderr
     for step, line in zip((8, 6), warnings, strict=True):
-        assert line.startswith(f"warning: run/checkpoints/step_{step}: the checkpoint is damaged (")
+        assert line.startswith(f"sgan: warning: run/checkpoints/step_{step}: the checkpoint is damaged (")
         assert line.endswith("; trying the one before")
     kept = sorted(path.name.rsplit("_", 1)[0] for path in run.glob("checkpoints/damaged_*"))
     assert kept == ["damaged_step_6", "damaged_step_8"]
@@ -106,13 +106,16 @@ def test_damaged_checkpoints_are_set_aside_and_made_again_from_the_last_whole_on
 
 
 @pytest.mark.slow
-def test_a_run_without_any_whole_checkpoint_starts_anew(run, tmp_path):
+def test_a_run_without_any_whole_checkpoint_is_refused_and_left_as_it_is(run, tmp_path):
     for step in STEPS:
         (run / f"checkpoints/step_{step}/meta/metadata").unlink()
+    metrics = (run / "metrics.jsonl").read_text()
     done = call("train", *DIGITS, *SMALL, *EPOCHS, "--run", "run", cwd=tmp_path)
+    assert done.returncode == 2
     assert done.stderr.count("the checkpoint is damaged") == 4
-    assert "run: new run, to step 8\n" in done.stdout
-    same_run(run, reference())
+    assert "no checkpoint can be restored; remove it to start anew, or another --run" in done.stderr
+    assert sorted(entry.name for entry in (run / "checkpoints").iterdir()) == [f"step_{step}" for step in STEPS]
+    assert (run / "metrics.jsonl").read_text() == metrics
 
 
 def test_what_a_kill_after_the_last_checkpoint_left_undone_is_done_by_the_same_command(run, tmp_path):

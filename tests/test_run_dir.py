@@ -22,7 +22,9 @@ RECORD = {
         "image_shape": [28, 28, 1],
         "class_names": list("0123456789"),
     },
-    "versions": {},
+    "versions": {"jax": "1.0"},
+    "device": {"platform": "cpu"},
+    "command": ["sgan", "train"],
 }
 
 
@@ -56,6 +58,18 @@ def test_a_run_is_named_after_what_tells_it_from_others():
     assert default_path(other, "kmnist") == Path("runs/kmnist-20-joint-k_plus_one-s3-l4")
 
 
+def test_a_run_that_goes_on_keeps_its_first_record_and_is_never_shorter(capsys):
+    run = begun()
+    first = run.record()
+    later = RECORD | {"versions": {"jax": "2.0"}, "command": ["sgan", "train", "--epochs", "1"]}
+    run.begin(changed(epochs=1), later, LABELLED)
+    assert run.record() == first | {"resumed": [{name: later[name] for name in ("versions", "device", "command")}]}
+    assert capsys.readouterr().err == "sgan: warning: jax was 1.0: the run's last bits may now differ\n"
+    run.begin(changed(epochs=30), later, LABELLED)
+    assert (run.config().epochs, len(run.record()["resumed"])) == (30, 2)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_run_of_a_set_with_a_slash_in_its_name_lies_in_runs_like_any_other():
     assert default_path(Config(), "emnist/letters").parent == Path("runs")
 
@@ -80,7 +94,8 @@ def test_a_run_keeps_the_labelled_images_it_began_with():
 
 def test_a_run_may_be_made_longer_or_get_its_data_from_elsewhere():
     begun()
-    longer = changed(epochs=99, steps=7, data=dataclasses.replace(CONFIG.data, dataset="auto", data_dir="/moved"))
+    moved = dataclasses.replace(CONFIG.data, dataset="auto", data_dir="/moved")
+    longer = changed(epochs=99, steps=50_000, data=moved)
     assert begun(config=longer).config() == longer
 
 
@@ -118,7 +133,7 @@ def test_other_images_under_the_same_settings_are_an_error_that_names_both_sets(
 
 def test_the_same_images_under_another_name_are_the_same():
     begun()
-    RunDir(Path("runs/a")).begin(CONFIG, {"dataset": RECORD["dataset"] | {"name": "digits"}}, LABELLED)
+    RunDir(Path("runs/a")).begin(CONFIG, RECORD | {"dataset": RECORD["dataset"] | {"name": "digits"}}, LABELLED)
 
 
 def test_a_folder_of_other_things_is_not_taken_for_a_run_directory():
@@ -158,7 +173,7 @@ def test_a_read_only_directory_is_a_one_line_error(capsys):
     begun("a")
     os.chdir("locked")
     begun(Path("../a"))
-    assert capsys.readouterr().err == "warning: runs/latest cannot be written (Permission denied)\n"
+    assert capsys.readouterr().err == "sgan: warning: runs/latest cannot be written (Permission denied)\n"
 
 
 def test_a_second_training_in_a_run_directory_is_refused_while_the_first_is_at_it():
@@ -198,7 +213,7 @@ def test_a_run_elsewhere_does_not_need_a_place_for_latest(capsys):
     Path("runs").write_text("a file in its place")
     begun("elsewhere")
     error = capsys.readouterr().err
-    assert error.startswith("warning: runs/latest cannot be written (")
+    assert error.startswith("sgan: warning: runs/latest cannot be written (")
     assert error.count("\n") == 1
 
 
@@ -268,7 +283,12 @@ def test_a_checkpoint_that_is_given_as_a_path_brings_its_own_run():
     begun("runs/b")
     assert existing(None, "runs/a/checkpoints/step_2").path.name == "a"
     assert existing(None, "step_2").path.name == "b"
-    assert existing(Path("runs/b"), "runs/a/checkpoints/step_2").path.name == "b", "--run goes first"
+    with pytest.raises(UserError, match=r"lies in another run, .*runs/a; leave --run out"):
+        existing(Path("runs/b"), "runs/a/checkpoints/step_2")
+    Path("copied/step_3").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"lies in no run directory; name the run that it is of with --run"):
+        existing(None, "copied/step_3")
+    assert existing(Path("runs/b"), "copied/step_3").path.name == "b"
     assert existing(None, "copied/step_2").path.name == "b"
 
 

@@ -2,7 +2,7 @@
 
     load()                                  MNIST if it can be had, else the 5,000 digits inside the package
     load("fashion_mnist")                   a row of SOURCES, or any image classification set of TFDS, by name
-    load(data_dir="../shared/datasets/mnist")   the four IDX files of a folder
+    load(data_dir="mnist")                  the four IDX files of a folder
 
 A new source is a function that returns a Dataset, and a row in SOURCES.
 """
@@ -22,7 +22,7 @@ from sgan_jax.data.idx import load_idx
 from sgan_jax.data.labels import choose_labelled
 from sgan_jax.errors import UserError
 
-__all__ = ["SOURCES", "Dataset", "UserError", "choose_labelled", "load", "load_embedded", "load_idx"]
+__all__ = ["EMBEDDED", "SOURCES", "Dataset", "choose_labelled", "load", "load_embedded", "load_idx"]
 
 log = logging.getLogger(__name__)
 

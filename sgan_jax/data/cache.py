@@ -34,11 +34,11 @@ STALE_SECONDS = 24 * 3600
 
 def root() -> Path:
     """The cache folder, which need not exist yet. Raises UserError where there is no home directory to put it in."""
-    if own := os.environ.get("SGAN_CACHE"):
-        return Path(own).expanduser()
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base) / "sgan_jax"
     try:
+        if own := os.environ.get("SGAN_CACHE"):
+            return Path(own).expanduser()
+        if base := os.environ.get("XDG_CACHE_HOME"):
+            return Path(base) / "sgan_jax"
         return Path.home() / ".cache" / "sgan_jax"
     except RuntimeError as error:
         raise UserError(f"no home directory for the cache ({error}); set SGAN_CACHE to a folder") from error

@@ -188,7 +188,7 @@ def _builder(name: str, folder: str) -> Any:
     if type(builder).__module__.startswith("tensorflow_datasets.") and not importlib.util.find_spec("tensorflow"):
         raise UserError(
             "TFDS needs TensorFlow to prepare this set; expected the extra [tfds] to be installed "
-            "(pip install 'sgan-jax[tfds]')"
+            "(SGAN_EXTRAS=tfds bin/train ..., or pip install -e '.[tfds]')"
         )
     return builder
 
@@ -201,9 +201,15 @@ def _image_and_label(builder: Any) -> tuple[str, str]:
     image, label = [features[key] for key in keys] if len(keys) == 2 else (None, None)
     if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
         raise UserError(f"expected an image classification set; this one gives {keys or 'no pairs'}")
-    if None in image.shape or image.np_dtype != np.uint8 or label.num_classes is None or label.num_classes < 2:
+    if (
+        None in image.shape
+        or image.shape[-1] not in (1, 3)
+        or image.np_dtype != np.uint8
+        or label.num_classes is None
+        or label.num_classes < 2
+    ):
         raise UserError(
-            f"expected uint8 images of one size in two or more classes; this set has "
+            f"expected grey or RGB uint8 images of one size in two or more classes; this set has "
             f"{np.dtype(image.np_dtype).name} images of {image.shape} in {label.num_classes} classes"
         )
     return keys[0], keys[1]

@@ -4,7 +4,6 @@ Matplotlib's object-oriented Agg interface is used: no display, no global state.
 """
 
 import io
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgan_jax.errors import UserError
+from sgan_jax.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,14 +81,8 @@ def write(path: str | Path, data: bytes) -> None:
     path = Path(path)
     if not path.name:
         raise UserError(f"{path}: a picture needs the name of a file; give one ending in .png")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        write_atomically(path, data)
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"{path}: cannot write the picture ({reason}); choose another place") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

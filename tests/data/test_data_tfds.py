@@ -278,7 +278,7 @@ def test_a_set_without_test_split_says_what_it_has(monkeypatch, cache_dir):
         ("emnist/nope", "unknown configuration; expected emnist/byclass, .*emnist/letters"),
         ("cifar10/nope", "unknown configuration; expected cifar10"),
         ("..", "unknown data set"),
-        ("cats_vs_dogs", r"expected uint8 images of one size.*\(None, None, 3\)"),
+        ("cats_vs_dogs", r"expected grey or RGB uint8 images of one size.*\(None, None, 3\)"),
         ("ag_news_subset", "expected an image classification set"),
     ],
 )

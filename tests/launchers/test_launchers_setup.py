@@ -242,7 +242,7 @@ def test_an_interrupted_set_up_mends_itself(project, how):
     os.killpg(process.pid, how)
     assert process.wait(timeout=20) != 0
     result = project.call("train")
-    assert result.returncode == 0 and "first use" in result.stderr and "waiting" not in result.stderr
+    assert result.returncode == 0 and "first use" in result.stderr  # it may have waited until the killed pip was gone
     assert not (project.venv / "half").exists() and project.call("train").stderr == ""
 
 
