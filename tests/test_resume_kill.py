@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
@@ -39,7 +40,7 @@ MOMENTS = {  # in the order of a run's life
     "no result yet": ("os.rename", "result.json"),
 }
 FEW = ("no config yet", "save all but done", "second save all but done", "no result yet")
-LONG = ("--steps-per-epoch", 150, "--epochs", 2, "--log-every", 10)
+LONG = ("--steps-per-epoch", 200, "--epochs", 2, "--log-every", 1)
 
 
 def same_end(run: Path, expected: Path, step: int) -> None:
@@ -74,15 +75,19 @@ def test_killed_at_these_moments_one_after_the_other_a_run_ends_as_if_undisturbe
 
 @cache
 def undisturbed() -> Path:
-    """A run of 300 steps."""
+    """A run of 400 steps."""
     folder = HOME / "undisturbed"
     folder.mkdir(parents=True)
     succeed("train", *DIGITS, *SMALL[:4], *LONG, "--run", "run", cwd=folder)
     return folder / "run"
 
 
-def train(folder: Path, number: signal.Signals | None = None, at: int = 0) -> tuple[int, str]:
-    """bin/train, which gets a signal when it has printed the line of step `at`; its status and all that it printed."""
+def train(folder: Path, number: signal.Signals | None = None, at: int = 0, saved: int = 0) -> tuple[int, str]:
+    """bin/train, which gets a signal when it has printed the line of step `at`; its status and all that it printed.
+
+    Checkpoints are written in the background. If there has to be one of step `saved` first, that is waited for: the run
+    meanwhile gets less than 195 steps further, because nobody reads its lines and the pipe holds no more of them.
+    """
     with (folder / "stderr").open("w") as errors:
         process = subprocess.Popen(
             command("train", *DIGITS, *SMALL[:4], *LONG, "--run", "run"),
@@ -91,6 +96,7 @@ def train(folder: Path, number: signal.Signals | None = None, at: int = 0) -> tu
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
+            pipesize=4096,
         )
         with process:
             assert process.stdout is not None
@@ -98,6 +104,8 @@ def train(folder: Path, number: signal.Signals | None = None, at: int = 0) -> tu
             for line in process.stdout:
                 printed += line
                 if number is not None and line.startswith(f">{at},"):
+                    while saved and saved not in checkpoints(folder / "run") and process.poll() is None:
+                        time.sleep(0.01)
                     process.send_signal(number)
     assert (folder / "stderr").read_text() == ""
     return process.returncode, printed
@@ -108,14 +116,14 @@ def checkpoints(run: Path) -> list[int]:
 
 
 def test_killed_between_two_checkpoints_a_run_goes_on_from_the_last_one(tmp_path):
-    status, printed = train(tmp_path, signal.SIGKILL, at=200)
+    status, printed = train(tmp_path, signal.SIGKILL, at=205, saved=200)
     assert status == -signal.SIGKILL
-    assert "run: new run, to step 300\n" in printed
-    assert checkpoints(tmp_path / "run") == [150]
+    assert "run: new run, to step 400\n" in printed
+    assert checkpoints(tmp_path / "run") == [200]
     status, printed = train(tmp_path)
     assert status == 0
-    assert "run: from step 150, to step 300\n" in printed
-    same_end(tmp_path / "run", undisturbed(), 300)
+    assert "run: from step 200, to step 400\n" in printed
+    same_end(tmp_path / "run", undisturbed(), 400)
 
 
 def test_interrupted_and_terminated_a_run_saves_leaves_and_goes_on_from_there(tmp_path):
@@ -124,19 +132,19 @@ def test_interrupted_and_terminated_a_run_saves_leaves_and_goes_on_from_there(tm
     assert status == 130
     assert printed.endswith("stopped by SIGINT; the same command goes on from there\n")
     (first,) = checkpoints(run)
-    assert 40 <= first < 150
+    assert 40 <= first < 200
 
-    status, printed = train(tmp_path, signal.SIGTERM, at=190)
+    status, printed = train(tmp_path, signal.SIGTERM, at=240)
     assert status == 143
-    assert f"run: from step {first}, to step 300\n" in printed
+    assert f"run: from step {first}, to step 400\n" in printed
     assert printed.endswith("stopped by SIGTERM; the same command goes on from there\n")
-    assert checkpoints(run)[:2] == [first, 150]
+    assert checkpoints(run)[:2] == [first, 200]
     second = checkpoints(run)[-1]
-    assert 190 <= second < 300
+    assert 240 <= second < 400
 
     status, printed = train(tmp_path)
     assert status == 0
-    assert f"run: from step {second}, to step 300\n" in printed
-    same_end(run, undisturbed(), 300)
-    assert sha256(run, 150) == sha256(undisturbed(), 150)
-    assert [line["step"] for line in metrics(run)] == [100, 150, 200, 300]
+    assert f"run: from step {second}, to step 400\n" in printed
+    same_end(run, undisturbed(), 400)
+    assert sha256(run, 200) == sha256(undisturbed(), 200)
+    assert [line["step"] for line in metrics(run)] == [100, 200, 300, 400]
