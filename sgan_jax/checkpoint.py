@@ -93,9 +93,12 @@ def saver(directory: Path) -> Iterator[Saver]:
     Raises:
       UserError: the directory cannot be written.
     """
-    options = ocp.CheckpointManagerOptions(step_prefix="step", cleanup_tmp_directories=True)
+    options = ocp.CheckpointManagerOptions(
+        step_prefix="step", create=False, cleanup_tmp_directories=True, multiprocessing_options=_alone()
+    )
     with _quiet():
         with _told(directory):
+            directory.mkdir(parents=True, exist_ok=True)
             manager = ocp.CheckpointManager(directory.absolute(), options=options)
         try:
             yield Saver(manager)
@@ -135,18 +138,17 @@ def restore(path: Path, like: Any) -> Any:
     )
     try:
         meta = json.loads((path / "meta" / "metadata").read_text())
-        with _quiet(), ocp.PyTreeCheckpointer() as reader:
+        handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=_alone())
+        with _quiet(), ocp.Checkpointer(handler, multiprocessing_options=_alone()) as reader:
             held = _describe(reader.metadata(path.absolute() / "state").item_metadata.tree)
             if held == _describe(like):  # Orbax would cast, or return other shapes, in silence
                 state = reader.restore(path.absolute() / "state", args=args)
                 intact = meta["sha256"] == digest(state)
-    except OSError as error:
-        if error.errno in _NOT_THE_FILES:
-            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-        raise Damaged(f"{path}: the checkpoint is damaged ({_reason(error)}); {listing(path.parent)}") from None
     except MemoryError:
         raise
     except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file, a bare Exception among them
+        if isinstance(error, OSError) and error.errno in _NOT_THE_FILES:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
         raise Damaged(f"{path}: the checkpoint is damaged ({_reason(error)}); {listing(path.parent)}") from None
     if held != _describe(like):
         raise UserError(f"{path}: a checkpoint of other networks: {_difference(held, _describe(like))}")
@@ -155,6 +157,16 @@ def restore(path: Path, like: Any) -> Any:
             f"{path}: the checkpoint is damaged (its SHA-256 is not the one it was saved with); {listing(path.parent)}"
         )
     return state
+
+
+def _alone() -> ocp.options.MultiprocessingOptions:
+    """Of several processes one saves and restores for all; Orbax would have it wait for the others."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    index = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"sgan_{index}"
+    )
 
 
 def _reason(error: Exception) -> str:

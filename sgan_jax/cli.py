@@ -24,6 +24,13 @@ import tyro
 from sgan_jax.config import PRESETS, Config, choose
 from sgan_jax.errors import UserError
 
+# A flag that may be left out, and whose help says what then holds.
+_NOT_GIVEN = {"help_behavior_hint": ""}
+_Text = Annotated[str | None, tyro.conf.arg(metavar="STR", **_NOT_GIVEN)]
+_Int = Annotated[int | None, tyro.conf.arg(metavar="INT", **_NOT_GIVEN)]
+_Float = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", **_NOT_GIVEN)]
+_Path = Annotated[Path | None, tyro.conf.arg(metavar="PATH", **_NOT_GIVEN)]
+
 
 @dataclass(frozen=True)
 class Train:
@@ -33,30 +40,46 @@ class Train:
     """How many training images keep their label, balanced over the classes."""
     dataset: str = "auto"
     """mnist, fashion_mnist, kmnist, mnist-5k (inside the package) or a TFDS name; auto: mnist, or else mnist-5k."""
-    data_dir: str | None = None
+    data_dir: _Text = None
     """Folder with the four IDX files (train-images-idx3-ubyte[.gz], ...) instead of a download."""
     preset: str = "tutorial"
-    """Named configuration: tutorial (four moves a step) or joint (one discriminator update a step)."""
-    head: str | None = None
+    """Named configuration: tutorial (four moves a step) or joint (one update a step)."""
+    head: _Text = None
     """stacked, separate, k_plus_one or real_fake: how logits become scores; by default the preset's."""
-    epochs: int | None = None
+    epochs: _Int = None
     """Epochs to train, a checkpoint after each; by default the preset's 20."""
-    steps_per_epoch: int | None = None
+    steps_per_epoch: _Int = None
     """Steps of an epoch; by default the preset's 600."""
-    steps: int | None = None
+    steps: _Int = None
     """Steps to train in all, instead of --epochs."""
-    batch_size: int | None = None
+    batch_size: _Int = None
     """Latents of a generator update; each discriminator loss takes half as many images. By default the preset's 100."""
-    width: int | None = None
+    precision: _Text = None
+    """float32, bfloat16 or auto (bfloat16 where this machine is fast in it); by default the preset's float32."""
+    width: _Int = None
     """Channels of every convolution; by default the preset's 128."""
-    learning_rate: float | None = None
+    learning_rate: _Float = None
     """Adam's learning rate; by default the preset's 0.0002."""
     seed: int = 0
     """Seed of the weights, the batches and the noise."""
     label_seed: int = 0
     """Seed of the choice of labelled images."""
-    run: Path | None = None
+    run: _Path = None
     """Run directory; by default runs/DATASET-LABELS-PRESET-sSEED."""
+    devices: _Int = None
+    """How many devices share each step's images; by default one, or all those of several processes."""
+    cluster: bool = False
+    """Join the other processes of this Slurm, MPI, Kubernetes or TPU job; each runs the same command."""
+    coordinator: _Text = None
+    """HOST:PORT of process 0, where no cluster tells; with --processes and --process."""
+    processes: _Int = None
+    """How many processes train together."""
+    process: _Int = None
+    """Which of them this is, from 0."""
+    profile: _Path = None
+    """Folder for a trace of some steps, to be looked at in XProf or TensorBoard."""
+    profile_steps: str = "11-20"
+    """Which steps --profile traces, counted from this call's first."""
     log_every: int = 0
     """Print the tutorial's line (>1, c[2.305,6], d[0.096,2.399], g[0.095]) every so many steps."""
 
@@ -67,6 +90,7 @@ class Train:
         return dataclasses.replace(
             preset,
             seed=self.seed,
+            precision=self.precision or preset.precision,
             data=dataclasses.replace(
                 preset.data,
                 dataset=self.dataset,
@@ -91,9 +115,13 @@ class Train:
         config = self.config()
         if self.log_every < 0:
             raise UserError(f"--log-every: {self.log_every}; must be 0 (off) or more")
-        from sgan_jax import loop
+        from sgan_jax import devices, loop, profiler
 
-        return loop.train(config, self.run, self.log_every)
+        traced = profiler.profile(self.profile, self.profile_steps)
+
+        if self.cluster or (self.coordinator, self.processes, self.process) != (None, None, None):
+            devices.connect(self.coordinator, self.processes, self.process)
+        return loop.train(config, self.run, self.log_every, self.devices, traced)
 
 
 @dataclass(frozen=True)
@@ -102,9 +130,9 @@ class Eval:
 
     ckpt: str = "latest"
     """step_7200, latest, or the path of a checkpoint."""
-    run: Path | None = None
+    run: _Path = None
     """Run directory; by default runs/latest."""
-    data_dir: str | None = None
+    data_dir: _Text = None
     """Where the run's IDX files lie now, if they were moved."""
     json: bool = False
     """Print one JSON object instead of text."""
@@ -122,13 +150,13 @@ class Sample:
 
     ckpt: str = "latest"
     """step_7200, latest, or the path of a checkpoint."""
-    run: Path | None = None
+    run: _Path = None
     """Run directory; by default runs/latest."""
     count: int = 100
     """How many images."""
-    seed: int | None = None
+    seed: _Int = None
     """Seed of the latents; by default the run's own fixed ones."""
-    out: Path | None = None
+    out: _Path = None
     """PNG to write; by default samples/step_N-sample.png in the run directory."""
 
     def __call__(self) -> int:
@@ -144,7 +172,7 @@ class Describe:
 
     preset: str = "tutorial"
     """Named configuration."""
-    head: str | None = None
+    head: _Text = None
     """stacked, separate, k_plus_one or real_fake: how logits become scores; by default the preset's."""
     image_size: int = 28
     """Height and width of the images."""

@@ -47,6 +47,7 @@ class Config:
     epochs: int = 20
     steps_per_epoch: int = 600
     steps: int | None = None  # instead of epochs * steps_per_epoch
+    precision: str = "float32"  # of what the layers compute; parameters, losses and optimiser are float32
     batch_size: int = 100  # latents of a generator update; the discriminator's take half as many images of each source
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -60,13 +61,15 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     # The tutorial "How to Implement a Semi-Supervised GAN (SGAN) From Scratch in Keras". BENCHMARKS.md has results and
-    # times: about 0.6 s a step on two cores of a 2021 server without AVX-512.
+    # times: about 0.5 s a step on two cores of an AMD Zen 3.
     "tutorial": Config(),
-    # The same system with the discriminator's three losses summed into one update (Salimans et al., arXiv 1606.03498)
+    # The same losses (Salimans et al., arXiv 1606.03498) in one update of both players, with 50 generated images a step
     "joint": Config(preset="joint", objective="joint"),
 }
 
 LARGEST = 65536  # of a width or a batch: what is above is a slip, and no memory would hold it
+
+PRECISIONS = ("float32", "bfloat16", "auto")  # auto: as the machine at hand has it
 
 # Fields that say how long a run is, not what it is: the same run may be made longer.
 LENGTH_FIELDS = frozenset({"epochs", "steps"})
@@ -142,6 +145,8 @@ def validate(config: Config) -> None:
     for flag, value in (("--width", config.model.width), ("--batch-size", config.batch_size)):
         if value > LARGEST:
             raise UserError(f"{flag}: {value}; must be at most {LARGEST}")
+    if config.precision not in PRECISIONS:
+        raise UserError(f"--precision: {config.precision}; choose one of {', '.join(PRECISIONS)}")
     fractions = {
         "model.dropout": config.model.dropout,
         "adam.beta1": config.adam.beta1,

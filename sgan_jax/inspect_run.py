@@ -59,7 +59,7 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
         _print_figures(record["notice"], dataset.class_names, train, test)
     # After the figures, which are worth having where the run directory cannot be written.
     name = record["notice"] or dataset.name
-    title = f"{name}, {config.data.labels} labels, step {step}: {100 * test.accuracy:.2f} % of the test images"
+    title = f"{name}, {config.data.labels} labels, step {step}: test images"
     pictures.save_confusion(test.confusion, dataset.class_names, picture, title)
     if not as_json:
         print(f"\nconfusion matrix: {picture}")

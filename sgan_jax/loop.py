@@ -1,11 +1,12 @@
 """Training: the loop around the pure step, with everything a run leaves behind."""
 
+import dataclasses
 import platform
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -15,10 +16,13 @@ import jax
 import numpy as np
 
 from sgan_jax import __version__, checkpoint, pictures
-from sgan_jax.config import Config, validate
+from sgan_jax.config import Config, to_json, validate
 from sgan_jax.data import EMBEDDED, Dataset, choose_labelled, load
+from sgan_jax.devices import Team, local, resolve_precision, team
+from sgan_jax.dispatch import Dispatched, dispatches
 from sgan_jax.errors import UserError
 from sgan_jax.evaluate import Classify, Images, evaluate, make_classify
+from sgan_jax.profiler import Profile
 from sgan_jax.progress import Progress
 from sgan_jax.run_dir import RunDir, default_path, write_json
 from sgan_jax.system import Keys, System, build, check_names, derive_keys, sample_images
@@ -28,13 +32,21 @@ METRICS_EVERY = 100  # steps between two lines of losses in metrics.jsonl
 SAMPLES = 100  # images of a grid
 
 
-def train(config: Config, path: Path | None = None, log_every: int = 0) -> int:
+def train(
+    config: Config,
+    path: Path | None = None,
+    log_every: int = 0,
+    devices: int | None = None,
+    profile: Profile | None = None,
+) -> int:
     """Trains, or goes on with the run that is in the directory.
 
     Args:
       config: what to train; `dataset` "auto" is resolved here.
       path: the run directory; by default one named after the configuration under `runs/`.
       log_every: print the tutorial's line every so many steps.
+      devices: how many share each step; by default one of a single process, or all of several.
+      profile: the steps to trace.
 
     Returns:
       The exit status: 0, or 128 + the signal's number if one stopped the run (the same command then goes on).
@@ -45,27 +57,42 @@ def train(config: Config, path: Path | None = None, log_every: int = 0) -> int:
     validate(config)
     check_names(config)
     dataset = _load(config, path)
-    if dataset.notice:
-        print(f"*** {dataset.notice} ***", flush=True)
+    if config.data.data_dir is not None:  # as the run will be evaluated from other folders
+        located = dataclasses.replace(config.data, data_dir=str(Path(config.data.data_dir).absolute()))
+        config = dataclasses.replace(config, data=located)
     system = build(config, dataset.train_images.shape[1:], dataset.num_classes)
     drawn = choose_labelled(dataset.train_labels, config.data.labels, dataset.num_classes, config.data.label_seed)
-    run = RunDir(path or default_path(config, dataset.name))
-    record = _record(dataset)
-    with run.locked(), _stop_on_signal() as stop:
-        labelled = run.begin(config, record, drawn)
-        # Before the saver, which does not look again at what it found when it was made.
-        state, first = _resume(run, system, derive_keys(config.seed))
-        run.forget_after(first)
-        with checkpoint.saver(run.checkpoints) as saver:
-            session = _Session(config, run, dataset, system, saver)
-            if first >= config.total_steps:
-                session.conclude(first, state)
-                print(f"{run.path}: finished at step {first}; --epochs or --steps makes it longer")
-                return 0
-            start = f"from step {first}" if first else "new run"
-            print(f"{run.path}: {start}, to step {config.total_steps}", flush=True)
-            run.result_file.unlink(missing_ok=True)  # of a shorter run that is made longer
-            last = session.run(state, first, labelled, stop, log_every)
+    group = team(devices, system.half_batch)
+    if not group.same(f"{to_json(config)} {dataset.digest}".encode()):
+        raise UserError("the processes of this run have other flags or other data; start each with the same")
+    with ExitStack() as stack:
+        stop = stack.enter_context(_stop_on_signal())
+        if not group.leads:
+            _follow(config, system, group, dataset, drawn, stop)
+            return 128 + stop.by if stop.by else 0
+        if dataset.notice:
+            print(f"*** {dataset.notice} ***", flush=True)
+        if config.precision == "auto":
+            print(f"precision: {resolve_precision('auto')} (auto)", flush=True)
+        run = RunDir(path or default_path(config, dataset.name))
+        with group.preparing():
+            stack.enter_context(run.locked())
+            labelled = run.begin(config, _record(config, dataset, group), drawn)
+            # Before the saver, which does not look again at what it found when it was made.
+            state, first = _resume(run, system, derive_keys(config.seed))
+            run.forget_after(first)
+            saver = stack.enter_context(checkpoint.saver(run.checkpoints))
+        state, labelled = group.from_leader((state, labelled))
+        session = _Session(config, run, dataset, system, saver)
+        if first >= config.total_steps:
+            session.conclude(first, state)
+            print(f"{run.path}: finished at step {first}; --epochs or --steps makes it longer")
+            return 0
+        start = f"from step {first}" if first else "new run"
+        print(f"{run.path}: {start}, to step {config.total_steps}", flush=True)
+        run.result_file.unlink(missing_ok=True)  # of a shorter run that is made longer
+        steps = _dispatches(config, system, group, dataset, labelled, state, stop, profile)
+        last = session.run(steps, first, log_every)
     if stop.by and last < config.total_steps:
         print(f"stopped by {stop.by.name}; the same command goes on from there")
         return 128 + stop.by
@@ -81,7 +108,7 @@ def _load(config: Config, path: Path | None) -> Dataset:
     return load(begun[0] if len(begun) == 1 else "auto")
 
 
-def _record(dataset: Dataset) -> dict[str, Any]:
+def _record(config: Config, dataset: Dataset, group: Team) -> dict[str, Any]:
     """What config.json tells beside the configuration."""
     device = jax.devices()[0]
     packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -96,7 +123,12 @@ def _record(dataset: Dataset) -> dict[str, Any]:
             "class_names": list(dataset.class_names),
         },
         "versions": {"sgan_jax": __version__, "python": platform.python_version()} | {p: version(p) for p in packages},
-        "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
+        "device": {
+            "platform": device.platform,
+            "kind": device.device_kind,
+            "count": group.mesh.size,
+            "precision": resolve_precision(config.precision),
+        },
         "command": sys.argv,
     }
 
@@ -124,8 +156,40 @@ def _resume(run: RunDir, system: System, keys: Keys) -> tuple[TrainState, int]:
     return jax.jit(system.init)(keys.init), 0
 
 
+def _follow(config: Config, system: System, group: Team, dataset: Dataset, drawn: np.ndarray, stop: "_Stop") -> None:
+    """Takes the leader's steps with it and leaves everything else to it."""
+    if not group.leader_is_ready():
+        raise UserError("the run's first process could not begin; it says why")
+    like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), system.abstract_state())
+    state, labelled = group.from_leader((like, drawn))
+    for _ in _dispatches(config, system, group, dataset, labelled, state, stop):
+        pass
+
+
+def _dispatches(
+    config: Config,
+    system: System,
+    group: Team,
+    dataset: Dataset,
+    labelled: np.ndarray,
+    state: TrainState,
+    stop: "_Stop",
+    profile: Profile | None = None,
+) -> Iterator[Dispatched]:
+    arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
+    data = Data(*map(jax.numpy.asarray, arrays))
+    key = derive_keys(config.seed).train
+    return dispatches(config, system, group, data, state, key, lambda: stop.anywhere(group), profile)
+
+
 class _Stop:
     by: signal.Signals | None = None
+
+    def anywhere(self, group: Team) -> bool:
+        """Whether a signal came to any process of the run; each then takes it for its own."""
+        number = group.largest(self.by or 0)
+        self.by = signal.Signals(number) if number else None
+        return bool(number)
 
 
 @contextmanager
@@ -155,30 +219,25 @@ class _Session:
         self.earlier = max((line.get("seconds") or 0.0 for line in run.metrics()), default=0.0)
         self.start = time.monotonic()
 
-    def run(self, state: TrainState, first: int, labelled: np.ndarray, stop: _Stop, log_every: int) -> int:
-        """Steps from `first` + 1 to the end, or until asked to stop; returns the last step taken."""
-        config, dataset = self.config, self.dataset
-        step_fn = jax.jit(self.system.train_step(), donate_argnums=0)
-        arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
-        data = Data(*map(jax.device_put, arrays))
+    def run(self, dispatched: Iterable[Dispatched], first: int, log_every: int) -> int:
+        """Records what the dispatches after step `first` leave; returns the last step taken."""
+        config, step = self.config, first
         with Progress(config.total_steps, first, config.steps_per_epoch, log_every) as progress:
-            progress.tag = dataset.notice
-            for step in range(first + 1, config.total_steps + 1):
-                state, metrics = step_fn(state, data, self.keys.train)
+            progress.tag = self.dataset.notice
+            for before, step, everywhere, columns in dispatched:
+                state = local(everywhere)
                 whole = step % config.steps_per_epoch == 0 or step == config.total_steps
-                if whole or stop.by or step % METRICS_EVERY == 0 or progress.due(step):
-                    values = {name: float(value) for name, value in jax.device_get(metrics).items()}
-                    progress.update(step, values)
-                    if step % METRICS_EVERY == 0 and not whole:
-                        self._log(step, values)
-                else:
-                    jax.block_until_ready(metrics)  # or the queue of steps grows ahead of the device
+                for row, done in enumerate(range(before + 1, step + 1)):
+                    values = {name: float(column[row]) for name, column in columns.items()}
+                    progress.log(done, values)
+                    if done % METRICS_EVERY == 0 and not (whole and done == step):
+                        self._log(done, values)
+                progress.update(step, values)
                 if whole:
-                    progress.print(self._finish_epoch(step, state, data.unl_images, values))
-                if stop.by:
-                    break
-            self.saver.save(step, state)
-            self.saver.wait()
+                    progress.print(self._finish_epoch(step, state, self.dataset.train_images, values))
+            if step > first:
+                self.saver.save(step, state)
+                self.saver.wait()
             if step == config.total_steps:
                 progress.print(self._finish(step))
         return step

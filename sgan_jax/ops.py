@@ -35,8 +35,8 @@ def conv_transpose_4x4_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Doubles height and width: `out[2i + a - 1] += x[i] kernel[a]` along each axis, for a in 0..3.
 
     Equals Keras's `Conv2DTranspose(O, 4, strides=2, padding="same")` without bias, whose kernel is this one with its
-    last two axes swapped. Takes 0.56 of the direct form's multiplications (Winograd F(2, 2) along both axes; Lavin and
-    Gray, arXiv 1509.09308).
+    last two axes swapped. For even H and W it takes 0.56 of the direct form's multiplications (Winograd F(2, 2) along
+    both axes; Lavin and Gray, arXiv 1509.09308).
 
     Args:
       x: `[N, H, W, I]`.

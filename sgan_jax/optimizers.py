@@ -21,8 +21,8 @@ def adam(learning_rate: float, beta1: float, beta2: float, epsilon: float) -> op
     """
 
     def init(params: optax.Params) -> optax.ScaleByAdamState:
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        return optax.ScaleByAdamState(jnp.zeros((), jnp.int32), zeros, jax.tree.map(jnp.copy, zeros))
+        mu, nu = (jax.tree.map(jnp.zeros_like, params) for _ in range(2))  # buffers of their own: both are donated
+        return optax.ScaleByAdamState(jnp.zeros((), jnp.int32), mu, nu)
 
     def update(
         grads: optax.Updates, state: optax.ScaleByAdamState, params: optax.Params | None = None

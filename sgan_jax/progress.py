@@ -4,10 +4,10 @@
         progress.tag = dataset.notice
         for step in range(first_step + 1, 12001):
             ...
-            if progress.due(step):
-                progress.update(step, {"d/supervised": 2.305, "d/accuracy": 0.06, ...})
+            progress.log(step, {"d/supervised": 2.305, "d/accuracy": 0.06, ...})
+            progress.update(step, {"d/supervised": 2.305, "d/accuracy": 0.06, ...})
 
-Nothing here waits for a device: the caller turns metrics into floats, and `due` says when that is worth the wait.
+A dispatch of many steps logs each of them and updates once.
 """
 
 import sys
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 RATE_SPAN = 20.0  # seconds of recent history behind steps/s
 LEFT_SPAN = 600.0  # and behind the time left: longer, so that it allows for the pauses of evaluation
 MARK_SPACING = 0.25  # seconds between remembered marks
-DUE_EVERY = 0.5  # seconds between updates that `due` asks for
 DRAW_EVERY = 0.1  # seconds between two drawings of the bar
 LINE_EVERY = 10.0  # seconds between two plain lines within an epoch
 MIN_BAR = 10  # columns below which the bar is left out
@@ -111,7 +110,7 @@ class Progress:
         total_steps: step at which the run ends, counted from the run's very beginning.
         first_step: steps finished before this process: 0 for a new run, 600 when resuming from `step_600`.
         steps_per_epoch: steps in an epoch; the last epoch may be shorter.
-        log_every: print `tutorial_line` at every so many steps, which the caller must then update at (`due`); 0: never.
+        log_every: `log` prints `tutorial_line` of every so many steps; 0: of none.
         stream: where to write; standard output by default. A bar if it is a terminal, otherwise plain lines.
         console: a rich console to draw on instead of `stream`.
         clock: seconds of a monotonic clock.
@@ -141,7 +140,7 @@ class Progress:
         self._live: Live | None = None
         self._pace = Pace()
         self._step, self._metrics = first_step, dict[str, float]()
-        self._updated = self._drawn = self._written = -float("inf")
+        self._drawn = self._written = -float("inf")
 
     def __enter__(self) -> Self:
         if self._console is not None:
@@ -160,20 +159,18 @@ class Progress:
             self._live.stop()
             self._live = None
 
-    def due(self, step: int) -> bool:
-        """Whether `step` is worth an update: the first, a logged one, the end of an epoch, or the first after 0.5 s."""
-        late = self._clock() - self._updated >= DUE_EVERY
-        return late or self._crossed(step, self._log_every) or self._ends_epoch(step)
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Print the tutorial's line for `step` if it is one of those asked for."""
+        if self._log_every and step % self._log_every == 0:
+            self.print(tutorial_line(step, metrics))
 
     def update(self, step: int, metrics: Mapping[str, float]) -> None:
         """Show the state after `step` steps of the run; `metrics` by `player/term`, values finite or not."""
         now = self._clock()
-        logged, ends_epoch = self._crossed(step, self._log_every), self._ends_epoch(step)
+        ends_epoch = self._ends_epoch(step)
         self._pace.mark(now, step)
-        self._step, self._updated = step, now
+        self._step = step
         self._metrics = {key: float(value) for key, value in metrics.items()}
-        if logged:
-            self.print(tutorial_line(step, self._metrics))
         if self._live is not None:
             if ends_epoch or now - self._drawn >= DRAW_EVERY:
                 self._drawn = now

@@ -128,14 +128,10 @@ class RunDir:
           UserError: the directory holds a run of other settings; names the fields that differ.
         """
         try:
-            if self.config_file.exists():
-                self._refuse_other(config, record)
+            if self._joins(config, record):
                 write_json(self.config_file, self._joined(config, record))
-            elif self.path.exists() and any(not _left_by_begin(entry.name) for entry in self.path.iterdir()):
-                raise UserError(
-                    f"{self.path}: holds files but no config.json; give an empty or new directory with --run"
-                )
             else:
+                self.config_file.unlink(missing_ok=True)
                 write_json(self.labels_file, {"indices": [int(i) for i in labelled]})
                 write_json(self.config_file, {"config": to_json(config), **record})  # last: now it is a run
         except OSError as error:
@@ -146,31 +142,53 @@ class RunDir:
             print(f"sgan: warning: {LATEST} cannot be written ({error.strerror or error})", file=sys.stderr)
         return self.labelled()
 
-    def _joined(self, config: Config, record: dict[str, Any]) -> dict[str, Any]:
-        """config.json of a run that goes on: as it was, with what this part of it runs on, and never shorter."""
-        held = self.record()
-        length = config if config.total_steps > self.config().total_steps else self.config()
-        values = to_json(config) | {name: getattr(length, name) for name in LENGTH_FIELDS}
-        part = {name: record[name] for name in ("versions", "device", "command")}
-        before = [held, *held.get("resumed", [])][-1]
-        changed = [f"{name} was {was}" for name, was in before["versions"].items() if part["versions"].get(name) != was]
-        if changed:
-            print(f"sgan: warning: {'; '.join(changed)}: the run's last bits may now differ", file=sys.stderr)
-        return held | {"config": values, "resumed": [*held.get("resumed", []), part]}
+    def _joins(self, config: Config, record: dict[str, Any]) -> bool:
+        """Whether the directory holds this run already.
 
-    def _refuse_other(self, config: Config, record: dict[str, Any]) -> None:
-        old, new = flatten(self.config()), flatten(config)
-        moved = {"data.data_dir", "data.dataset"}  # the same images may have come another way: the digest decides
-        names = [n for n in new if n not in LENGTH_FIELDS | moved and old.get(n) != new[n]]
-        differences = [f"{n} was {old.get(n)}, now {new[n]}" for n in names]
-        held, now = self.record()["dataset"], record["dataset"]
-        if held["digest"] != now["digest"]:
-            was, other = (f"{d['name']} ({d['digest'][:12]}...)" for d in (held, now))
-            differences.append(f"dataset was {was}, now {other}")
-        if differences:
+        A run that ended before its first result, perhaps because its settings do not fit the machine, holds nothing
+        that others could not replace.
+        """
+        if not self.config_file.exists():
+            if self.path.exists() and any(not _left_by_begin(entry.name) for entry in self.path.iterdir()):
+                raise UserError(
+                    f"{self.path}: holds files but no config.json; give an empty or new directory with --run"
+                )
+            return False
+        differences = self._differences(config, record)
+        saved = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+        if differences and (saved or any(self.metrics())):
             raise UserError(
                 f"{self.path}: holds a run of other settings ({'; '.join(differences)}); use those, or another --run"
             )
+        return not differences
+
+    def _differences(self, config: Config, record: dict[str, Any]) -> list[str]:
+        held = self.record()
+        old, new = flatten(self._config(held)), flatten(config)
+        moved = {"data.data_dir", "data.dataset"}  # the same images may have come another way: the digest decides
+        names = [n for n in new if n not in LENGTH_FIELDS | moved and old.get(n) != new[n]]
+        differences = [f"{n} was {old.get(n)}, now {new[n]}" for n in names]
+        then, now = held["dataset"], record["dataset"]
+        if then["digest"] != now["digest"]:
+            was, other = (f"{d['name']} ({d['digest'][:12]}...)" for d in (then, now))
+            differences.append(f"dataset was {was}, now {other}")
+        return differences
+
+    def _joined(self, config: Config, record: dict[str, Any]) -> dict[str, Any]:
+        """config.json of a run that goes on: as it was, with what this part of it runs on, and never shorter."""
+        held = self.record()
+        was = self._config(held)
+        length = config if config.total_steps > was.total_steps else was
+        values = to_json(config) | {name: getattr(length, name) for name in LENGTH_FIELDS}
+        part = {name: record[name] for name in ("versions", "device", "command")}
+        parts = held.get("resumed", [])
+        before = [held, *parts][-1]
+        changed = [f"{name} was {was}" for name, was in before["versions"].items() if part["versions"].get(name) != was]
+        if changed:
+            print(f"sgan: warning: {'; '.join(changed)}: the run's last bits may now differ", file=sys.stderr)
+        if any(before.get(name) != value for name, value in part.items()):
+            parts = [*parts, part]
+        return held | {"config": values} | ({"resumed": parts} if parts else {})
 
     def _point_latest(self) -> None:
         if self.path.parent != ROOT:
@@ -191,6 +209,7 @@ class RunDir:
             whole = all(isinstance(record[name], kind) for name, kind in _RECORD_FIELDS.items())
             whole &= all(isinstance(record["dataset"][name], kind) for name, kind in _DATASET_FIELDS.items())
             whole &= [type(size) for size in record["dataset"]["image_shape"]] == [int, int, int]
+            whole &= all(isinstance(part["versions"], dict) for part in [record, *record.get("resumed", [])])
         except (KeyError, TypeError):
             whole = False
         if not whole:
@@ -203,9 +222,11 @@ class RunDir:
         Raises:
           UserError: config.json is missing, damaged or of another version.
         """
-        values = self.record()["config"]
+        return self._config(self.record())
+
+    def _config(self, record: dict[str, Any]) -> Config:
         try:
-            config = from_json(values)
+            config = from_json(record["config"])
         except UserError as error:
             raise UserError(f"{self.path}: {error}") from None
         try:
@@ -216,9 +237,10 @@ class RunDir:
 
     def dataset(self) -> str:
         """The run's data set by name; "auto" as what it was found to be when the run began."""
-        data = self.config().data
+        record = self.record()
+        data = self._config(record).data
         resolved = data.dataset == "auto" and data.data_dir is None  # a folder's name is no name to load it by
-        return self.record()["dataset"]["name"] if resolved else data.dataset
+        return record["dataset"]["name"] if resolved else data.dataset
 
     def labelled(self) -> np.ndarray:
         """Indices of the labelled images, int64.
@@ -226,9 +248,9 @@ class RunDir:
         Raises:
           UserError: labels.json is missing or damaged.
         """
-        held = read_json(self.labels_file)
+        held, record = read_json(self.labels_file), self.record()
         indices = held.get("indices") if isinstance(held, dict) else None
-        count, images = self.config().data.labels, range(self.record()["dataset"]["train"])
+        count, images = self._config(record).data.labels, range(record["dataset"]["train"])
         if not isinstance(indices, list) or len(indices) != count or not all(index in images for index in indices):
             raise UserError(
                 f"{self.labels_file}: damaged: expected {count} indices below {len(images)}; start a new run with --run"

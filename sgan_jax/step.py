@@ -26,7 +26,8 @@ def init_state(
     """Fresh parameters and one fresh optimiser state for each slot that the objective names."""
     k_d, k_g = jax.random.split(key)
     params = Players(d=disc.init(k_d), g=gen.init(k_g))
-    opt = {move.optimizer: optimizer.init(getattr(params, move.player)) for move in objective}
+    slots = {slot: player for move in objective for player, slot in move.slots.items()}
+    opt = {slot: optimizer.init(getattr(params, player)) for slot, player in slots.items()}
     return TrainState(jnp.zeros((), jnp.int32), params, opt)
 
 
@@ -55,8 +56,8 @@ def make_train_step(
     """
 
     def make_move(state: TrainState, move: Move, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
-        def loss(params: Params) -> tuple[jax.Array, Metrics]:
-            players = state.params._replace(**{move.player: params})
+        def loss(descending: dict[str, Params]) -> tuple[jax.Array, Metrics]:
+            players = state.params._replace(**descending)
 
             def discriminate(images: jax.Array, k: jax.Array | None) -> DiscOut:
                 return disc.apply(players.d, images, k)
@@ -67,14 +68,13 @@ def make_train_step(
             terms = move.terms(discriminate, generate, batch, key)
             return sum(terms.loss.values(), jnp.zeros(())), merge(terms.loss, terms.watch)
 
-        params = getattr(state.params, move.player)
-        grads, named = jax.grad(loss, has_aux=True)(params)
-        updates, opt = optimizer.update(grads, state.opt[move.optimizer], params)
-        state = state._replace(
-            params=state.params._replace(**{move.player: optax.apply_updates(params, updates)}),
-            opt=state.opt | {move.optimizer: opt},
-        )
-        return state, {f"{move.player}/{name}": value for name, value in named.items()}
+        params = {player: getattr(state.params, player) for player in move.slots}
+        grads, metrics = jax.grad(loss, has_aux=True)(params)
+        opt = dict(state.opt)
+        for player, slot in move.slots.items():
+            updates, opt[slot] = optimizer.update(grads[player], opt[slot], params[player])
+            params[player] = optax.apply_updates(params[player], updates)
+        return state._replace(params=state.params._replace(**params), opt=opt), metrics
 
     def train_step(state: TrainState, data: Data, key: jax.Array) -> tuple[TrainState, Metrics]:
         k_batch, *k_moves = jax.random.split(jax.random.fold_in(key, state.step), 1 + len(objective))
@@ -86,3 +86,19 @@ def make_train_step(
         return state._replace(step=state.step + 1), metrics
 
     return train_step
+
+
+def repeat(train_step: TrainStep) -> Callable[[TrainState, Data, jax.Array, int], tuple[TrainState, Metrics]]:
+    """`advance(state, data, key, steps)`: so many steps at once, whose metrics have a leading axis `[steps]`.
+
+    More than one is a scan: one dispatch, with nothing fetched in between. Accelerators want a whole epoch like that.
+    XLA's CPU backend does not: convolutions inside its loops are several times slower than outside.
+    """
+
+    def advance(state: TrainState, data: Data, key: jax.Array, steps: int) -> tuple[TrainState, Metrics]:
+        if steps == 1:
+            state, metrics = train_step(state, data, key)
+            return state, jax.tree.map(lambda value: value[None], metrics)
+        return jax.lax.scan(lambda state, _: train_step(state, data, key), state, length=steps)
+
+    return advance

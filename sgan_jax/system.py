@@ -9,6 +9,7 @@ import optax
 
 from sgan_jax import networks, ops, optimizers
 from sgan_jax.config import Config, choose
+from sgan_jax.devices import Team, resolve_precision
 from sgan_jax.errors import UserError
 from sgan_jax.heads import HEADS
 from sgan_jax.objectives import OBJECTIVES
@@ -47,9 +48,10 @@ class System(NamedTuple):
         """Shapes and dtypes of the state, without computing it."""
         return jax.eval_shape(self.init, jax.random.key(0))
 
-    def train_step(self) -> TrainStep:
-        """The step, not compiled."""
-        return make_train_step(self.disc, self.gen, self.objective, self.optimizer, self.half_batch)
+    def train_step(self, team: Team | None = None) -> TrainStep:
+        """The step, not compiled; its work shared by the devices of `team`."""
+        disc, gen = (team.spread(net) if team else net for net in (self.disc, self.gen))
+        return make_train_step(disc, gen, self.objective, self.optimizer, self.half_batch)
 
 
 def check_names(config: Config) -> None:
@@ -62,13 +64,16 @@ def check_names(config: Config) -> None:
     choose(OBJECTIVES, config.objective, "objective")
 
 
-def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> System:
+def build(
+    config: Config, image_shape: tuple[int, int, int], classes: int, convolutions: ops.Convolutions | None = None
+) -> System:
     """The system that `config` describes.
 
     Args:
       config: preset with the user's changes.
       image_shape: (H, W, C).
       classes: K.
+      convolutions: their form; by default the one that is fast where JAX runs.
 
     Raises:
       UserError: an unknown head or objective, or images that the networks do not fit.
@@ -80,7 +85,9 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int) -> Sy
         )
     head = choose(HEADS, config.model.head, "head")
     adam = config.adam
-    compute = networks.Compute(ops.convolutions_for(jax.default_backend()))
+    compute = networks.Compute(
+        convolutions or ops.convolutions_for(jax.default_backend()), jnp.dtype(resolve_precision(config.precision))
+    )
     return System(
         disc=networks.discriminator(image_shape, classes, head, config.model.width, config.model.dropout, compute),
         gen=networks.generator(image_shape, config.model.latent, config.model.width, compute),

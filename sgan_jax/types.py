@@ -79,7 +79,10 @@ Generate = Callable[[jax.Array, int], jax.Array]  # (key, count) -> images, with
 
 
 class Terms(NamedTuple):
-    """What a move computes: its loss is the sum of `loss`; `watch` is reported and not descended."""
+    """What a move computes: its loss is the sum of `loss`; `watch` is reported and not descended.
+
+    Names are `player/term`, such as "d/real": they are those of the metrics.
+    """
 
     loss: dict[str, jax.Array]
     watch: dict[str, jax.Array]
@@ -97,10 +100,9 @@ def merge(terms: dict[str, jax.Array], more: dict[str, jax.Array]) -> dict[str, 
 
 
 class Move(NamedTuple):
-    """One player descends on some terms with one optimiser slot; the other player's parameters are constants."""
+    """A player descends on some terms with its optimiser slot, or both do at once; who has no slot is constant."""
 
-    player: str  # "d" or "g"
-    optimizer: str  # slot in `TrainState.opt`
+    slots: dict[str, str]  # {"d": "c"}: the discriminator, with the state in `TrainState.opt["c"]`
     terms: Callable[[Discriminate, Generate, Batch, jax.Array], Terms]
 
 

@@ -5,6 +5,7 @@ All of it is set in the environment before JAX is imported, so that commands whi
 
 import os
 import shutil
+import signal
 import tempfile
 
 import hypothesis
@@ -43,6 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leaves the slow tests out, unless --slow or an expression for -m is given."""
+    # A shell makes what it starts in the background deaf to Ctrl-C, and that would be inherited by what tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not config.getoption("--slow") and not config.option.markexpr:
         config.option.markexpr = "not slow"
 

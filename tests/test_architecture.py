@@ -22,11 +22,14 @@ RANKS = {
     "types": 0,
     "config": 1,
     "data": 1,
+    "devices": 1,
+    "flops": 1,
     "heads": 1,
     "losses": 1,
     "ops": 1,
     "optimizers": 1,
     "pictures": 1,
+    "profiler": 1,
     "progress": 1,
     "networks": 2,
     "objectives": 2,
@@ -35,14 +38,15 @@ RANKS = {
     "evaluate": 4,
     "run_dir": 4,
     "system": 4,
-    "loop": 5,
-    "inspect_run": 6,
-    "cli": 7,
-    "__main__": 8,
+    "dispatch": 5,
+    "loop": 6,
+    "inspect_run": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 
 # What training computes, as functions of arrays: no configuration, files, printing, logging, NumPy randomness.
-PURE = {"types", "losses", "heads", "ops", "optimizers", "networks", "objectives", "step"}
+PURE = {"types", "flops", "losses", "heads", "ops", "optimizers", "networks", "objectives", "step"}
 PURE_MAY_IMPORT = {
     "collections",
     "dataclasses",

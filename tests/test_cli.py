@@ -233,6 +233,7 @@ def test_another_preset_and_another_head_make_a_run_of_their_own(run, tmp_path, 
         (("--steps-per-epoch", 0), "--steps-per-epoch: 0; must be at least 1"),
         (("--batch-size", 3), "--batch-size: 3; must be an even number"),
         (("--width", 0), "--width: 0; must be at least 1"),
+        (("--precision", "float16"), "--precision: float16; choose one of float32, bfloat16, auto"),
         (("--learning-rate", "nan"), "--learning-rate: nan; must be a positive number"),
         (("--seed", -1), "--seed: -1; must be between 0 and 4294967295"),
         (("--label-seed", 2**32), "--label-seed: 4294967296; must be between 0 and 4294967295"),
@@ -483,8 +484,9 @@ def test_networks_that_cannot_be_described_are_one_line(arguments, message, fail
 # --- all commands ---
 
 FLAGS = {
-    "train": "labels dataset data-dir preset head epochs steps-per-epoch steps batch-size width learning-rate seed "
-    "label-seed run log-every",
+    "train": "labels dataset data-dir preset head epochs steps-per-epoch steps batch-size precision width "
+    "learning-rate seed label-seed run devices cluster coordinator processes process "
+    "profile profile-steps log-every",
     "eval": "ckpt run data-dir json",
     "sample": "ckpt run count seed out",
     "describe": "preset head image-size channels classes out",

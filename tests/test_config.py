@@ -35,6 +35,7 @@ CHANGED = Config(
     epochs=2,
     steps_per_epoch=3,
     steps=5,
+    precision="auto",
     batch_size=10,
     data=DataConfig("mnist", "digits", 20, 9),
     model=ModelConfig("separate", 8, 16, 0.25),
@@ -147,7 +148,7 @@ def test_joint_preset_differs_from_the_tutorial_in_its_objective_only() -> None:
 
 def test_command_line_names_the_heads_that_there_are() -> None:
     for command in (Train, Describe):
-        text = inspect.getsource(command).split("head: str | None = None")[1].splitlines()[1]
+        text = inspect.getsource(command).split("head: _Text = None")[1].splitlines()[1]
         assert re.findall(r"\w+", text.split(":")[0].replace(" or ", " ")) == list(HEADS)
 
 

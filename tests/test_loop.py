@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,6 +181,37 @@ def test_labels_of_unlabelled_images_and_the_test_set_have_no_part_in_the_weight
     for name in ("train_accuracy", "test_accuracy"):
         measured = [[line[name] for line in metrics(one)] for one in (run, reference())]
         assert measured[0] != measured[1], "the accuracies do see them"
+
+
+# --- how many steps a dispatch ---
+
+
+# Both ways in one process, to which the settings of the tests' commands apply.
+IN_BOTH_WAYS = """
+from pathlib import Path
+from sgan_jax import dispatch, loop
+from sgan_jax.config import Config, DataConfig, ModelConfig
+
+small = {"data": DataConfig(dataset="mnist-5k", labels=10), "model": ModelConfig(width=2), "batch_size": 4}
+config = Config(steps=8, steps_per_epoch=4, **small)
+loop.METRICS_EVERY = 2
+loop.train(config, Path("single"), log_every=3)
+on_cpu = dispatch.steps_at_once
+dispatch.steps_at_once = lambda platform, *rest: on_cpu("gpu", *rest)
+loop.train(config, Path("scanned"), log_every=3)
+"""
+
+
+def test_epochs_of_one_dispatch_leave_what_single_steps_leave(tmp_path):
+    python = [sys.executable, "-P", "-c", IN_BOTH_WAYS]
+    done = subprocess.run(python, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
+    logged = [line.split(",")[0] for line in done.stdout.splitlines() if line.startswith(">")]
+    assert logged == [">3", ">6", ">3", ">6"]
+    single, scanned = (metrics(tmp_path / name) for name in ("single", "scanned"))
+    assert [line["step"] for line in scanned] == [2, 4, 6, 8]
+    for one, other in zip(single, scanned, strict=True):
+        assert one == pytest.approx(other, rel=1e-3, abs=1e-3)
+    assert sorted(path.name for path in (tmp_path / "scanned/checkpoints").iterdir()) == ["step_4", "step_8"]
 
 
 # --- what stands in the way ---

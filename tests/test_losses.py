@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sgan_jax.losses import cross_entropy, hits, score_as_fake, score_as_real
+from sgan_jax.losses import cross_entropy, hits, score_as_fake, score_as_real, score_for_both_players
 
 LOGITS = jnp.asarray(np.linspace(-30, 30, 601), jnp.float32)
 
@@ -105,3 +105,31 @@ def test_losses_are_one_value_an_example() -> None:
 def test_hits_are_one_where_the_largest_logit_is_the_labels() -> None:
     logits = jnp.array([[0.1, 0.2, 0.0], [-1.0, -3.0, -2.0], [0.0, 0.0, 9.0], [5.0, 6.0, 4.0]])
     np.testing.assert_array_equal(hits(logits, jnp.array([1, 0, 0, 2], jnp.int32)), [1, 1, 0, 0])
+
+
+# --- one backward pass for both players
+
+
+@pytest.mark.parametrize("shift", [-60.0, -5.0, 0.0, 5.0, 60.0])
+def test_one_pass_gives_the_discriminators_gradient_and_the_generators(shift: float) -> None:
+    draw = np.random.default_rng(1)
+    w, x = (jnp.asarray(draw.normal(size=shape), jnp.float32) for shape in ((4, 3), (6, 2, 2, 1)))
+
+    def logit(w: jax.Array, x: jax.Array) -> jax.Array:
+        return shift + jax.nn.logsumexp(jnp.tanh(x.reshape(-1, 4)) @ w, axis=-1)
+
+    def both(w: jax.Array, x: jax.Array) -> jax.Array:
+        return score_for_both_players(lambda x: logit(w, x), x)[0].mean()
+
+    as_fake = lambda w, x: score_as_fake(logit(w, x)).mean()  # noqa: E731
+    as_real = lambda x: score_as_real(logit(w, x)).mean()  # noqa: E731
+    assert float(both(w, x)) == float(as_fake(w, x))
+    of_w, of_x = jax.grad(both, argnums=(0, 1))(w, x)
+    np.testing.assert_allclose(of_w, jax.grad(as_fake)(w, x), rtol=1e-5, atol=1e-37)
+    np.testing.assert_allclose(of_x, jax.grad(as_real)(x), rtol=1e-5, atol=1e-37)
+
+
+def test_one_pass_stays_finite_where_exponentials_do_not() -> None:
+    for logit in (-1e4, -100.0, 100.0, 1e4):
+        gradient = jax.grad(lambda x, r=logit: score_for_both_players(lambda x: r + x[:, 0, 0, 0], x)[0].sum())
+        assert np.isfinite(np.asarray(gradient(jnp.ones((2, 1, 1, 1))))).all()

@@ -246,10 +246,10 @@ def test_first_losses_of_a_fresh_network_are_the_tutorials(fresh: tuple[Params, 
     losses: dict[str, float] = {}
     for move in tutorial():
         losses |= {k: float(v) for k, v in move.terms(disc, generate, batch, jax.random.key(4)).loss.items()}
-    assert losses["supervised"] == pytest.approx(2.30, abs=0.05)
-    assert losses["real"] == pytest.approx(0.096, abs=0.01)
-    assert losses["fake"] == pytest.approx(2.399, abs=0.05)
-    assert losses["fool"] == pytest.approx(0.095, abs=0.01)
+    assert losses["d/supervised"] == pytest.approx(2.30, abs=0.05)
+    assert losses["d/real"] == pytest.approx(0.096, abs=0.01)
+    assert losses["d/fake"] == pytest.approx(2.399, abs=0.05)
+    assert losses["g/fool"] == pytest.approx(0.095, abs=0.01)
 
 
 # --- Keras's own layers, with its kernels copied into our networks

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sgan_jax.losses import score_as_fake, score_as_real
 from sgan_jax.objectives import OBJECTIVES, joint, tutorial
 from sgan_jax.types import Batch, DiscOut, Move, Terms
 
@@ -28,7 +29,8 @@ class Players:
         self.keys: dict[str, Any] = {}
 
     def disc(self, images: jax.Array, key: jax.Array | None) -> DiscOut:
-        source = {1.0: "lab", 2.0: "unl", 3.0: "fake"}[float(images[0, 0, 0, 0])]
+        traced = isinstance(images, jax.core.Tracer)  # which is done to generated images alone
+        source = "fake" if traced else {1.0: "lab", 2.0: "unl", 3.0: "fake"}[float(images[0, 0, 0, 0])]
         self.seen.append((source, len(images)))
         self.keys[source] = key
         size = len(images)
@@ -51,56 +53,84 @@ def numbers(values: dict[str, jax.Array]) -> dict[str, float]:
 
 
 def test_tutorial_makes_four_moves_with_three_slots() -> None:
-    assert [(move.player, move.optimizer) for move in tutorial()] == [("d", "c"), ("d", "d"), ("d", "d"), ("g", "g")]
-    assert [list(play(move)[0].loss) for move in tutorial()] == [["supervised"], ["real"], ["fake"], ["fool"]]
+    assert [move.slots for move in tutorial()] == [{"d": "c"}, {"d": "d"}, {"d": "d"}, {"g": "g"}]
+    assert [list(play(move)[0].loss) for move in tutorial()] == [["d/supervised"], ["d/real"], ["d/fake"], ["g/fool"]]
 
 
-def test_joint_makes_two_moves_and_the_first_descends_on_three_terms() -> None:
-    assert [(move.player, move.optimizer) for move in joint()] == [("d", "d"), ("g", "g")]
-    assert [list(play(move)[0].loss) for move in joint()] == [["supervised", "real", "fake"], ["fool"]]
+def test_joint_makes_one_move_of_both_players_on_three_terms() -> None:
+    assert [move.slots for move in joint()] == [{"d": "d", "g": "g"}]
+    assert [list(play(move)[0].loss) for move in joint()] == [["d/supervised", "d/real", "d/fake"]]
 
 
 def test_without_a_classifier_there_is_nothing_to_classify() -> None:
     assert tutorial(classifies=False) == tutorial()[1:]
-    assert [(move.player, move.optimizer) for move in joint(classifies=False)] == [("d", "d"), ("g", "g")]
-    assert [list(play(move)[0].loss) for move in joint(classifies=False)] == [["real", "fake"], ["fool"]]
+    assert [move.slots for move in joint(classifies=False)] == [{"d": "d", "g": "g"}]
+    assert [list(play(move)[0].loss) for move in joint(classifies=False)] == [["d/real", "d/fake"]]
 
 
 def test_classify_is_the_cross_entropy_of_the_labelled_images() -> None:
     terms, players = play(tutorial()[0])
     expected = -np.log(SHARES[[0, 1, 2, 0]]).mean()
-    assert numbers(terms.loss) == pytest.approx({"supervised": expected}, rel=1e-6)
-    assert numbers(terms.watch) == {"accuracy": 0.25}  # class 2 is the most probable one, and one label of four
+    assert numbers(terms.loss) == pytest.approx({"d/supervised": expected}, rel=1e-6)
+    assert numbers(terms.watch) == {"d/accuracy": 0.25}  # class 2 is the most probable one, and one label of four
     assert players.seen == [("lab", HALF)]
 
 
 def test_real_scores_the_unlabelled_images_as_real() -> None:
     terms, players = play(tutorial()[1])
-    assert numbers(terms.loss) == pytest.approx({"real": np.log(5 / 4)}, rel=1e-6)
-    assert numbers(terms.watch) == {"real_accuracy": 1.0}
+    assert numbers(terms.loss) == pytest.approx({"d/real": np.log(5 / 4)}, rel=1e-6)
+    assert numbers(terms.watch) == {"d/real_accuracy": 1.0}
     assert players.seen == [("unl", HALF)]
 
 
 def test_fake_scores_as_many_generated_images_as_fake() -> None:
     terms, players = play(tutorial()[2])
-    assert numbers(terms.loss) == pytest.approx({"fake": np.log(10 / 9)}, rel=1e-6)
-    assert numbers(terms.watch) == {"fake_accuracy": 1.0}
+    assert numbers(terms.loss) == pytest.approx({"d/fake": np.log(10 / 9)}, rel=1e-6)
+    assert numbers(terms.watch) == {"d/fake_accuracy": 1.0}
     assert players.seen == [("fake", HALF)]
 
 
 def test_fool_scores_twice_as_many_generated_images_as_real() -> None:
     terms, players = play(tutorial()[3])
-    assert numbers(terms.loss) == pytest.approx({"fool": np.log(10)}, rel=1e-6)
+    assert numbers(terms.loss) == pytest.approx({"g/fool": np.log(10)}, rel=1e-6)
     assert terms.watch == {}
     assert players.seen == [("fake", 2 * HALF)]
 
 
 def test_joint_terms_are_those_of_the_tutorials_moves() -> None:
     together, players = play(joint()[0])
-    apart = [play(move)[0] for move in tutorial()[:3]]
+    apart = [play(move)[0] for move in tutorial()]
     assert numbers(together.loss) == numbers(apart[0].loss | apart[1].loss | apart[2].loss)
-    assert numbers(together.watch) == numbers(apart[0].watch | apart[1].watch | apart[2].watch)
+    watched = apart[0].watch | apart[1].watch | apart[2].watch | apart[3].loss  # "g/fool" is not summed, but reported
+    assert numbers(together.watch) == pytest.approx(numbers(watched), rel=1e-6)
     assert players.seen == [("lab", HALF), ("unl", HALF), ("fake", HALF)]
+
+
+def test_joint_descends_for_either_player_as_two_losses_on_the_same_images_would() -> None:
+    # A discriminator and a generator of one small matrix each, where nothing is linear.
+    draw = np.random.default_rng(0)
+    w, v = (jnp.asarray(draw.normal(size=shape), jnp.float32) for shape in ((4, 3), (5, 4)))
+
+    def logit(w: jax.Array, images: jax.Array) -> jax.Array:
+        return jax.nn.logsumexp(jnp.tanh(images.reshape(-1, 4)) @ w, axis=-1)
+
+    def image(v: jax.Array, key: jax.Array, count: int) -> jax.Array:
+        return jnp.tanh(jax.random.normal(key, (count, 5)) @ v).reshape(count, 2, 2, 1)
+
+    def terms(w: jax.Array, v: jax.Array) -> dict[str, jax.Array]:
+        disc = lambda images, key: DiscOut(images, images[:, 0, 0], logit(w, images))  # noqa: E731
+        return joint(classifies=False)[0].terms(disc, lambda k, n: image(v, k, n), BATCH, jax.random.key(3)).loss
+
+    def fakes(v: jax.Array) -> jax.Array:
+        key = jax.random.split(jax.random.split(jax.random.key(3), 2)[1])[0]  # the second part's key for its images
+        return image(v, key, HALF)
+
+    of_d, of_g = jax.grad(lambda w, v: sum(terms(w, v).values(), jnp.zeros(())), argnums=(0, 1))(w, v)
+    expected_d = jax.grad(lambda w: score_as_real(logit(w, UNL)).mean() + score_as_fake(logit(w, fakes(v))).mean())(w)
+    expected_g = jax.grad(lambda v: score_as_real(logit(w, fakes(v))).mean())(v)
+    np.testing.assert_allclose(of_d, expected_d, rtol=1e-5)
+    np.testing.assert_allclose(of_g, expected_g, rtol=1e-5)
+    assert np.abs(expected_g).max() > 0.01
 
 
 @pytest.mark.parametrize("objective", sorted(OBJECTIVES))
@@ -116,4 +146,4 @@ def test_an_undecided_discriminator_is_right_about_the_fake_image_only() -> None
     # Log-odds of 0: counted as fake, so that the two accuracies of a constant answer always add up to one.
     undecided = lambda images, key: DiscOut(images, images[:, 0, 0], jnp.zeros(len(images)))  # noqa: E731
     watch = [move.terms(undecided, Players().gen, BATCH, jax.random.key(0)).watch for move in tutorial()[1:3]]
-    assert numbers(watch[0] | watch[1]) == {"real_accuracy": 0.0, "fake_accuracy": 1.0}
+    assert numbers(watch[0] | watch[1]) == {"d/real_accuracy": 0.0, "d/fake_accuracy": 1.0}

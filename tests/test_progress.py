@@ -78,10 +78,11 @@ def test_tutorial_line_shows_a_loss_that_is_not_a_number() -> None:
     assert tutorial_line(7, {"g/fool": float("nan"), "d/accuracy": float("nan")}) == ">7, c[-,nan], g[nan]"
 
 
-def test_log_every_prints_at_multiples_only_and_each_once() -> None:
+def test_log_every_prints_at_multiples_only() -> None:
     progress, stream, _ = plain(30, per_epoch=100, log_every=5)
     with progress:
-        for step in (1, 4, 5, 5, 6, 10, 12):
+        for step in range(1, 13):
+            progress.log(step, FIRST)
             progress.update(step, FIRST)
     lines = [line for line in stream.getvalue().splitlines() if line.startswith(">")]
     assert lines == [tutorial_line(5, FIRST), tutorial_line(10, FIRST)]
@@ -92,7 +93,7 @@ def test_log_every_one_prints_every_step_and_no_timed_lines_between() -> None:
     with progress:
         for step in range(1, 20):
             clock.now += 0.9 * LINE_EVERY
-            assert progress.due(step)
+            progress.log(step, FIRST)
             progress.update(step, FIRST)
     assert stream.getvalue().splitlines() == [tutorial_line(step, FIRST) for step in range(1, 20)]
 
@@ -201,23 +202,6 @@ def test_steps_before_a_resume_count_for_the_place_but_not_for_the_pace() -> Non
     assert "- steps/s  -:--:-- left" in stream.getvalue().splitlines()[0]
 
 
-def test_due_at_first_then_after_half_a_second_at_logged_steps_and_at_ends() -> None:
-    progress, _, clock = plain(250, per_epoch=100, log_every=30)
-    due = []
-    with progress:
-        for step in range(1, 251):
-            clock.now += 0.0078125
-            if progress.due(step):
-                due.append(step)
-                progress.update(step, {})
-    assert due == [1, 30, 60, 90, 100, 120, 150, 180, 200, 210, 240, 250]
-    progress, _, clock = plain(1000)
-    progress.update(1, {})
-    assert not progress.due(2)
-    clock.now += 0.5
-    assert progress.due(2)
-
-
 @pytest.mark.parametrize("counts", [(0, 0, 600, 0), (10, -1, 600, 0), (10, 0, 0, 0), (10, 0, 600, -1)])
 def test_counts_out_of_range_are_errors(counts: tuple[int, int, int, int]) -> None:
     with pytest.raises(ValueError, match="counts out of range"):
@@ -311,6 +295,7 @@ def test_lines_above_the_bar_are_printed_as_they_are() -> None:
     progress, stream, _ = bar(12000, width=40, log_every=1)
     line = "step 600: [bold]not markup[/bold] :smile: " + 10 * "and longer than the terminal "
     with progress:
+        progress.log(1, FIRST)
         progress.update(1, FIRST)
         progress.print(line)
     assert line in stream.getvalue()

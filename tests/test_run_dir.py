@@ -66,8 +66,15 @@ def test_a_run_that_goes_on_keeps_its_first_record_and_is_never_shorter(capsys):
     assert run.record() == first | {"resumed": [{name: later[name] for name in ("versions", "device", "command")}]}
     assert capsys.readouterr().err == "sgan: warning: jax was 1.0: the run's last bits may now differ\n"
     run.begin(changed(epochs=30), later, LABELLED)
-    assert (run.config().epochs, len(run.record()["resumed"])) == (30, 2)
+    assert (run.config().epochs, len(run.record()["resumed"])) == (30, 1)
     assert capsys.readouterr().err == ""
+
+
+def test_a_call_that_changes_nothing_leaves_no_trace_in_the_record():
+    run = begun()
+    before = run.config_file.read_text()
+    begun()
+    assert run.config_file.read_text() == before
 
 
 def test_a_run_of_a_set_with_a_slash_in_its_name_lies_in_runs_like_any_other():
@@ -78,7 +85,8 @@ def test_a_run_of_a_set_with_a_slash_in_its_name_lies_in_runs_like_any_other():
 
 
 def test_a_new_run_records_the_configuration_and_the_indices_of_the_labelled_images():
-    run = begun()
+    run = RunDir(Path("runs/a"))
+    run.begin(CONFIG, RECORD, LABELLED)
     assert run.config() == CONFIG
     assert run.record()["dataset"] == RECORD["dataset"]
     assert json.loads(run.labels_file.read_text()) == {"indices": [7, 0, 5]}
@@ -111,21 +119,31 @@ def test_a_run_may_be_made_longer_or_get_its_data_from_elsewhere():
     ],
 )
 def test_another_setting_on_a_run_is_an_error_that_names_the_field_and_changes_nothing(config, difference):
-    before = begun().config_file.read_text()
+    before = with_checkpoints(begun(), "step_600").config_file.read_text()
     with pytest.raises(UserError) as error:
         begun(config=config)
     assert f"({difference});" in str(error.value), "this field and no other"
     assert Path("runs/a/config.json").read_text() == before
 
 
+def test_a_run_that_ended_before_its_first_result_gives_way_to_other_settings():
+    run = RunDir(Path("runs/a"))
+    run.begin(changed(batch_size=65536), RECORD, np.array([1, 2, 3]))
+    assert run.begin(CONFIG, RECORD, LABELLED).tolist() == [7, 0, 5]
+    assert run.config() == CONFIG
+    with_checkpoints(run, "step_100")
+    with pytest.raises(UserError, match="seed was 0, now 1"):
+        run.begin(changed(seed=1), RECORD, LABELLED)
+
+
 def test_several_other_settings_are_all_named():
-    begun()
+    begun().log({"step": 100})
     with pytest.raises(UserError, match=r"seed was 0, now 1; batch_size was 100, now 2"):
         begun(config=changed(seed=1, batch_size=2))
 
 
 def test_other_images_under_the_same_settings_are_an_error_that_names_both_sets():
-    begun()
+    begun().log({"step": 100})
     other = {"dataset": RECORD["dataset"] | {"name": "mnist", "digest": "e" * 64}}
     with pytest.raises(UserError, match=r"dataset was mnist-5k \(dddddddddddd\.\.\.\), now mnist \(eeeeeeeeeeee"):
         RunDir(Path("runs/a")).begin(CONFIG, other, LABELLED)
@@ -316,6 +334,14 @@ def test_a_config_that_lacks_a_field_of_the_data_set_or_has_another_type_in_it_i
         run.config_file.write_text(json.dumps(record | {"dataset": dataset}))
         with pytest.raises(UserError, match=r"runs/a/config\.json: damaged or of another version"):
             run.record()
+
+
+@pytest.mark.parametrize("resumed", [None, 3, [3], [None], [{}], [{"versions": 1}]])
+def test_a_config_with_something_else_in_the_place_of_its_later_parts_is_an_error(resumed):
+    run = begun()
+    run.config_file.write_text(json.dumps(run.record() | {"resumed": resumed}))
+    with pytest.raises(UserError, match="damaged or of another version"):
+        begun()
 
 
 @pytest.mark.parametrize("shape", [[28, 28], [28, 28, "1"], [28, 28, 1.5], [28, 28, 1, 1]])

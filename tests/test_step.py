@@ -15,7 +15,7 @@ from sgan_jax.heads import HEADS
 from sgan_jax.networks import discriminator, generator
 from sgan_jax.objectives import OBJECTIVES, tutorial
 from sgan_jax.optimizers import adam
-from sgan_jax.step import TrainStep, draw, init_state, make_train_step, scale
+from sgan_jax.step import TrainStep, draw, init_state, make_train_step, repeat, scale
 from sgan_jax.types import Batch, Data, DiscOut, Discriminate, Generate, Move, Net, Params, Terms, TrainState
 
 SHAPE, CLASSES, LATENT, HALF = (8, 8, 1), 3, 5, 4
@@ -152,7 +152,7 @@ def test_every_head_fits_every_objective(head: str, objective: str) -> None:
 
     assert kinds(after) == kinds(state)  # anything else would compile the second step anew
     assert (state.step.shape, state.step.dtype) == ((), jnp.int32)
-    assert set(state.opt) == {move.optimizer for move in moves}
+    assert set(state.opt) == {slot for move in moves for slot in move.slots.values()}
     names = ["d/real", "d/real_accuracy", "d/fake", "d/fake_accuracy", "g/fool"]
     assert sorted(metrics) == sorted(names + ["d/supervised", "d/accuracy"] * HEADS[head].classifies)
     assert {(value.shape, value.dtype) for value in metrics.values()} == {((), jnp.dtype("float32"))}
@@ -215,18 +215,18 @@ def test_moves_worked_by_hand() -> None:
     # w is the discriminator, v the generator. Descent of rate 1: each move goes by its slope where the last one ended.
     def first(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
         w = disc(batch.unl_images, None).real_logit.mean()
-        return Terms({"a": w, "b": 2 * w}, {"unseen": 100 * w})  # slope 1 + 2; what is watched adds nothing
+        return Terms({"d/a": w, "d/b": 2 * w}, {"d/unseen": 100 * w})  # slope 1 + 2; what is watched adds nothing
 
     def second(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
-        return Terms({"square": jnp.square(disc(batch.unl_images, None).real_logit.mean())}, {})  # slope 2 w
+        return Terms({"d/square": jnp.square(disc(batch.unl_images, None).real_logit.mean())}, {})  # slope 2 w
 
     def third(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
         image = gen(key, 2)
-        return Terms({"product": disc(image, None).real_logit.mean() * image.mean()}, {})  # slope w for v
+        return Terms({"g/product": disc(image, None).real_logit.mean() * image.mean()}, {})  # slope w for v
 
     disc = constant(0.5, lambda w, x: DiscOut(x, x[:, 0, 0], jnp.broadcast_to(w, len(x))), SHAPE)
     gen = constant(2.0, lambda v, z: jnp.broadcast_to(v, (len(z), *SHAPE)), (LATENT,))
-    moves = (Move("d", "one", first), Move("d", "two", second), Move("g", "three", third))
+    moves = (Move({"d": "one"}, first), Move({"d": "two"}, second), Move({"g": "three"}, third))
     sgd = optax.sgd(1.0)
     state, metrics = jax.jit(make_train_step(disc, gen, moves, sgd, HALF))(
         init_state(KEY, disc, gen, moves, sgd), DATA, KEY
@@ -242,11 +242,25 @@ def test_moves_worked_by_hand() -> None:
     assert (float(state.params.d), float(state.params.g), int(state.step)) == (2.5, -0.5, 1)
 
 
+def test_both_players_of_one_move_descend_from_where_it_began() -> None:
+    def both(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
+        image = gen(key, 2)
+        return Terms({"d/product": disc(image, None).real_logit.mean() * image.mean()}, {})
+
+    disc = constant(0.5, lambda w, x: DiscOut(x, x[:, 0, 0], jnp.broadcast_to(w, len(x))), SHAPE)
+    gen = constant(2.0, lambda v, z: jnp.broadcast_to(v, (len(z), *SHAPE)), (LATENT,))
+    moves, sgd = (Move({"d": "one", "g": "two"}, both),), optax.sgd(1.0)
+    state, _ = jax.jit(make_train_step(disc, gen, moves, sgd, HALF))(init_state(KEY, disc, gen, moves, sgd), DATA, KEY)
+    # The product w v has slope v = 2 for w and slope w = 0.5 for v.
+    assert (float(state.params.d), float(state.params.g)) == (0.5 - 2, 2 - 0.5)
+    assert set(state.opt) == {"one", "two"}
+
+
 # --- The tutorial's step as a textbook writes it: convolutions of lax, probabilities instead of logits, Adam in NumPy
 
 RATE, EPS, B1, B2 = (
     1e-2,
-    1e-3,
+    3e-5,
     0.5,
     0.999,
 )  # an epsilon that keeps the update of a slope that is nearly 0 well conditioned
@@ -386,6 +400,32 @@ def test_three_calls_are_traced_once(compiled: tuple[TrainStep, list[int]]) -> N
         state, _ = step(state, DATA, KEY)
         assert int(state.step) == expected
     assert len(traces) == 1
+
+
+def test_epoch_in_one_dispatch_is_its_single_steps_is_traced_once_and_needs_nothing_of_the_host() -> None:
+    step = make_train_step(DISC, GEN, tutorial(), ADAM, HALF)
+    traces: list[int] = []
+
+    def counted(state: TrainState, data: Data, key: jax.Array) -> Any:
+        traces.append(len(traces))
+        return step(state, data, key)
+
+    advance = jax.jit(repeat(counted), static_argnums=3, donate_argnums=0)
+    single, rows = fresh(), []
+    for _ in range(10):
+        single, metrics = advance(single, DATA, KEY, 1)
+        rows.append({name: value[0] for name, value in metrics.items()})
+    assert len(traces) == 1
+
+    state, _ = advance(fresh(), DATA, KEY, 5)
+    with jax.transfer_guard("disallow"):
+        state, columns = advance(state, DATA, KEY, 5)  # a buffer that could not be donated would warn
+    assert len(traces) <= 3, "a scan may trace its body twice, however many steps it takes and however often it runs"
+    assert int(state.step) == int(single.step) == 10
+    for name, column in columns.items():
+        np.testing.assert_allclose(column, [row[name] for row in rows[5:]], rtol=1e-5, atol=1e-6)
+    for one, other in zip(jax.tree.leaves(state), jax.tree.leaves(single), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
 def test_donated_state_is_given_up_and_nothing_else(compiled: tuple[TrainStep, list[int]]) -> None:

@@ -1,0 +1,285 @@
+"""Times this project's training step beside its peers', in turn within one run.
+
+    bin/bench                       this project, and the peers whose environments are there
+    bin/bench --make-peers          makes those: .venv-keras and .venv-torch
+    bin/bench --json                the same figures for programs
+
+The contenders are processes that live through the whole run. They step in turns (A B C A B C ...) and sleep between,
+so that whatever else the machine does meets them all; compare their ratios, not the figures of different runs. One
+contender multiplies matrices: what the machine can do at that moment.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+PEERS = Path(__file__).resolve().parent / "peers"
+# A tutorial step's: 50 labelled, 50 real, 50 + 100 generated; of joint's, both players share 50 generated ones.
+STEP_IMAGES = {"tutorial": 250, "joint": 150}
+EVALUATED = 70_000
+PRODUCT = 2 * 2048**3  # operations of products.py's step
+REST = 0.3  # seconds: thread pools of the one before go to sleep
+
+
+@dataclass
+class Contender:
+    """A process of peers/ and what it answered."""
+
+    label: str
+    command: list[str]
+    kind: str  # "ours", "peer", "product" or "evaluation"
+    precision: str
+    preset: str = "tutorial"
+    env: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[str] | None = None
+    ready: dict[str, Any] = field(default_factory=dict)
+    ms: list[float] = field(default_factory=list)
+    peak_mb: float = 0.0
+
+    def start(self) -> None:
+        """Starts it and waits for its first step."""
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen(self.command, env=os.environ | self.env, cwd=ROOT, **pipes)
+        self.ready = self._answer()
+
+    def turn(self, steps: int, keep: bool = True) -> None:
+        """Has it take some steps."""
+        assert self.process and self.process.stdin
+        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.flush()
+        taken = self._answer()["ms"]
+        if keep:
+            self.ms += taken
+
+    def stop(self) -> None:
+        """Ends it and takes its peak memory."""
+        assert self.process and self.process.stdin
+        self.process.stdin.close()
+        self.peak_mb = self._answer()["peak_mb"]
+        self.process.wait()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process and self.process.stdout
+        for line in self.process.stdout:
+            if line.startswith("{"):  # frameworks greet on standard output, too
+                answer: dict[str, Any] = json.loads(line)
+                return answer
+        sys.exit(f"bench: {self.label} ended with status {self.process.wait()}: {' '.join(self.command)}")
+
+
+def contenders(args: argparse.Namespace, cache: str) -> list[Contender]:
+    """This project's rows, the matrix products, and the peers that are installed."""
+    precisions = ["float32", "bfloat16"] if args.bfloat16 else ["float32"]
+    allocator = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # as bin/train sets it
+    keras, torch = (ROOT / name / "bin" / "python" for name in (".venv-keras", ".venv-torch"))
+    found = []
+    for precision in precisions:
+        ours = [sys.executable, str(PEERS / "ours.py"), "--precision", precision, "--cache", cache]
+        for preset in args.presets:
+            command = [*ours, "--preset", preset]
+            found.append(Contender(f"sgan_jax {preset} {precision}", command, "ours", precision, preset, allocator))
+        if args.evaluate:
+            command = [*ours, "--evaluate"]
+            found.append(Contender(f"evaluation {precision}", command, "evaluation", precision, env=allocator))
+        product = [sys.executable, str(PEERS / "products.py"), "--precision", precision]
+        found.append(Contender(f"product {precision}", product, "product", precision))
+        if keras.exists() and precision == "float32":
+            found.append(Contender("Keras float32", [str(keras), str(PEERS / "keras_peer.py")], "peer", precision))
+        if torch.exists():
+            command = [str(torch), str(PEERS / "torch_peer.py"), "--precision", precision]
+            found.append(Contender(f"PyTorch {precision}", command, "peer", precision))
+    return found
+
+
+def make_peers() -> None:
+    """Makes the peers' environments; PyTorch's wheels are tried with this interpreter first, then with older ones."""
+    requirements = {".venv-keras": ["tensorflow-cpu", "keras"], ".venv-torch": ["torch==2.13.0", "numpy"]}
+    for name, packages in requirements.items():
+        pythons = [sys.executable, *filter(None, map(shutil.which, ("python3.12", "python3.11", "python3")))]
+        if name == ".venv-torch":
+            pythons = [*pythons[1:], pythons[0]]
+        for python in pythons:
+            if subprocess.run([python, "-c", ""], capture_output=True).returncode:
+                continue  # a shim of a version that is not there
+            subprocess.run([python, "-m", "venv", "--clear", str(ROOT / name)], check=True)
+            pip = [str(ROOT / name / "bin" / "python"), "-m", "pip", "install", "-q", *packages]
+            if subprocess.run(pip).returncode == 0:
+                break
+        else:
+            sys.exit(f"bench: no interpreter could install {', '.join(packages)} into {name}")
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Runs all contenders in turn; figures as plain values."""
+    with tempfile.TemporaryDirectory() as cache:
+        rows = contenders(args, cache)
+        for row in rows:
+            row.start()
+            row.turn(args.warmup, keep=False)
+        for _ in range(args.rounds):
+            for row in rows:
+                time.sleep(REST)
+                row.turn(1 if row.kind == "evaluation" else args.steps)
+        for row in rows:
+            row.stop()
+        # Once more from the start, with every compiled program found in the cache.
+        warm = {row.label: row for row in contenders(args, cache) if row.kind == "ours"}
+        for again in warm.values():
+            again.start()
+            again.stop()
+    return {
+        "machine": machine(),
+        "commit": commit(),
+        "command": " ".join(["bin/bench", *sys.argv[1:]]),
+        "rounds": args.rounds,
+        "steps_a_round": args.steps,
+        "rows": [figures(row, warm.get(row.label)) for row in rows],
+    }
+
+
+def figures(row: Contender, warm: Contender | None) -> dict[str, Any]:
+    """A contender's times and memory."""
+    return {
+        "label": row.label,
+        "kind": row.kind,
+        "precision": row.precision,
+        "preset": row.preset,
+        "version": row.ready["version"],
+        "min_ms": min(row.ms),
+        "median_ms": statistics.median(row.ms),
+        "max_ms": max(row.ms),
+        "first_step_s": row.ready["first_step_s"],
+        "start_to_first_step_s": row.ready["start_to_first_step_s"],
+        "warm_start_to_first_step_s": warm.ready["start_to_first_step_s"] if warm else None,
+        "peak_mb": row.peak_mb,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """The processor's name, what counts of its instruction sets, and the number of cores."""
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    parts = [line.partition(":") for line in info.splitlines()]
+    fields = {name.strip(): value.strip() for name, _, value in parts}
+    sets = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in fields.get("flags", "").split()]
+    return {
+        "processor": fields.get("model name", platform.processor()),
+        "instruction_sets": sets,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
+def commit() -> str:
+    """The commit that is measured, with a mark where files differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    try:
+        name = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return name.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+
+
+def step_operations(preset: str) -> int:
+    """Counted operations of a preset's training step."""
+    import jax
+    import jax.numpy as jnp
+
+    from sgan_jax import flops, ops
+    from sgan_jax.config import PRESETS
+    from sgan_jax.system import build
+    from sgan_jax.types import Data
+
+    config = PRESETS[preset]
+    system = build(config, (28, 28, 1), 10, ops.NATIVE)  # the work, not what the other form makes of it
+    shapes = ((100, 28, 28, 1), jnp.uint8), ((100,), jnp.int32), ((4000, 28, 28, 1), jnp.uint8)
+    data: Any = Data(*(jax.ShapeDtypeStruct(*shape) for shape in shapes))  # type: ignore[arg-type]
+    return flops.count(system.train_step(), system.abstract_state(), data, jax.random.key(0))
+
+
+def evaluation_operations() -> int:
+    """Counted operations of the evaluation of 70,000 images."""
+    import jax
+    import jax.numpy as jnp
+
+    from sgan_jax import flops, ops
+    from sgan_jax.config import PRESETS
+    from sgan_jax.system import build
+
+    system = build(PRESETS["tutorial"], (28, 28, 1), 10, ops.NATIVE)
+    images = jax.ShapeDtypeStruct((1, 28, 28, 1), jnp.float32)
+    return EVALUATED * flops.count(system.disc.apply, system.abstract_state().params.d, images, None)
+
+
+def tables(result: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    rows: list[dict[str, Any]] = result["rows"]
+    product = result["operations"]["product"]
+    rates = {row["precision"]: product / row["median_ms"] / 1e6 for row in rows if row["kind"] == "product"}
+    machine = result["machine"]
+    lines = [
+        f"{machine['processor']} ({', '.join(machine['instruction_sets'])}), {machine['cores']} cores; Python "
+        f"{machine['python']}; commit {result['commit']}; `{result['command']}`; {result['rounds']} rounds of "
+        f"{result['steps_a_round']} steps in turn.",
+        "",
+        "| contender | version | ms/step, median (min - max) | steps/s | images/s | GFLOP/s | of product | peak MB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        operations = result["operations"].get(row["preset"] if row["kind"] in ("ours", "peer") else row["kind"])
+        rate = operations / row["median_ms"] / 1e6
+        images = {"product": 0, "evaluation": EVALUATED}.get(row["kind"], STEP_IMAGES[row["preset"]])
+        lines.append(
+            f"| {row['label']} | {row['version']} | {row['median_ms']:.0f} ({row['min_ms']:.0f} - {row['max_ms']:.0f}) "
+            f"| {1e3 / row['median_ms']:.2f} | {1e3 * images / row['median_ms'] if images else 0:.0f} | {rate:.0f} "
+            f"| {rate / rates[row['precision']]:.0%} | {row['peak_mb']:.0f} |"
+        )
+    ours, peers = ([row for row in rows if row["kind"] == kind] for kind in ("ours", "peer"))
+    if peers:
+        lines += ["", "Ratio of median step times, ours to the peer's (below 1: ours is faster):", ""]
+        lines += ["| | " + " | ".join(row["label"] for row in peers) + " |", "|---|" + "---|" * len(peers)]
+        for row in ours:
+            ratios = " | ".join(f"{row['median_ms'] / peer['median_ms']:.2f}" for peer in peers)
+            lines.append(f"| {row['label']} | {ratios} |")
+    lines += ["", "| from process start to the first step, s | nothing compiled | compilation cache warm |"]
+    lines += ["|---|---|---|"]
+    for row in ours:
+        start, warm = row["start_to_first_step_s"], row["warm_start_to_first_step_s"]
+        lines.append(f"| {row['label']} | {start:.1f} | {warm:.1f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Parses, measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--presets", nargs="+", default=["tutorial", "joint"], help="rows of this project")
+    parser.add_argument("--bfloat16", action="store_true", help="measure computing in bfloat16 as well")
+    parser.add_argument("--evaluate", action="store_true", help="measure the evaluation of 70,000 images as well")
+    parser.add_argument("--rounds", type=int, default=10, help="turns of each contender")
+    parser.add_argument("--steps", type=int, default=3, help="steps of a turn")
+    parser.add_argument("--warmup", type=int, default=3, help="steps that are not counted")
+    parser.add_argument("--json", action="store_true", help="print figures as JSON")
+    parser.add_argument("--make-peers", action="store_true", help="make the peers' environments and leave")
+    args = parser.parse_args()
+    if args.make_peers:
+        make_peers()
+        return
+    operations = {preset: step_operations(preset) for preset in {"tutorial", *args.presets}}
+    operations |= {"product": PRODUCT, "evaluation": evaluation_operations()}
+    result = measure(args) | {"operations": operations}
+    print(json.dumps(result, indent=2) if args.json else tables(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The protocol by which `bench.py` lets contenders step in turn.
+
+Standard library only, since each runs in its own environment.
+
+A contender makes its first step, says so in one line of JSON, then takes a number of steps a line, answers with the
+milliseconds of each, and at the end of its input tells its peak memory. While it waits it uses no processor.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+
+def serve(version: str, step: Callable[[], object], began: float) -> None:
+    """Runs `step`, which returns when its results are there, as often as standard input asks.
+
+    Args:
+      version: of the framework.
+      step: one training step.
+      began: `time.time()` at the start of the process, or before its imports.
+    """
+    before = time.perf_counter()
+    step()
+    first = time.perf_counter() - before
+    _say({"version": version, "first_step_s": first, "start_to_first_step_s": time.time() - began})
+    for line in sys.stdin:
+        milliseconds = []
+        for _ in range(int(line)):
+            before = time.perf_counter()
+            step()
+            milliseconds.append(1e3 * (time.perf_counter() - before))
+        _say({"ms": milliseconds})
+    _say({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
+
+
+def _say(answer: dict[str, object]) -> None:
+    print(json.dumps(answer), flush=True)

@@ -1,0 +1,163 @@
+"""The devices at hand: what they are good at, and how several of them share a step."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from sgan_jax.errors import UserError
+from sgan_jax.types import Net
+
+CPU_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})  # either multiplies bfloat16 faster than float32
+
+
+def resolve_precision(asked: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """`asked`; "auto" as "bfloat16" where that is faster here than float32, else as "float32".
+
+    Args:
+      asked: "float32", "bfloat16" or "auto".
+      cpuinfo: the system's list of processors.
+    """
+    if asked != "auto":
+        return asked
+    return "bfloat16" if _fast_bfloat16(cpuinfo) else "float32"
+
+
+def _fast_bfloat16(cpuinfo: Path) -> bool:
+    """On a CPU its instruction sets tell, where the system lists them (Linux).
+
+    TPUs always are; NVIDIA's GPUs are from compute capability 8.0 on.
+    """
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return cpuinfo.exists() and not CPU_FLAGS.isdisjoint(cpuinfo.read_text().split())
+    capability = getattr(device, "compute_capability", None)  # "9.0"; AMD's GPUs name an architecture
+    try:
+        return capability is None or float(capability) >= 8.0
+    except ValueError:
+        return True
+
+
+class Team(NamedTuple):
+    """The devices that share each step, perhaps of several processes.
+
+    Data parallel: every device has all of the state and of the data, and computes its part of each batch; XLA sums the
+    gradients (jax.sharding, "computation follows data").
+    """
+
+    mesh: Mesh
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process keeps the run directory; the others only compute."""
+        return jax.process_index() == 0
+
+    def spread(self, net: Net) -> Net:
+        """`net` with the batch of its input split over the devices."""
+        if self.mesh.size == 1:
+            return net
+        by_image = NamedSharding(self.mesh, PartitionSpec("batch"))
+
+        def apply(params: Any, batch: jax.Array, *rest: Any) -> Any:
+            return net.apply(params, jax.lax.with_sharding_constraint(batch, by_image), *rest)
+
+        return net._replace(apply=apply)
+
+    def place(self, tree: Any) -> Any:
+        """Copies of arrays, the same in every process, on each device."""
+        if self.mesh.size == 1:
+            return jax.tree.map(jax.device_put, tree)
+        everywhere = NamedSharding(self.mesh, PartitionSpec())
+
+        def put(leaf: jax.Array) -> jax.Array:
+            if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+                return jax.random.wrap_key_data(put(jax.random.key_data(leaf)))
+            return jax.device_put(np.asarray(leaf), everywhere)  # a host array may go to devices of other processes
+
+        return jax.tree.map(put, tree)
+
+    def from_leader(self, tree: Any) -> Any:
+        """The leader's arrays in every process; the others give arrays of the same shapes."""
+        return tree if jax.process_count() == 1 else multihost_utils.broadcast_one_to_all(tree)
+
+    def largest(self, number: int) -> int:
+        """The largest of the numbers that the processes have; all of them call it at the same point."""
+        if jax.process_count() == 1:
+            return number
+        return int(np.max(multihost_utils.process_allgather(np.asarray(number))))
+
+    def same(self, words: bytes) -> bool:
+        """Whether every process has the same words."""
+        mine = np.frombuffer(hashlib.sha256(words).digest(), np.uint8)
+        return jax.process_count() == 1 or bool((multihost_utils.process_allgather(mine) == mine).all())
+
+    @contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Around what the leader does alone before the first step: if that fails, the others are not left waiting."""
+        try:
+            yield
+        except BaseException:
+            self.largest(1)
+            raise
+        self.largest(0)
+
+    def leader_is_ready(self) -> bool:
+        """In the other processes: waits until the leader has left `preparing`; whether it may go on."""
+        return self.largest(0) == 0
+
+
+def connect(coordinator: str | None, processes: int | None, process: int | None) -> None:
+    """Joins the processes of a cluster; before anything else asks for a device.
+
+    Args:
+      coordinator: HOST:PORT of process 0; None where the cluster tells (Slurm, TPU pods, MPI, Kubernetes).
+      processes: how many there are, and
+      process: which of them this is; None where the cluster tells.
+
+    Raises:
+      UserError: the cluster is not known, or the others do not come.
+    """
+    given = [value is not None for value in (coordinator, processes, process)]
+    if any(given) and not all(given):
+        raise UserError("--coordinator, --processes and --process go together; or give --cluster alone")
+    if processes is not None and process is not None and not 0 <= process < processes:
+        raise UserError(f"--process: {process}; must be between 0 and {processes - 1}, one below --processes")
+    try:
+        jax.distributed.initialize(coordinator, processes, process)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"cannot join the other processes ({reason:.160}); see --coordinator and --cluster") from None
+
+
+def local(tree: Any) -> Any:
+    """The copy of replicated arrays that lies on this process's first device."""
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
+
+
+def team(count: int | None, half_batch: int) -> Team:
+    """The first `count` devices, by default one of a single process or all of several.
+
+    Args:
+      count: how many devices share a step.
+      half_batch: the smallest batch of a step; each device gets as many of its images.
+
+    Raises:
+      UserError: there are fewer, or they cannot have equal parts.
+    """
+    devices = jax.devices()
+    if jax.process_count() > 1:
+        if count not in (None, len(devices)):
+            raise UserError(f"--devices: {count}; the {jax.process_count()} processes have {len(devices)} in all")
+        count = len(devices)
+    count = 1 if count is None else count
+    if not 1 <= count <= len(devices):
+        raise UserError(f"--devices: {count}; must be between 1 and {len(devices)}, the {devices[0].platform} devices")
+    if half_batch % count:
+        raise UserError(f"--devices: {count}; must divide half of --batch-size, {half_batch}")
+    return Team(jax.make_mesh((count,), ("batch",), axis_types=(AxisType.Auto,), devices=devices[:count]))

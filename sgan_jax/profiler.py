@@ -1,0 +1,40 @@
+"""Which steps to trace for XProf or TensorBoard."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from sgan_jax.errors import UserError
+
+
+class Profile(NamedTuple):
+    """Which steps of this process to trace, counted from 1, both ends included, and where the trace goes."""
+
+    folder: Path
+    first: int
+    last: int
+
+    def cut(self, taken: int, steps: int) -> int:
+        """At most `steps`, so that a dispatch after `taken` ends where the trace begins or ends."""
+        for end in (self.first - 1, self.last):
+            if taken < end < taken + steps:
+                return end - taken
+        return steps
+
+
+def profile(folder: Path | None, steps: str) -> Profile | None:
+    """`--profile` and `--profile-steps` as a `Profile`; makes the folder.
+
+    Raises:
+      UserError: the folder cannot be made, or the steps are no range.
+    """
+    if folder is None:
+        return None
+    match = re.fullmatch(r"([1-9][0-9]{0,8})-([1-9][0-9]{0,8})", steps)
+    if not match or int(match[1]) > int(match[2]):
+        raise UserError(f"--profile-steps: {steps}; expected FIRST-LAST, such as 11-20, counted from 1")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--profile: {folder}: cannot be made ({error.strerror or error})") from None
+    return Profile(folder, int(match[1]), int(match[2]))

@@ -1,0 +1,90 @@
+"""What bin/bench prints, from measurements made up and from a short run."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from outer import call, succeed
+
+FILE = Path(__file__).resolve().parents[1] / "benchmarks" / "bench.py"
+
+
+@pytest.fixture(scope="module")
+def bench() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bench", FILE)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def row(label: str, kind: str, median: float, preset: str = "tutorial") -> dict[str, Any]:
+    times = {"min_ms": median - 1, "median_ms": median, "max_ms": median + 9, "first_step_s": 1.0, "peak_mb": 900.4}
+    start = {"start_to_first_step_s": 12.34, "warm_start_to_first_step_s": 5.678}
+    named = {"label": label, "kind": kind, "precision": "float32", "preset": preset, "version": "x 1.0"}
+    return named | times | start
+
+
+def test_rates_shares_and_ratios_are_worked_from_the_medians(bench: ModuleType) -> None:
+    result = {
+        "machine": {"processor": "P", "instruction_sets": ["avx2"], "cores": 2, "python": "3.12.1"},
+        "commit": "abc",
+        "command": "bin/bench",
+        "rounds": 10,
+        "steps_a_round": 3,
+        "operations": {"tutorial": 60e9, "joint": 30e9, "product": 16e9, "evaluation": 1.4e12},
+        "rows": [
+            row("sgan_jax tutorial float32", "ours", 500.0),
+            row("sgan_jax joint float32", "ours", 200.0, "joint"),
+            row("evaluation float32", "evaluation", 14_000.0),
+            row("product float32", "product", 100.0),
+            row("Keras float32", "peer", 800.0),
+        ],
+    }
+    lines = bench.tables(result).splitlines()
+    # 60e9 / 0.5 s = 120 GFLOP/s, of 16e9 / 0.1 s = 160; 250 images in 0.5 s
+    ours = "| sgan_jax tutorial float32 | x 1.0 | 500 (499 - 509) | 2.00 | 500 | 120 | 75% | 900 |"
+    assert ours in lines
+    assert "| sgan_jax joint float32 | x 1.0 | 200 (199 - 209) | 5.00 | 750 | 150 | 94% | 900 |" in lines
+    assert "| evaluation float32 | x 1.0 | 14000 (13999 - 14009) | 0.07 | 5000 | 100 | 62% | 900 |" in lines
+    assert "| Keras float32 | x 1.0 | 800 (799 - 809) | 1.25 | 312 | 75 | 47% | 900 |" in lines
+    assert "| sgan_jax tutorial float32 | 0.62 |" in lines
+    assert "| sgan_jax joint float32 | 12.3 | 5.7 |" in lines
+
+
+def test_without_peers_there_are_no_ratios(bench: ModuleType) -> None:
+    result = {
+        "machine": {"processor": "P", "instruction_sets": [], "cores": 2, "python": "3.12.1"},
+        "commit": "abc",
+        "command": "bin/bench",
+        "rounds": 1,
+        "steps_a_round": 1,
+        "operations": {"tutorial": 60e9, "product": 16e9},
+        "rows": [row("sgan_jax tutorial float32", "ours", 500.0), row("product float32", "product", 100.0)],
+    }
+    assert "Ratio" not in bench.tables(result)
+
+
+def test_evaluation_counts_a_forward_pass_of_each_image(bench: ModuleType) -> None:
+    assert bench.evaluation_operations() == pytest.approx(70_000 * 19.7e6, rel=0.01)
+
+
+def test_help_explains_and_an_unknown_flag_is_refused(tmp_path: Path) -> None:
+    assert "--make-peers" in succeed("bench", "--help", cwd=tmp_path)
+    assert call("bench", "--round", "x", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.slow
+def test_a_short_run_measures_every_contender(tmp_path: Path) -> None:
+    arguments = ("--presets", "joint", "--rounds", 2, "--steps", 1, "--warmup", 0, "--json")
+    result = json.loads(succeed("bench", *arguments, cwd=tmp_path))
+    rows = {one["label"]: one for one in result["rows"]}
+    assert {"sgan_jax joint float32", "product float32"} <= set(rows)
+    for one in rows.values():
+        assert 0 < one["min_ms"] <= one["median_ms"] <= one["max_ms"]
+        assert one["peak_mb"] > 100
+    joint = rows["sgan_jax joint float32"]
+    assert 0 < joint["warm_start_to_first_step_s"] < joint["start_to_first_step_s"], "compiled programs were found"
