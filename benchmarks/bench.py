@@ -41,7 +41,6 @@ class Contender:
     kind: str  # "ours", "peer", "product" or "evaluation"
     precision: str
     preset: str = "tutorial"
-    env: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
     ready: dict[str, Any] = field(default_factory=dict)
     ms: list[float] = field(default_factory=list)
@@ -50,7 +49,7 @@ class Contender:
     def start(self) -> None:
         """Starts it and waits for its first step."""
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(self.command, env=os.environ | self.env, cwd=ROOT, **pipes)
+        self.process = subprocess.Popen(self.command, cwd=ROOT, **pipes)
         self.ready = self._answer()
 
     def turn(self, steps: int, keep: bool = True) -> None:
@@ -81,17 +80,16 @@ class Contender:
 def contenders(args: argparse.Namespace, cache: str) -> list[Contender]:
     """This project's rows, the matrix products, and the peers that are installed."""
     precisions = ["float32", "bfloat16"] if args.bfloat16 else ["float32"]
-    allocator = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # as bin/train sets it
     keras, torch = (ROOT / name / "bin" / "python" for name in (".venv-keras", ".venv-torch"))
     found = []
     for precision in precisions:
         ours = [sys.executable, str(PEERS / "ours.py"), "--precision", precision, "--cache", cache]
         for preset in args.presets:
             command = [*ours, "--preset", preset]
-            found.append(Contender(f"sgan_jax {preset} {precision}", command, "ours", precision, preset, allocator))
+            found.append(Contender(f"sgan_jax {preset} {precision}", command, "ours", precision, preset))
         if args.evaluate:
             command = [*ours, "--evaluate"]
-            found.append(Contender(f"evaluation {precision}", command, "evaluation", precision, env=allocator))
+            found.append(Contender(f"evaluation {precision}", command, "evaluation", precision))
         product = [sys.executable, str(PEERS / "products.py"), "--precision", precision]
         found.append(Contender(f"product {precision}", product, "product", precision))
         if keras.exists() and precision == "float32":

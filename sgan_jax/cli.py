@@ -23,6 +23,7 @@ import tyro
 
 from sgan_jax.config import PRESETS, Config, choose
 from sgan_jax.errors import UserError
+from sgan_jax.memory import keep_scratch
 
 # A flag that may be left out, and whose help says what then holds.
 _NOT_GIVEN = {"help_behavior_hint": ""}
@@ -208,7 +209,8 @@ def main() -> None:
     logging.getLogger("sgan_jax").setLevel(logging.INFO)  # a first start tells that it fetches data
     command = tyro.cli(Command, prog="sgan", description="Semi-supervised GANs in JAX.")
     try:
-        _use_compilation_cache()
+        _use_compilation_cache()  # first: JAX reads the environment when it is imported
+        keep_scratch()
         status = command()
     except KeyboardInterrupt:
         status = 130

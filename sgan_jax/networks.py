@@ -5,7 +5,7 @@ Layers are Keras's: SAME padding, Glorot-uniform kernels, zero biases, leaky ReL
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -13,25 +13,15 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from sgan_jax.heads import Head
-from sgan_jax.ops import MATRIX_PRODUCTS, Convolutions
+from sgan_jax.ops import MATRIX_PRODUCTS, Maps
 from sgan_jax.types import DiscOut, Layer, Net, Params
 
 _SLOPE = 0.2
 _glorot = nn.initializers.glorot_uniform()
 
 
-class Compute(NamedTuple):
-    """How the layers are computed: nothing that a checkpoint knows of."""
-
-    convolutions: Convolutions = MATRIX_PRODUCTS
-    dtype: DTypeLike = jnp.float32
-
-
-FLOAT32 = Compute()
-
-
 class _Conv(nn.Module):
-    """One of the convolutions of `ops`, with a kernel and a bias."""
+    """A convolution in one of the forms of `ops`, with a kernel and a bias."""
 
     features: int
     size: int
@@ -47,13 +37,14 @@ class _Conv(nn.Module):
 
 class _Dense(nn.Module):
     features: int
+    multiply: Callable[[jax.Array, jax.Array], jax.Array]
     kind: str = "Dense"
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         kernel = self.param("kernel", _glorot, (x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return x @ kernel + bias.reshape(1, -1)
+        return self.multiply(x, kernel) + bias.reshape(1, -1)
 
 
 class _Function(nn.Module):
@@ -83,17 +74,17 @@ class _Discriminator(nn.Module):
     width: int
     dropout: float
     outputs: int
-    convolve: Callable[[jax.Array, jax.Array], jax.Array]
+    maps: Maps
 
     @nn.compact
     def __call__(self, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         for block in (1, 2, 3):
-            x = _Conv(self.width, 3, "Conv 3x3, stride 2", self.convolve, name=f"conv_{block}")(x)
+            x = _Conv(self.width, 3, "Conv 3x3, stride 2", self.maps.down, name=f"conv_{block}")(x)
             x = _leaky_relu(f"leaky_{block}")(x)
         features = _Function("Flatten", lambda x: x.reshape(len(x), -1), name="features")(x)
         dropout = _Function(f"Dropout {self.dropout}", partial(_dropout, rate=self.dropout), name="dropout")
         dropped = dropout(features, key)
-        return features, _Dense(self.outputs, name="logits")(dropped)
+        return features, _Dense(self.outputs, self.maps.dense, name="logits")(dropped)
 
 
 class _Generator(nn.Module):
@@ -101,20 +92,19 @@ class _Generator(nn.Module):
 
     width: int
     image_shape: tuple[int, int, int]
-    convolutions: Convolutions
+    maps: Maps
 
     @nn.compact
     def __call__(self, latents: jax.Array) -> jax.Array:
         height, width, channels = self.image_shape
-        x = _Dense(height // 4 * (width // 4) * self.width, name="dense")(latents)
+        x = _Dense(height // 4 * (width // 4) * self.width, self.maps.dense, name="dense")(latents)
         x = _leaky_relu("leaky_0")(x)
         small = (height // 4, width // 4, self.width)
         x = _Function("Reshape", lambda x: x.reshape(-1, *small), name="reshape")(x)
         for block in (1, 2):
-            up = self.convolutions.up
-            x = _Conv(self.width, 4, "Transposed conv 4x4, stride 2", up, name=f"up_{block}")(x)
+            x = _Conv(self.width, 4, "Transposed conv 4x4, stride 2", self.maps.up, name=f"up_{block}")(x)
             x = _leaky_relu(f"leaky_{block}")(x)
-        x = _Conv(channels, 7, "Conv 7x7", self.convolutions.to_image, name="image")(x)
+        x = _Conv(channels, 7, "Conv 7x7", self.maps.to_image, name="image")(x)
         return _Function("tanh", jnp.tanh, name="tanh")(x)
 
 
@@ -124,7 +114,7 @@ def discriminator(
     head: Head,
     width: int = 128,
     dropout: float = 0.4,
-    compute: Compute = FLOAT32,
+    maps: Maps = MATRIX_PRODUCTS,
 ) -> Net:
     """The tutorial's discriminator: 316,938 parameters for 28 x 28 x 1 images and ten logits.
 
@@ -134,12 +124,12 @@ def discriminator(
       head: splits the logits.
       width: channels of each convolution.
       dropout: rate before the dense layer, active where `apply` gets a key.
-      compute: form of the convolutions and dtype between the layers; parameters, logits and features are float32.
+      maps: how the layers compute; parameters, logits and features are float32.
     """
-    module = _Discriminator(width, dropout, head.outputs(classes), compute.convolutions.down)
+    module = _Discriminator(width, dropout, head.outputs(classes), maps)
 
     def apply(params: Params, images: jax.Array, key: jax.Array | None = None) -> DiscOut:
-        out: Any = module.apply(*_cast(compute.dtype, {"params": params}, images), key)
+        out: Any = module.apply(*_cast(maps.dtype, {"params": params}, images), key)
         features, logits = _cast(jnp.float32, *out)
         return DiscOut(features, *head.split(logits))
 
@@ -155,7 +145,7 @@ def discriminator(
 
 
 def generator(
-    image_shape: tuple[int, int, int], latent: int = 100, width: int = 128, compute: Compute = FLOAT32
+    image_shape: tuple[int, int, int], latent: int = 100, width: int = 128, maps: Maps = MATRIX_PRODUCTS
 ) -> Net:
     """The tutorial's generator: 1,164,289 parameters for 28 x 28 x 1 images.
 
@@ -163,12 +153,12 @@ def generator(
       image_shape: (H, W, C), H and W multiples of 4.
       latent: length of a latent vector.
       width: channels of each transposed convolution.
-      compute: form of the convolutions and dtype between the layers; parameters and images are float32.
+      maps: how the layers compute; parameters and images are float32.
     """
-    module = _Generator(width, image_shape, compute.convolutions)
+    module = _Generator(width, image_shape, maps)
 
     def apply(params: Params, latents: jax.Array) -> jax.Array:
-        images: Any = module.apply(*_cast(compute.dtype, {"params": params}, latents))
+        images: Any = module.apply(*_cast(maps.dtype, {"params": params}, latents))
         return _cast(jnp.float32, images)[0]
 
     return _net(module, (latent,), apply, ())

@@ -1,9 +1,9 @@
-"""Convolutions written as the hardware likes them, equal to `jax.lax`'s within float32 rounding.
+"""The linear maps of the networks, written as the hardware likes them and equal to `jax.lax`'s within rounding.
 
 On the CPU, XLA lowers the gradient of a strided transposed convolution to a loop that is two orders of magnitude
 slower than the same arithmetic as matrix products (jax issues 23783 and 31662), and that of a convolution to one
-channel to another slow one. Images are `[N, H, W, C]`, kernels `[h, w, C_in, C_out]`, padding is SAME as TensorFlow
-and Keras define it.
+channel to another slow one. Arrays are float32; `bfloat16` rounds what is multiplied (see `products`). Images are
+`[N, H, W, C]`, kernels `[h, w, C_in, C_out]`, padding is SAME as TensorFlow and Keras define it.
 
 Every function is differentiable any number of times, in forward and reverse mode, and batches under `vmap`. What is
 fast forwards need not be so backwards: parts are cut out by `lax.split`, whose transpose is one concatenation, where
@@ -13,11 +13,15 @@ Which form runs where is decided in one table, at the end.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
+
+from sgan_jax.products import product
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -31,7 +35,7 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 _SHARED = ((0,), (1,), (2, 3), (4,), (5,))  # which of the six products each of the five differences enters
 
 
-def conv_transpose_4x4_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def conv_transpose_4x4_stride_2(x: jax.Array, kernel: jax.Array, bfloat16: bool = False) -> jax.Array:
     """Doubles height and width: `out[2i + a - 1] += x[i] kernel[a]` along each axis, for a in 0..3.
 
     Equals Keras's `Conv2DTranspose(O, 4, strides=2, padding="same")` without bias, whose kernel is this one with its
@@ -41,6 +45,7 @@ def conv_transpose_4x4_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
     Args:
       x: `[N, H, W, I]`.
       kernel: `[4, 4, I, O]`.
+      bfloat16: round the factors of the products.
 
     Returns:
       `[N, 2H, 2W, O]`.
@@ -57,7 +62,7 @@ def conv_transpose_4x4_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
         for j, slots_j in enumerate(_SHARED):
             pairs = [(p, q) for p in slots_i for q in slots_j]
             weights = jnp.concatenate([kernels[p][q] for p, q in pairs], axis=-1)
-            out = inputs[i][j].reshape(-1, channels) @ weights
+            out = product(inputs[i][j].reshape(-1, channels), weights, bfloat16)
             for pair, part in zip(pairs, lax.split(out, [features] * len(pairs), axis=1), strict=True):
                 products[pair] = part.reshape(n, rows, columns, features)
 
@@ -96,9 +101,11 @@ def _outputs(m: list[jax.Array]) -> list[jax.Array]:
     return [m[0] + m[1], m[3] + m[4], m[1] - m[2], m[4] - m[5]]
 
 
-@jax.custom_jvp
 def conv_to_few(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Stride-1 SAME convolution with an odd kernel to few channels (an image), whose gradients are matrix products.
+    """Stride-1 SAME convolution with an odd kernel to few channels (an image).
+
+    A product with each tap, then shifted adds, where XLA's own form has a single column in its gradients. The taps come
+    before the positions, so that a shift moves whole rows and either gradient is one good product.
 
     Args:
       x: `[N, H, W, I]`.
@@ -107,41 +114,27 @@ def conv_to_few(x: jax.Array, kernel: jax.Array) -> jax.Array:
     Returns:
       `[N, H, W, O]`.
     """
-    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_LAYOUT)
-
-
-@conv_to_few.defjvp
-def _conv_to_few_jvp(
-    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
-) -> tuple[jax.Array, jax.Array]:
-    # Only the tangent is transposed for the gradients, so it may take another form than the value: a product with each
-    # tap, then shifted adds. Its transpose gathers the h * w shifts of the output's cotangent, and either gradient is
-    # then one good matrix product, where XLA's convolution has a single column.
-    (x, kernel), (dx, dkernel) = primals, tangents
     n, height, width, channels = x.shape
     h, w, _, features = kernel.shape
-    taps = dx.reshape(-1, channels) @ _columns(kernel) + x.reshape(-1, channels) @ _columns(dkernel)
-    parts = lax.split(taps.reshape(n, height, width, h * w * features), [features] * (h * w), axis=3)
+    rows = kernel.transpose(0, 1, 3, 2).reshape(h * w * features, channels)
+    taps = lax.dot_general(rows, x.reshape(-1, channels), (((1,), (1,)), ((), ())))
+    parts = lax.split(taps.reshape(h * w * features, n, height, width), [features] * (h * w), axis=0)
     shifts = [(a - h // 2, b - w // 2) for a in range(h) for b in range(w)]
     zero = jnp.zeros((), taps.dtype)
     shifted = [
-        lax.pad(part, zero, ((0, 0, 0), (-down, down, 0), (-right, right, 0), (0, 0, 0)))
+        lax.pad(part, zero, ((0, 0, 0), (0, 0, 0), (-down, down, 0), (-right, right, 0)))
         for part, (down, right) in zip(parts, shifts, strict=True)
     ]
-    return conv_to_few(x, kernel), sum(shifted[1:], shifted[0])
+    return jnp.moveaxis(sum(shifted[1:], shifted[0]), 0, -1)
 
 
-def _columns(kernel: jax.Array) -> jax.Array:
-    h, w, channels, features = kernel.shape
-    return kernel.transpose(2, 0, 1, 3).reshape(channels, h * w * features)
-
-
-def conv_3x3_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def conv_3x3_stride_2(x: jax.Array, kernel: jax.Array, bfloat16: bool = False) -> jax.Array:
     """Halves height and width, rounded up; an even size is padded after, not before, as SAME is in TensorFlow.
 
     Args:
       x: `[N, H, W, I]`.
       kernel: `[3, 3, I, O]`.
+      bfloat16: round the factors of the product.
 
     Returns:
       `[N, ceil(H / 2), ceil(W / 2), O]`.
@@ -151,7 +144,7 @@ def conv_3x3_stride_2(x: jax.Array, kernel: jax.Array) -> jax.Array:
     x = jnp.pad(x, ((0, 0), (height % 2, 2), (width % 2, 2), (0, 0)))  # one further row and column that no tap reaches
     taps = [tap for row in _taps(x, 1) for tap in _taps(row, 2)]
     patches = jnp.concatenate(taps, axis=-1)  # [N, rows, columns, 9 I]
-    out = patches.reshape(-1, 9 * channels) @ kernel.reshape(9 * channels, features)
+    out = product(patches.reshape(-1, 9 * channels), kernel.reshape(9 * channels, features), bfloat16)
     return out.reshape(*patches.shape[:3], features)
 
 
@@ -163,12 +156,19 @@ def _taps(x: jax.Array, axis: int) -> list[jax.Array]:
     return [first, second, third]
 
 
-class Convolutions(NamedTuple):
-    """The three convolutions of the networks: of images `[N, H, W, I]` with a kernel `[h, w, I, O]`, without bias."""
+def dense(x: jax.Array, kernel: jax.Array, bfloat16: bool = False) -> jax.Array:
+    """`x @ kernel`: `[N, I]` and `[I, O]` to `[N, O]`."""
+    return product(x, kernel, bfloat16)
+
+
+class Maps(NamedTuple):
+    """The linear maps of the networks, of images `[N, H, W, I]` with a kernel `[h, w, I, O]`, without bias."""
 
     down: Callable[[jax.Array, jax.Array], jax.Array]  # 3x3, stride 2
     up: Callable[[jax.Array, jax.Array], jax.Array]  # transposed 4x4, stride 2
     to_image: Callable[[jax.Array, jax.Array], jax.Array]  # odd kernel, stride 1, few outputs
+    dense: Callable[[jax.Array, jax.Array], jax.Array]  # of [N, I] with [I, O]
+    dtype: DTypeLike = jnp.float32  # of what they take and give, and of all that comes between them
 
 
 def _native_down(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -185,10 +185,27 @@ def _native_to_image(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_LAYOUT)
 
 
-MATRIX_PRODUCTS = Convolutions(conv_3x3_stride_2, conv_transpose_4x4_stride_2, conv_to_few)
-NATIVE = Convolutions(_native_down, _native_up, _native_to_image)
+MATRIX_PRODUCTS = Maps(conv_3x3_stride_2, conv_transpose_4x4_stride_2, conv_to_few, dense)
+ROUNDED_PRODUCTS = Maps(
+    partial(conv_3x3_stride_2, bfloat16=True),
+    partial(conv_transpose_4x4_stride_2, bfloat16=True),
+    conv_to_few,
+    partial(dense, bfloat16=True),
+)
+NATIVE = Maps(_native_down, _native_up, _native_to_image, dense)
 
 
-def convolutions_for(platform: str) -> Convolutions:
-    """The form that is fast on a platform of JAX: matrix products on "cpu", the compiler's own on "gpu" and "tpu"."""
-    return MATRIX_PRODUCTS if platform == "cpu" else NATIVE
+def maps_for(platform: str, precision: str) -> Maps:
+    """The form that is fast on a platform of JAX in a precision.
+
+    Matrix products on "cpu", whose arrays stay float32, and the compiler's own convolutions on "gpu" and "tpu", where
+    arrays in between are of the precision as well, since moving them is what takes the time. The convolution to an
+    image is never rounded on the CPU: adding the taps takes longer there than multiplying.
+
+    Args:
+      platform: "cpu", "gpu" or "tpu".
+      precision: "float32" or "bfloat16".
+    """
+    if platform != "cpu":
+        return NATIVE._replace(dtype=jnp.dtype(precision))
+    return ROUNDED_PRODUCTS if precision == "bfloat16" else MATRIX_PRODUCTS

@@ -64,16 +64,14 @@ def check_names(config: Config) -> None:
     choose(OBJECTIVES, config.objective, "objective")
 
 
-def build(
-    config: Config, image_shape: tuple[int, int, int], classes: int, convolutions: ops.Convolutions | None = None
-) -> System:
+def build(config: Config, image_shape: tuple[int, int, int], classes: int, maps: ops.Maps | None = None) -> System:
     """The system that `config` describes.
 
     Args:
       config: preset with the user's changes.
       image_shape: (H, W, C).
       classes: K.
-      convolutions: their form; by default the one that is fast where JAX runs.
+      maps: how the layers compute; by default as is fast where JAX runs.
 
     Raises:
       UserError: an unknown head or objective, or images that the networks do not fit.
@@ -85,12 +83,10 @@ def build(
         )
     head = choose(HEADS, config.model.head, "head")
     adam = config.adam
-    compute = networks.Compute(
-        convolutions or ops.convolutions_for(jax.default_backend()), jnp.dtype(resolve_precision(config.precision))
-    )
+    maps = maps or ops.maps_for(jax.default_backend(), resolve_precision(config.precision))
     return System(
-        disc=networks.discriminator(image_shape, classes, head, config.model.width, config.model.dropout, compute),
-        gen=networks.generator(image_shape, config.model.latent, config.model.width, compute),
+        disc=networks.discriminator(image_shape, classes, head, config.model.width, config.model.dropout, maps),
+        gen=networks.generator(image_shape, config.model.latent, config.model.width, maps),
         objective=choose(OBJECTIVES, config.objective, "objective")(head.classifies),
         optimizer=optimizers.adam(adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon),
         classifies=head.classifies,

@@ -26,13 +26,15 @@ RANKS = {
     "flops": 1,
     "heads": 1,
     "losses": 1,
-    "ops": 1,
+    "memory": 1,
+    "ops": 2,
     "optimizers": 1,
     "pictures": 1,
+    "products": 1,
     "profiler": 1,
     "progress": 1,
-    "networks": 2,
     "objectives": 2,
+    "networks": 3,
     "step": 3,
     "checkpoint": 4,
     "evaluate": 4,
@@ -46,7 +48,7 @@ RANKS = {
 }
 
 # What training computes, as functions of arrays: no configuration, files, printing, logging, NumPy randomness.
-PURE = {"types", "flops", "losses", "heads", "ops", "optimizers", "networks", "objectives", "step"}
+PURE = {"types", "flops", "losses", "heads", "products", "ops", "optimizers", "networks", "objectives", "step"}
 PURE_MAY_IMPORT = {
     "collections",
     "dataclasses",

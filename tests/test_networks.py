@@ -14,9 +14,9 @@ import pytest
 from sgan_jax.data.embedded import load_embedded
 from sgan_jax.heads import HEADS, Head
 from sgan_jax.losses import cross_entropy, score_as_real
-from sgan_jax.networks import Compute, discriminator, generator
+from sgan_jax.networks import discriminator, generator
 from sgan_jax.objectives import tutorial
-from sgan_jax.ops import MATRIX_PRODUCTS, NATIVE, Convolutions
+from sgan_jax.ops import Maps, maps_for
 from sgan_jax.step import scale
 from sgan_jax.types import Batch, DiscOut, Layer, Net, Params
 
@@ -115,11 +115,10 @@ def test_generator_makes_oblong_images_of_three_channels() -> None:
     assert sum(row.parameters for row in gen.layers()) == size(params)
 
 
-@pytest.mark.parametrize("convolutions", [MATRIX_PRODUCTS, NATIVE], ids=["matrix products", "native"])
-def test_computing_in_bfloat16_agrees_within_its_rounding_and_keeps_float32_outside(convolutions: Convolutions) -> None:
-    compute = Compute(convolutions, jnp.bfloat16)
+@pytest.mark.parametrize("maps", [maps_for(platform, "bfloat16") for platform in ("cpu", "gpu")], ids=["cpu", "gpu"])
+def test_computing_in_bfloat16_agrees_within_its_rounding_and_keeps_float32_outside(maps: Maps) -> None:
     head = HEADS["stacked"]
-    exact, rounded = (discriminator((12, 12, 1), 5, head, width=16, **c) for c in ({}, {"compute": compute}))
+    exact, rounded = (discriminator((12, 12, 1), 5, head, width=16, **c) for c in ({}, {"maps": maps}))
     params = drawn(exact)
     images = jnp.asarray(np.random.default_rng(3).uniform(-1, 1, (4, 12, 12, 1)), jnp.float32)
 
@@ -134,7 +133,7 @@ def test_computing_in_bfloat16_agrees_within_its_rounding_and_keeps_float32_outs
     for a, b in zip(jax.tree.leaves(coarse), jax.tree.leaves(gradient), strict=True):
         assert (a.dtype, b.dtype) == (jnp.float32, jnp.float32)
         np.testing.assert_allclose(a, b, atol=0.1 * float(jnp.abs(b).max()))
-    exact, rounded = (generator((12, 12, 1), 6, 16, **c) for c in ({}, {"compute": compute}))
+    exact, rounded = (generator((12, 12, 1), 6, 16, **c) for c in ({}, {"maps": maps}))
     params, latents = drawn(exact), jnp.asarray(np.random.default_rng(4).normal(size=(4, 6)), jnp.float32)
     images = jax.jit(rounded.apply)(params, latents)
     assert images.dtype == jnp.float32

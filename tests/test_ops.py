@@ -1,4 +1,4 @@
-"""The convolutions of sgan_jax.ops are those of jax.lax: value, gradients, tangents, batches of kernels."""
+"""The maps of sgan_jax.ops are those of jax.lax: value, gradients, tangents, batches of kernels."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +15,7 @@ from sgan_jax import ops
 Function = Callable[[jax.Array, jax.Array], jax.Array]
 
 TOLERANCE = 1e-5  # of the largest entry, in float32
+ROUNDING = 0.03  # the same where factors and products are rounded to 2^-9: Winograd's transforms double that, twice
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
@@ -75,12 +76,12 @@ def normal(seed: int, *shape: int) -> jax.Array:
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.float32)
 
 
-def same(ours, reference) -> None:
-    """Equal in structure, shape and dtype, and within TOLERANCE of the largest entry."""
+def same(ours, reference, tolerance: float = TOLERANCE) -> None:
+    """Equal in structure, shape and dtype, and within `tolerance` of the largest entry."""
     assert jax.tree.structure(ours) == jax.tree.structure(reference)
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(reference), strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
-        np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE * float(jnp.abs(b).max()))
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * float(jnp.abs(b).max()))
 
 
 def both(case: Case, of: Callable, *arrays: jax.Array) -> None:
@@ -98,6 +99,23 @@ def test_value_and_both_gradients_are_those_of_lax(case):
         return value, pull(cotangent)
 
     both(case, value_and_gradients, x, kernel, cotangent)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES.values() if case.ours is not ops.conv_to_few])
+def test_rounded_value_and_both_gradients_are_those_of_lax_within_the_rounding(case):
+    x, kernel = normal(0, *case.images), normal(1, *case.kernel)
+    cotangent = normal(2, *jax.eval_shape(case.reference, x, kernel).shape)
+
+    def value_and_gradients(f):
+        value, pull = jax.vjp(f, x, kernel)
+        return value, pull(cotangent)
+
+    ours, reference = (
+        jax.jit(value_and_gradients, static_argnums=0)(f) for f in (partial(case.ours, bfloat16=True), case.reference)
+    )
+    same(ours, reference, ROUNDING)
+    with pytest.raises(AssertionError):  # it is rounded at all
+        same(ours, reference)
 
 
 @one_of_each
@@ -127,14 +145,14 @@ def test_vmap_over_kernels_is_that_of_lax(case):
     both(case, lambda f, *arrays: jax.vmap(partial(value_and_gradient, f), (None, 0))(*arrays), x, kernels)
 
 
-@pytest.mark.parametrize("convolutions", [ops.MATRIX_PRODUCTS, ops.NATIVE], ids=["matrix products", "native"])
-def test_transposed_convolution_adds_each_input_times_the_kernel_at_twice_its_place(convolutions):
+@pytest.mark.parametrize("maps", [ops.MATRIX_PRODUCTS, ops.NATIVE], ids=["matrix products", "native"])
+def test_transposed_convolution_adds_each_input_times_the_kernel_at_twice_its_place(maps):
     x, kernel = normal(0, 1, 3, 2, 2), normal(1, 4, 4, 2, 3)
     expected = np.zeros((1, 6 + 2, 4 + 2, 3), np.float32)  # with a margin of one, cropped below
     for i in range(3):
         for j in range(2):
             expected[0, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += np.einsum("i,abio->abo", x[0, i, j], kernel)
-    same(jax.jit(convolutions.up)(x, kernel), jnp.asarray(expected[:, 1:-1, 1:-1]))
+    same(jax.jit(maps.up)(x, kernel), jnp.asarray(expected[:, 1:-1, 1:-1]))
 
 
 def test_whole_numbers_stay_exact():
@@ -143,17 +161,21 @@ def test_whole_numbers_stay_exact():
     np.testing.assert_array_equal(jax.jit(ops.conv_transpose_4x4_stride_2)(x, kernel), upsampled(x, kernel))
 
 
-def test_on_the_cpu_convolutions_are_matrix_products_and_elsewhere_the_compilers_own():
-    assert ops.convolutions_for("cpu") is ops.MATRIX_PRODUCTS
-    assert ops.convolutions_for("gpu") is ops.convolutions_for("tpu") is ops.NATIVE
+def test_on_the_cpu_maps_are_matrix_products_and_elsewhere_the_compilers_own():
+    assert ops.maps_for("cpu", "float32") is ops.MATRIX_PRODUCTS
+    assert ops.maps_for("cpu", "bfloat16") is ops.ROUNDED_PRODUCTS
+    for platform in ("gpu", "tpu"):
+        assert ops.maps_for(platform, "float32") == ops.NATIVE
+        assert ops.maps_for(platform, "bfloat16") == ops.NATIVE._replace(dtype=jnp.dtype(jnp.bfloat16))
 
 
-@pytest.mark.parametrize("name", ops.Convolutions._fields)
-def test_both_forms_of_a_convolution_agree(name):
+@pytest.mark.parametrize("name", ["down", "up", "to_image", "dense"])
+def test_both_forms_of_a_map_agree(name):
     shapes = {
         "down": ((2, 7, 6, 3), (3, 3, 3, 4)),
         "up": ((2, 3, 4, 3), (4, 4, 3, 5)),
         "to_image": ((2, 5, 4, 6), (7, 7, 6, 1)),
+        "dense": ((2, 6), (6, 5)),
     }
     images, kernel = shapes[name]
     one, other = (getattr(form, name) for form in (ops.MATRIX_PRODUCTS, ops.NATIVE))

@@ -20,6 +20,9 @@ def main() -> None:
     parser.add_argument("--cache", help="folder for compiled programs; without it each is compiled anew")
     args = parser.parse_args()
 
+    from sgan_jax.memory import keep_scratch
+
+    keep_scratch()
     import jax
 
     if args.cache:

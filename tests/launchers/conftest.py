@@ -29,7 +29,7 @@ esac
 ENVIRONMENT = """#!/bin/sh
 case "$*" in
   "-m pip "*) echo "pip $*" >>LOG; eval "${FAKE_PIP:-}" ;;
-  "-P -m "*) echo "in $PWD"; echo "tunables ${GLIBC_TUNABLES-none}"; printf '[%s]' "$@"; echo
+  "-P -m "*) echo "in $PWD"; printf '[%s]' "$@"; echo
     [ "$3" != "${FAKE_FAILURE:-}" ] ;;
   "-P -c"*) exec REAL "$@" ;;
   -c*) exec REAL -IS "$@" ;;
