@@ -3,6 +3,8 @@
     bin/bench                       this project, and the peers whose environments are there
     bin/bench --make-peers          makes those: .venv-keras and .venv-torch
     bin/bench --json                the same figures for programs
+    bin/bench --time-to 95.92 --data-dir DIR --presets joint
+                                    seconds to a test accuracy instead (see time_to.py)
 
 The contenders are processes that live through the whole run. They step in turns (A B C A B C ...) and sleep between,
 so that whatever else the machine does meets them all; compare their ratios, not the figures of different runs. One
@@ -146,6 +148,38 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def measure_time_to(args: argparse.Namespace) -> dict[str, Any]:
+    """Runs the presets to an accuracy, draw by draw, and has the Keras peer step before each run."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    import time_to
+
+    flags = ["--data-dir", str(args.data_dir.absolute())] if args.data_dir else []
+    rows = []
+    with tempfile.TemporaryDirectory() as cache:
+        keras = next((row for row in contenders(args, cache) if row.label.startswith("Keras")), None)
+        if keras:
+            keras.start()
+            keras.turn(args.warmup, keep=False)
+        for draw in range(args.draws):
+            for preset in args.presets:
+                if keras:
+                    time.sleep(REST)
+                    keras.turn(args.steps)
+                rows.append(time_to.run(args.time_to, preset, draw, args.limit, args.every, flags))
+                print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+        if keras:
+            keras.turn(args.steps)
+            keras.stop()
+    peer = {"label": keras.label, "median_ms": statistics.median(keras.ms)} if keras else None
+    about = {"machine": machine(), "commit": commit(), "command": " ".join(["bin/bench", *sys.argv[1:]])}
+    return about | {
+        "target": args.time_to,
+        "rows": rows,
+        "peer": peer,
+        "table": time_to.table(args.time_to, rows, peer),
+    }
+
+
 def figures(row: Contender, warm: Contender | None) -> dict[str, Any]:
     """A contender's times and memory."""
     return {
@@ -220,16 +254,22 @@ def evaluation_operations() -> int:
     return EVALUATED * flops.count(system.disc.apply, system.abstract_state().params.d, images, None)
 
 
+def heading(result: dict[str, Any]) -> str:
+    """Machine, interpreter, commit and command."""
+    machine = result["machine"]
+    return (
+        f"{machine['processor']} ({', '.join(machine['instruction_sets'])}), {machine['cores']} cores; Python "
+        f"{machine['python']}; commit {result['commit']}; `{result['command']}`"
+    )
+
+
 def tables(result: dict[str, Any]) -> str:
     """The figures as Markdown."""
     rows: list[dict[str, Any]] = result["rows"]
     product = result["operations"]["product"]
     rates = {row["precision"]: product / row["median_ms"] / 1e6 for row in rows if row["kind"] == "product"}
-    machine = result["machine"]
     lines = [
-        f"{machine['processor']} ({', '.join(machine['instruction_sets'])}), {machine['cores']} cores; Python "
-        f"{machine['python']}; commit {result['commit']}; `{result['command']}`; {result['rounds']} rounds of "
-        f"{result['steps_a_round']} steps in turn.",
+        f"{heading(result)}; {result['rounds']} rounds of {result['steps_a_round']} steps in turn.",
         "",
         "| contender | version | ms/step, median (min - max) | steps/s | images/s | GFLOP/s | of product | peak MB |",
         "|---|---|---|---|---|---|---|---|",
@@ -269,9 +309,18 @@ def main() -> None:
     parser.add_argument("--warmup", type=int, default=3, help="steps that are not counted")
     parser.add_argument("--json", action="store_true", help="print figures as JSON")
     parser.add_argument("--make-peers", action="store_true", help="make the peers' environments and leave")
+    parser.add_argument("--time-to", type=float, metavar="PERCENT", help="time runs to this test accuracy instead")
+    parser.add_argument("--data-dir", type=Path, help="of --time-to: bin/train's; by default it downloads MNIST")
+    parser.add_argument("--draws", type=int, default=3, help="of --time-to: draws of 100 labels")
+    parser.add_argument("--every", type=int, default=100, help="of --time-to: steps between two evaluations")
+    parser.add_argument("--limit", type=int, default=7200, help="of --time-to: steps after which a run is given up")
     args = parser.parse_args()
     if args.make_peers:
         make_peers()
+        return
+    if args.time_to is not None:
+        timed = measure_time_to(args)
+        print(json.dumps(timed, indent=2) if args.json else f"{heading(timed)}.\n\n{timed['table']}")
         return
     operations = {preset: step_operations(preset) for preset in {"tutorial", *args.presets}}
     operations |= {"product": PRODUCT, "evaluation": evaluation_operations()}

@@ -9,16 +9,25 @@ from typing import Any
 import pytest
 from outer import call, succeed
 
-FILE = Path(__file__).resolve().parents[1] / "benchmarks" / "bench.py"
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("bench", FILE)
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def bench() -> ModuleType:
+    return load("bench")
+
+
+@pytest.fixture(scope="module")
+def time_to() -> ModuleType:
+    return load("time_to")
 
 
 def row(label: str, kind: str, median: float, preset: str = "tutorial") -> dict[str, Any]:
@@ -88,3 +97,34 @@ def test_a_short_run_measures_every_contender(tmp_path: Path) -> None:
         assert one["peak_mb"] > 100
     joint = rows["sgan_jax joint float32"]
     assert 0 < joint["warm_start_to_first_step_s"] < joint["start_to_first_step_s"], "compiled programs were found"
+
+
+def test_times_to_an_accuracy_stand_beside_the_peers_steps(time_to: ModuleType) -> None:
+    rows = [
+        {"preset": "joint", "draw": 0, "seconds": 100.0, "step": 900, "accuracy": 96.01},
+        {"preset": "joint", "draw": 1, "seconds": 144.0, "step": 1300, "accuracy": 95.95},
+        {"preset": "tutorial", "draw": 0, "seconds": None, "step": 7200, "accuracy": 95.43},
+    ]
+    lines = time_to.table(95.92, rows, {"label": "Keras float32", "median_ms": 400.0}).splitlines()
+    assert "| `joint` | 1 | 144 | 1300 | 95.95 |" in lines
+    assert "| `tutorial` | 0 | not reached | 7200 | 95.43 |" in lines
+    assert "Keras float32: 7,200 steps of 400 ms (median) take 2880 s." in lines
+    assert "`joint` takes 122 s (median), 1/23.6 of that." in lines
+    assert not any(line.startswith("`tutorial`") for line in lines), "a run that was given up has no time"
+
+
+def test_a_line_that_is_being_written_is_not_read_yet(time_to: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / "metrics.jsonl"
+    assert not list(time_to.evaluations(file))
+    file.write_text('{"step": 1}\n{"step": 2, "test_accuracy": 0.5}\n{"step": 4, "test_accuracy": 0.')
+    assert [line["step"] for line in time_to.evaluations(file)] == [2]
+
+
+@pytest.mark.slow
+def test_the_clock_stops_at_the_accuracy_and_a_run_without_it_is_given_up(time_to: ModuleType) -> None:
+    flags = ["--dataset", "mnist-5k", "--width", "8"]
+    reached = time_to.run(10.0, "joint", 0, steps=400, every=2, flags=flags)  # ten classes: chance gets there
+    assert reached["seconds"] > 0 and reached["accuracy"] >= 10 and reached["step"] < 400
+    never = time_to.run(100.0, "joint", 0, steps=4, every=2, flags=flags)
+    assert (never["seconds"], never["step"]) == (None, 4)
+    assert 0 < never["accuracy"] < 100
