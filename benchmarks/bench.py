@@ -3,7 +3,7 @@
     bin/bench                       this project, and the peers whose environments are there
     bin/bench --make-peers          makes those: .venv-keras and .venv-torch
     bin/bench --json                the same figures for programs
-    bin/bench --time-to 95.92 --data-dir DIR --presets joint
+    bin/bench --time-to 95.92 --data-dir DIR --presets fast
                                     seconds to a test accuracy instead (see time_to.py)
 
 The contenders are processes that live through the whole run. They step in turns (A B C A B C ...) and sleep between,
@@ -27,8 +27,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).resolve().parent / "peers"
-# A tutorial step's: 50 labelled, 50 real, 50 + 100 generated; of joint's, both players share 50 generated ones.
-STEP_IMAGES = {"tutorial": 250, "joint": 150}
+# A tutorial step's: 50 labelled, 50 real, 50 + 100 generated; of joint's and fast's, both players share 50 generated.
+STEP_IMAGES = {"tutorial": 250, "joint": 150, "fast": 150}
 EVALUATED = 70_000
 PRODUCT = 2 * 2048**3  # operations of products.py's step
 REST = 0.3  # seconds: thread pools of the one before go to sleep

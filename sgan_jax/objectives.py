@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from sgan_jax.augment import Affine, affine
 from sgan_jax.losses import cross_entropy, hits, score_as_fake, score_as_real, score_for_both_players
 from sgan_jax.types import Batch, Discriminate, Generate, Move, Objective, Terms, merge
 
@@ -91,6 +92,25 @@ def joint(classifies: bool = True) -> Objective:
     """
     parts = (_classify, _real, _fake_and_fool) if classifies else (_real, _fake_and_fool)
     return (Move({"d": "d", "g": "g"}, _together(*parts)),)
+
+
+def with_augmentation(objective: Objective, limits: Affine) -> Objective:
+    """The objective on labelled images that are distorted anew at every step; what else it sees stays as it is.
+
+    Args:
+      objective: any.
+      limits: of the distortions, which are to leave the class as it is.
+    """
+
+    def distort(terms: Callable[..., Terms]) -> Callable[..., Terms]:
+        def distorted(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
+            k_images, k_terms = jax.random.split(key)
+            images = affine(batch.lab_images, k_images, limits)
+            return terms(disc, gen, batch._replace(lab_images=images), k_terms)
+
+        return distorted
+
+    return tuple(move._replace(terms=distort(move.terms)) for move in objective)
 
 
 OBJECTIVES: dict[str, Callable[[bool], Objective]] = {"tutorial": tutorial, "joint": joint}

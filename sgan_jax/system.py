@@ -1,5 +1,6 @@
 """Resolves a configuration into networks, objective and optimiser: the last place that sees it."""
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -8,11 +9,12 @@ import numpy as np
 import optax
 
 from sgan_jax import networks, ops, optimizers
-from sgan_jax.config import Config, choose
+from sgan_jax.augment import Affine
+from sgan_jax.config import AugmentConfig, Config, choose
 from sgan_jax.devices import Team, resolve_precision
 from sgan_jax.errors import UserError
 from sgan_jax.heads import HEADS
-from sgan_jax.objectives import OBJECTIVES
+from sgan_jax.objectives import OBJECTIVES, with_augmentation
 from sgan_jax.step import TrainStep, init_state, make_train_step
 from sgan_jax.types import Net, Objective, Params, TrainState
 
@@ -84,10 +86,13 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int, maps:
     head = choose(HEADS, config.model.head, "head")
     adam = config.adam
     maps = maps or ops.maps_for(jax.default_backend(), resolve_precision(config.precision))
+    objective = choose(OBJECTIVES, config.objective, "objective")(head.classifies)
+    if config.augment != AugmentConfig():
+        objective = with_augmentation(objective, Affine(**dataclasses.asdict(config.augment)))
     return System(
         disc=networks.discriminator(image_shape, classes, head, config.model.width, config.model.dropout, maps),
         gen=networks.generator(image_shape, config.model.latent, config.model.width, maps),
-        objective=choose(OBJECTIVES, config.objective, "objective")(head.classifies),
+        objective=objective,
         optimizer=optimizers.adam(adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon),
         classifies=head.classifies,
         half_batch=config.batch_size // 2,

@@ -20,6 +20,7 @@ RANKS = {
     "errors": 0,
     "files": 0,
     "types": 0,
+    "augment": 1,
     "config": 1,
     "data": 1,
     "devices": 1,
@@ -48,7 +49,8 @@ RANKS = {
 }
 
 # What training computes, as functions of arrays: no configuration, files, printing, logging, NumPy randomness.
-PURE = {"types", "flops", "losses", "heads", "products", "ops", "optimizers", "networks", "objectives", "step"}
+PURE = {"types", "flops", "losses", "heads", "augment", "products", "ops", "optimizers", "networks", "objectives"}
+PURE |= {"step"}
 PURE_MAY_IMPORT = {
     "collections",
     "dataclasses",

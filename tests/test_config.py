@@ -13,6 +13,7 @@ from sgan_jax.config import (
     LENGTH_FIELDS,
     PRESETS,
     AdamConfig,
+    AugmentConfig,
     Config,
     DataConfig,
     ModelConfig,
@@ -40,6 +41,7 @@ CHANGED = Config(
     data=DataConfig("mnist", "digits", 20, 9),
     model=ModelConfig("separate", 8, 16, 0.25),
     adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8),
+    augment=AugmentConfig(20.0, 0.3, 0.2, 2.0),
 )
 
 
@@ -76,7 +78,7 @@ def test_json_round_trip_keeps_every_field() -> None:
     assert from_json(json.loads(json.dumps(to_json(Config())))) == Config()
 
 
-@pytest.mark.parametrize("part", [(), ("model",), ("data",), ("adam",)])
+@pytest.mark.parametrize("part", [(), ("model",), ("data",), ("adam",), ("augment",)])
 def test_unknown_field_is_an_error_that_names_it(part: tuple[str, ...]) -> None:
     values = to_json(Config())
     inner = values[part[0]] if part else values
@@ -144,6 +146,12 @@ def test_every_preset_is_valid_named_after_itself_and_found_in_the_tables() -> N
 def test_joint_preset_differs_from_the_tutorial_in_its_objective_only() -> None:
     tutorial, joint = flatten(PRESETS["tutorial"]), flatten(PRESETS["joint"])
     assert {name for name in tutorial if tutorial[name] != joint[name]} == {"preset", "objective"}
+
+
+@pytest.mark.parametrize("limit", [-0.1, float("inf"), float("nan")])
+def test_distortions_are_limited_by_numbers_of_at_least_zero(limit: float) -> None:
+    with pytest.raises(UserError, match=r"^augment\.shear: \S+; must be a number of at least 0$"):
+        validate(dataclasses.replace(Config(), augment=AugmentConfig(shear=limit)))
 
 
 def test_command_line_names_the_heads_that_there_are() -> None:

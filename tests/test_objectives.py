@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sgan_jax.augment import Affine, affine
 from sgan_jax.losses import score_as_fake, score_as_real
-from sgan_jax.objectives import OBJECTIVES, joint, tutorial
+from sgan_jax.objectives import OBJECTIVES, joint, tutorial, with_augmentation
 from sgan_jax.types import Batch, DiscOut, Move, Terms
 
 HALF = 4  # labelled images of a batch
@@ -147,3 +148,27 @@ def test_an_undecided_discriminator_is_right_about_the_fake_image_only() -> None
     undecided = lambda images, key: DiscOut(images, images[:, 0, 0], jnp.zeros(len(images)))  # noqa: E731
     watch = [move.terms(undecided, Players().gen, BATCH, jax.random.key(0)).watch for move in tutorial()[1:3]]
     assert numbers(watch[0] | watch[1]) == {"d/real_accuracy": 0.0, "d/fake_accuracy": 1.0}
+
+
+def test_augmentation_distorts_the_labelled_images_of_every_move_and_nothing_else() -> None:
+    given: list[Batch] = []
+    keys: list[jax.Array] = []
+
+    def note(disc: Any, gen: Any, batch: Batch, key: jax.Array) -> Terms:
+        given.append(batch)
+        keys.append(key)
+        return Terms({}, {})
+
+    moves = tuple(Move({player: player}, note) for player in ("d", "g"))
+    images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (HALF, 8, 8, 1)), jnp.float32)
+    augmented = with_augmentation(moves, Affine())
+    assert [move.slots for move in augmented] == [move.slots for move in moves]
+    for move in augmented:
+        move.terms(None, None, Batch(images, BATCH.lab_labels, images), jax.random.key(5))
+    for batch, key in zip(given, keys, strict=True):
+        np.testing.assert_array_equal(batch.unl_images, images)
+        np.testing.assert_array_equal(batch.lab_labels, BATCH.lab_labels)
+        k_images, k_terms = jax.random.split(jax.random.key(5))
+        np.testing.assert_array_equal(batch.lab_images, affine(images, k_images, Affine()))
+        assert (jax.random.key_data(key) == jax.random.key_data(k_terms)).all(), "no key serves two purposes"
+        assert not np.allclose(batch.lab_images, images)

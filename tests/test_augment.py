@@ -1,0 +1,76 @@
+"""Facts about the distortions: what their limits mean, that each image has its own, that they follow from the key."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sgan_jax.augment import BLACK, Affine, affine
+
+NONE = Affine(rotation=0.0, shear=0.0, scale=0.0, shift=0.0)
+KEY = jax.random.key(3)
+SIZE, MANY = 29, 64  # odd, so that one pixel is the middle
+
+
+def blob(row: float, column: float, spread: float = 2.0) -> jax.Array:
+    """`MANY` images of one bright round spot, black where it is not."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    bright = np.exp(-((y - row) ** 2 + (x - column) ** 2) / (2 * spread**2))
+    return jnp.asarray(np.tile((2 * bright - 1)[None, :, :, None], (MANY, 1, 1, 1)), jnp.float32)
+
+
+def centers(images: jax.Array) -> np.ndarray:
+    """The spots' places, `[MANY, 2]`."""
+    light = np.asarray(images)[..., 0] - BLACK
+    y, x = np.mgrid[:SIZE, :SIZE]
+    return np.stack([(light * axis).sum((1, 2)) for axis in (y, x)], 1) / light.sum((1, 2))[:, None]
+
+
+def test_without_limits_nothing_changes() -> None:
+    images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (5, 8, 6, 3)), jnp.float32)
+    np.testing.assert_allclose(affine(images, KEY, NONE), images, atol=1e-5)
+
+
+def test_shifts_are_up_to_the_limit_in_every_direction_and_each_image_has_its_own() -> None:
+    moved = centers(affine(blob(14, 14), KEY, NONE._replace(shift=3.0))) - 14
+    assert np.abs(moved).max() < 3.01
+    assert (moved.max(0) > 2).all() and (moved.min(0) < -2).all()
+    assert len(np.unique(moved.round(4), axis=0)) == MANY
+
+
+def test_rotations_keep_the_distance_from_the_middle_and_are_up_to_the_limit() -> None:
+    places = centers(affine(blob(14, 22), KEY, NONE._replace(rotation=30.0))) - 14
+    np.testing.assert_allclose(np.linalg.norm(places, axis=1), 8, atol=0.05)
+    angles = np.degrees(np.arctan2(places[:, 0], places[:, 1]))
+    assert 25 < angles.max() < 30.1 and -30.1 < angles.min() < -25
+
+
+def test_scales_are_up_to_the_exponential_of_the_limit_and_differ_between_height_and_width() -> None:
+    factors = (centers(affine(blob(18, 18), KEY, NONE._replace(scale=0.3))) - 14) / 4
+    assert np.exp(-0.3) - 0.01 < factors.min() < 0.8 and 1.2 < factors.max() < np.exp(0.3) + 0.01
+    assert abs(np.corrcoef(factors.T)[0, 1]) < 0.5
+
+
+def test_shear_moves_a_column_by_its_distance_from_the_middle() -> None:
+    left, middle = (centers(affine(blob(14, x), KEY, NONE._replace(shear=0.5))) - (14, x) for x in (8, 14))
+    np.testing.assert_allclose(middle, 0, atol=0.01)
+    np.testing.assert_allclose(left[:, 1], 0, atol=0.05)
+    assert np.abs(left[:, 0]).max() == pytest.approx(3, abs=0.3)  # half of six columns
+
+
+def test_what_comes_in_from_outside_is_black() -> None:
+    white = jnp.ones((MANY, SIZE, SIZE, 1))
+    moved = np.asarray(affine(white, KEY, NONE._replace(shift=5.0)))
+    assert moved.min() == BLACK and moved.max() == 1
+    np.testing.assert_allclose(moved[:, 14, 14], 1, atol=1e-6)
+
+
+def test_channels_move_together() -> None:
+    image = affine(jnp.concatenate([blob(10, 12), blob(10, 12)], axis=-1), KEY, Affine())
+    np.testing.assert_array_equal(image[..., 0], image[..., 1])
+
+
+def test_distortions_follow_from_the_key() -> None:
+    images = blob(10, 12)
+    np.testing.assert_array_equal(affine(images, KEY, Affine()), affine(images, KEY, Affine()))
+    assert not np.allclose(affine(images, KEY, Affine()), affine(images, jax.random.key(4), Affine()))
