@@ -2,8 +2,9 @@
 
 On the CPU, XLA lowers the gradient of a strided transposed convolution to a loop that is two orders of magnitude
 slower than the same arithmetic as matrix products (jax issues 23783 and 31662), and that of a convolution to one
-channel to another slow one. Arrays are float32; `bfloat16` rounds what is multiplied (see `products`). Images are
-`[N, H, W, C]`, kernels `[h, w, C_in, C_out]`, padding is SAME as TensorFlow and Keras define it.
+channel to another slow one. Arrays are float32; a `dtype` of bfloat16 rounds what is multiplied and what comes out of
+it, part by part, so that the gradients are rounded by parts, too (see `products`). Images are `[N, H, W, C]`, kernels
+`[h, w, C_in, C_out]`, padding is SAME as TensorFlow and Keras define it.
 
 Every function is differentiable any number of times, in forward and reverse mode, and batches under `vmap`. What is
 fast forwards need not be so backwards: parts are cut out by `lax.split`, whose transpose is one concatenation, where
@@ -35,7 +36,7 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 _SHARED = ((0,), (1,), (2, 3), (4,), (5,))  # which of the six products each of the five differences enters
 
 
-def conv_transpose_4x4_stride_2(x: jax.Array, kernel: jax.Array, bfloat16: bool = False) -> jax.Array:
+def conv_transpose_4x4_stride_2(x: jax.Array, kernel: jax.Array, dtype: DTypeLike = jnp.float32) -> jax.Array:
     """Doubles height and width: `out[2i + a - 1] += x[i] kernel[a]` along each axis, for a in 0..3.
 
     Equals Keras's `Conv2DTranspose(O, 4, strides=2, padding="same")` without bias, whose kernel is this one with its
@@ -45,7 +46,7 @@ def conv_transpose_4x4_stride_2(x: jax.Array, kernel: jax.Array, bfloat16: bool 
     Args:
       x: `[N, H, W, I]`.
       kernel: `[4, 4, I, O]`.
-      bfloat16: round the factors of the products.
+      dtype: float32 or bfloat16, of the products and their factors.
 
     Returns:
       `[N, 2H, 2W, O]`.
@@ -61,10 +62,10 @@ def conv_transpose_4x4_stride_2(x: jax.Array, kernel: jax.Array, bfloat16: bool 
     for i, slots_i in enumerate(_SHARED):
         for j, slots_j in enumerate(_SHARED):
             pairs = [(p, q) for p in slots_i for q in slots_j]
-            weights = jnp.concatenate([kernels[p][q] for p, q in pairs], axis=-1)
-            out = product(inputs[i][j].reshape(-1, channels), weights, bfloat16)
+            weights = jnp.concatenate([kernels[p][q].astype(dtype) for p, q in pairs], axis=-1)
+            out = product(inputs[i][j].astype(dtype).reshape(-1, channels), weights)
             for pair, part in zip(pairs, lax.split(out, [features] * len(pairs), axis=1), strict=True):
-                products[pair] = part.reshape(n, rows, columns, features)
+                products[pair] = part.astype(x.dtype).reshape(n, rows, columns, features)
 
     by_row = [_outputs([products[p, q] for p in range(6)]) for q in range(6)]
     parts = [_outputs([by_row[q][r] for q in range(6)]) for r in range(4)]  # 4 x 4 of [N, rows, columns, O]
@@ -128,13 +129,13 @@ def conv_to_few(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return jnp.moveaxis(sum(shifted[1:], shifted[0]), 0, -1)
 
 
-def conv_3x3_stride_2(x: jax.Array, kernel: jax.Array, bfloat16: bool = False) -> jax.Array:
+def conv_3x3_stride_2(x: jax.Array, kernel: jax.Array, dtype: DTypeLike = jnp.float32) -> jax.Array:
     """Halves height and width, rounded up; an even size is padded after, not before, as SAME is in TensorFlow.
 
     Args:
       x: `[N, H, W, I]`.
       kernel: `[3, 3, I, O]`.
-      bfloat16: round the factors of the product.
+      dtype: float32 or bfloat16, of the product and its factors.
 
     Returns:
       `[N, ceil(H / 2), ceil(W / 2), O]`.
@@ -142,10 +143,10 @@ def conv_3x3_stride_2(x: jax.Array, kernel: jax.Array, bfloat16: bool = False) -
     _, height, width, channels = x.shape
     features = kernel.shape[-1]
     x = jnp.pad(x, ((0, 0), (height % 2, 2), (width % 2, 2), (0, 0)))  # one further row and column that no tap reaches
-    taps = [tap for row in _taps(x, 1) for tap in _taps(row, 2)]
+    taps = [tap.astype(dtype) for row in _taps(x, 1) for tap in _taps(row, 2)]
     patches = jnp.concatenate(taps, axis=-1)  # [N, rows, columns, 9 I]
-    out = product(patches.reshape(-1, 9 * channels), kernel.reshape(9 * channels, features), bfloat16)
-    return out.reshape(*patches.shape[:3], features)
+    out = product(patches.reshape(-1, 9 * channels), kernel.astype(dtype).reshape(9 * channels, features))
+    return out.astype(x.dtype).reshape(*patches.shape[:3], features)
 
 
 def _taps(x: jax.Array, axis: int) -> list[jax.Array]:
@@ -156,9 +157,9 @@ def _taps(x: jax.Array, axis: int) -> list[jax.Array]:
     return [first, second, third]
 
 
-def dense(x: jax.Array, kernel: jax.Array, bfloat16: bool = False) -> jax.Array:
+def dense(x: jax.Array, kernel: jax.Array, dtype: DTypeLike = jnp.float32) -> jax.Array:
     """`x @ kernel`: `[N, I]` and `[I, O]` to `[N, O]`."""
-    return product(x, kernel, bfloat16)
+    return product(x.astype(dtype), kernel.astype(dtype)).astype(x.dtype)
 
 
 class Maps(NamedTuple):
@@ -187,12 +188,12 @@ def _native_to_image(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 MATRIX_PRODUCTS = Maps(conv_3x3_stride_2, conv_transpose_4x4_stride_2, conv_to_few, dense)
 ROUNDED_PRODUCTS = Maps(
-    partial(conv_3x3_stride_2, bfloat16=True),
-    partial(conv_transpose_4x4_stride_2, bfloat16=True),
+    partial(conv_3x3_stride_2, dtype=jnp.bfloat16),
+    partial(conv_transpose_4x4_stride_2, dtype=jnp.bfloat16),
     conv_to_few,
-    partial(dense, bfloat16=True),
+    partial(dense, dtype=jnp.bfloat16),
 )
-NATIVE = Maps(_native_down, _native_up, _native_to_image, dense)
+NATIVE = Maps(_native_down, _native_up, _native_to_image, jnp.matmul)
 
 
 def maps_for(platform: str, precision: str) -> Maps:

@@ -1,7 +1,8 @@
-"""Matrix products in bfloat16 between float32 arrays, as a CPU is quick at them.
+"""Matrix products as a CPU is quick at them: those in bfloat16 have gradients of their own form.
 
 Arithmetic on bfloat16 arrays is slow on a CPU, which has instructions for their products only: XLA computes anything
-else in float32 and rounds after every operation. So arrays stay float32, and what is multiplied is rounded just before.
+else in float32 and rounds after every operation. So what is multiplied is rounded just before, and what comes out is
+float32 again before anything else is done with it (see `ops`).
 
 A product's gradients are products, too, and XLA has no fast form of one in bfloat16 that contracts the first axis of
 its left side, as the gradient by the right side does: it converts both sides to float32 instead. JAX's own rules make
@@ -18,53 +19,47 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 
-def product(x: jax.Array, w: jax.Array, bfloat16: bool) -> jax.Array:
-    """`x @ w`.
+def product(x: jax.Array, w: jax.Array) -> jax.Array:
+    """`x @ w`, whose sums are float32 in either precision.
 
     Args:
-      x: float32 `[M, K]`.
-      w: float32 `[K, N]`.
-      bfloat16: round the factors and the result, here and in the gradients; sums stay float32.
+      x: `[M, K]`, float32 or bfloat16.
+      w: `[K, N]`, of the same.
 
     Returns:
-      float32 `[M, N]`.
+      `[M, N]`, of the same; so are the gradients.
     """
-    return _product.bind(x, w) if bfloat16 else x @ w
+    return _product.bind(x, w) if x.dtype == jnp.bfloat16 else x @ w
 
 
 def _contract(a: jax.Array, axis_a: int, b: jax.Array, axis_b: int) -> jax.Array:
     # The result is rounded as well: not every product that XLA may choose has a float32 one of bfloat16 factors.
-    dimensions = (((axis_a,), (axis_b,)), ((), ()))
-    return lax.dot_general(a.astype(jnp.bfloat16), b.astype(jnp.bfloat16), dimensions)
+    return lax.dot_general(a, b, (((axis_a,), (axis_b,)), ((), ())))
 
 
 def _forward(x: jax.Array, w: jax.Array) -> jax.Array:
-    return _contract(x, 1, w, 0).astype(jnp.float32)
-
-
-def _gradient_by_x(cotangent: jax.Array, w: jax.Array) -> jax.Array:
-    return _contract(cotangent, 1, w, 1).astype(jnp.float32)
+    return _contract(x, 1, w, 0)
 
 
 def _gradient_by_w(cotangent: jax.Array, x: jax.Array) -> jax.Array:
-    # Either side transposed first gives the fast form; the product with an identity matrix is the fastest transposition
-    # there is, and exact. The narrower side is the cheaper one.
+    # Either side transposed first gives the fast form. The narrower side is the cheaper one.
     if x.shape[1] <= cotangent.shape[1]:
-        gradient = _contract(_transposed(x), 1, cotangent, 0)
-    else:
-        gradient = lax.optimization_barrier(_contract(_transposed(cotangent), 1, x, 0)).T
-    return gradient.astype(jnp.float32)
+        return _contract(_transposed(x), 1, cotangent, 0)
+    return lax.optimization_barrier(_contract(_transposed(cotangent), 1, x, 0)).T
 
 
 def _transposed(x: jax.Array) -> jax.Array:
-    return _contract(jnp.eye(x.shape[1], dtype=jnp.bfloat16), 1, x, 1)
+    """`x.T`, which XLA would fold into the product and have the slow form again: in blocks of rows it does not."""
+    rows, columns = x.shape
+    block = next(block for block in (4, 2, 3, 5, 7, 1) if rows % block == 0)
+    return x.reshape(rows // block, block, columns).transpose(2, 0, 1).reshape(columns, rows)
 
 
 _product = Primitive("bfloat16_product")
 _product.def_impl(jax.jit(_forward))
-_product.def_abstract_eval(lambda x, w: jax.core.ShapedArray((x.shape[0], w.shape[1]), jnp.float32))
+_product.def_abstract_eval(lambda x, w: jax.core.ShapedArray((x.shape[0], w.shape[1]), x.dtype))
 mlir.register_lowering(_product, mlir.lower_fun(_forward, multiple_results=False))
-ad.defbilinear(_product, lambda ct, x, w: _gradient_by_x(ct, w), lambda ct, x, w: _gradient_by_w(ct, x))
+ad.defbilinear(_product, lambda ct, x, w: _contract(ct, 1, w, 1), lambda ct, x, w: _gradient_by_w(ct, x))
 
 
 def _batch(arrays: Any, axes: Any) -> Any:

@@ -111,7 +111,8 @@ def test_rounded_value_and_both_gradients_are_those_of_lax_within_the_rounding(c
         return value, pull(cotangent)
 
     ours, reference = (
-        jax.jit(value_and_gradients, static_argnums=0)(f) for f in (partial(case.ours, bfloat16=True), case.reference)
+        jax.jit(value_and_gradients, static_argnums=0)(f)
+        for f in (partial(case.ours, dtype=jnp.bfloat16), case.reference)
     )
     same(ours, reference, ROUNDING)
     with pytest.raises(AssertionError):  # it is rounded at all
