@@ -40,7 +40,7 @@ class Contender:
 
     label: str
     command: list[str]
-    kind: str  # "ours", "peer", "product" or "evaluation"
+    kind: str  # "ours", "peer", "evaluation", "product" (the machine's rate) or "alone" (a step's products)
     precision: str
     preset: str = "tutorial"
     process: subprocess.Popen[str] | None = None
@@ -94,6 +94,9 @@ def contenders(args: argparse.Namespace, cache: str) -> list[Contender]:
             found.append(Contender(f"evaluation {precision}", command, "evaluation", precision))
         product = [sys.executable, str(PEERS / "products.py"), "--precision", precision]
         found.append(Contender(f"product {precision}", product, "product", precision))
+        for preset in args.presets:
+            label = f"products of {preset} {precision}"
+            found.append(Contender(label, [*product, "--preset", preset], "alone", precision, preset))
         if keras.exists() and precision == "float32":
             found.append(Contender("Keras float32", [str(keras), str(PEERS / "keras_peer.py")], "peer", precision))
         if torch.exists():
@@ -275,9 +278,11 @@ def tables(result: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        operations = result["operations"].get(row["preset"] if row["kind"] in ("ours", "peer") else row["kind"])
+        operations = result["operations"].get(
+            row["preset"] if row["kind"] in ("ours", "peer", "alone") else row["kind"]
+        )
         rate = operations / row["median_ms"] / 1e6
-        images = {"product": 0, "evaluation": EVALUATED}.get(row["kind"], STEP_IMAGES[row["preset"]])
+        images = {"product": 0, "alone": 0, "evaluation": EVALUATED}.get(row["kind"], STEP_IMAGES[row["preset"]])
         lines.append(
             f"| {row['label']} | {row['version']} | {row['median_ms']:.0f} ({row['min_ms']:.0f} - {row['max_ms']:.0f}) "
             f"| {1e3 / row['median_ms']:.2f} | {1e3 * images / row['median_ms'] if images else 0:.0f} | {rate:.0f} "

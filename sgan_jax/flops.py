@@ -18,33 +18,42 @@ def count(function: Callable[..., Any], *args: Any) -> int:
       function: traced abstractly, never run.
       *args: arrays or `jax.ShapeDtypeStruct`.
     """
-    return _count(jax.make_jaxpr(function)(*args).jaxpr)
+    return sum(times * _operations(eqn) for times, eqn in equations(jax.make_jaxpr(function)(*args).jaxpr))
 
 
-def _count(jaxpr: Any) -> int:
-    total = 0
+def equations(jaxpr: Any) -> Iterator[tuple[int, Any]]:
+    """The equations that a jaxpr runs, those of inner ones in place of the call, each with how often."""
     for eqn in jaxpr.eqns:
-        match eqn.primitive.name:
-            case "dot_general":
-                (contracted, _), _ = eqn.params["dimension_numbers"]
-                depth = math.prod(eqn.invars[0].aval.shape[axis] for axis in contracted)
-                total += 2 * eqn.outvars[0].aval.size * depth
-            case "conv_general_dilated":
-                kernel, spec = eqn.invars[1].aval, eqn.params["dimension_numbers"].rhs_spec
-                depth = kernel.size // kernel.shape[spec[0]]
-                total += 2 * eqn.outvars[0].aval.size * depth // math.prod(eqn.params["lhs_dilation"])
-            case "cond":
-                total += max(_count(branch.jaxpr) for branch in eqn.params["branches"])
-            case "scan":
-                total += eqn.params["length"] * _count(eqn.params["jaxpr"].jaxpr)
-            case _:
-                total += sum(map(_count, _inner(eqn.params)))
-    return total
+        inner = [list(equations(part)) for part in _inner(eqn.params)]
+        if eqn.primitive.name == "cond":
+            inner = [max(inner, key=lambda branch: sum(times * _operations(part) for times, part in branch))]
+        repeats = eqn.params["length"] if eqn.primitive.name == "scan" else 1
+        if not inner:
+            yield 1, eqn
+        for part in inner:
+            yield from ((repeats * times, each) for times, each in part)
+
+
+def _operations(eqn: Any) -> int:
+    match eqn.primitive.name:
+        case "dot_general":
+            (contracted, _), _ = eqn.params["dimension_numbers"]
+            depth = math.prod(eqn.invars[0].aval.shape[axis] for axis in contracted)
+            return 2 * eqn.outvars[0].aval.size * depth
+        case "matrix_product":  # of `products`
+            return 2 * eqn.outvars[0].aval.size * eqn.invars[0].aval.shape[1]
+        case "conv_general_dilated":
+            kernel, spec = eqn.invars[1].aval, eqn.params["dimension_numbers"].rhs_spec
+            depth = kernel.size // kernel.shape[spec[0]]
+            return 2 * eqn.outvars[0].aval.size * depth // math.prod(eqn.params["lhs_dilation"])
+        case _:
+            return 0
 
 
 def _inner(params: dict[str, Any]) -> Iterator[Any]:
     """The jaxprs that an equation calls."""
     for value in params.values():
-        value = getattr(value, "jaxpr", value)
-        if hasattr(value, "eqns"):
-            yield value
+        for each in value if isinstance(value, tuple) else (value,):  # a cond's branches are a tuple
+            each = getattr(each, "jaxpr", each)
+            if hasattr(each, "eqns"):
+                yield each

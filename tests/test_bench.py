@@ -50,6 +50,7 @@ def test_rates_shares_and_ratios_are_worked_from_the_medians(bench: ModuleType) 
             row("sgan_jax joint float32", "ours", 200.0, "joint"),
             row("evaluation float32", "evaluation", 14_000.0),
             row("product float32", "product", 100.0),
+            row("products of joint float32", "alone", 190.0, "joint"),
             row("Keras float32", "peer", 800.0),
         ],
     }
@@ -59,6 +60,7 @@ def test_rates_shares_and_ratios_are_worked_from_the_medians(bench: ModuleType) 
     assert ours in lines
     assert "| sgan_jax joint float32 | x 1.0 | 200 (199 - 209) | 5.00 | 750 | 150 | 94% | 900 |" in lines
     assert "| evaluation float32 | x 1.0 | 14000 (13999 - 14009) | 0.07 | 5000 | 100 | 62% | 900 |" in lines
+    assert "| products of joint float32 | x 1.0 | 190 (189 - 199) | 5.26 | 0 | 158 | 99% | 900 |" in lines
     assert "| Keras float32 | x 1.0 | 800 (799 - 809) | 1.25 | 312 | 75 | 47% | 900 |" in lines
     assert "| sgan_jax tutorial float32 | 0.62 |" in lines
     assert "| sgan_jax joint float32 | 12.3 | 5.7 |" in lines
@@ -91,7 +93,7 @@ def test_a_short_run_measures_every_contender(tmp_path: Path) -> None:
     arguments = ("--presets", "joint", "--rounds", 2, "--steps", 1, "--warmup", 0, "--json")
     result = json.loads(succeed("bench", *arguments, cwd=tmp_path))
     rows = {one["label"]: one for one in result["rows"]}
-    assert {"sgan_jax joint float32", "product float32"} <= set(rows)
+    assert {"sgan_jax joint float32", "product float32", "products of joint float32"} <= set(rows)
     for one in rows.values():
         assert 0 < one["min_ms"] <= one["median_ms"] <= one["max_ms"]
         assert one["peak_mb"] > 100

@@ -1,4 +1,8 @@
-"""The machine's matrix-product rate, as JAX reaches it: the yardstick of the shares in BENCHMARKS.md."""
+"""Matrix products alone: the machine's rate as JAX reaches it, or those of a training step at their own shapes.
+
+The rate is the yardstick of the shares in BENCHMARKS.md. A step's products, each run by itself as often as the step has
+it and nothing else, are what the rest of the step is added to: no program made of these products is faster than them.
+"""
 
 import time
 
@@ -6,24 +10,76 @@ BEGAN = time.time()
 
 import argparse  # noqa: E402
 import sys  # noqa: E402
+from collections import Counter  # noqa: E402
+from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from worker import serve  # noqa: E402
 
 SIZE = 2048
 FLOPS = 2 * SIZE**3
+PRODUCTS = ("dot_general", "matrix_product")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--preset", help="the products of this preset's training step")
     args = parser.parse_args()
+
+    from sgan_jax.memory import keep_scratch
+
+    keep_scratch()
     import jax
 
-    one, other = (jax.random.normal(jax.random.key(k), (SIZE, SIZE)).astype(args.precision) for k in (0, 1))
+    step = of_a_step(args.preset, args.precision) if args.preset else of_the_machine(args.precision)
+    serve(f"jax {jax.__version__}", step, BEGAN)
+
+
+def of_the_machine(precision: str) -> Callable[[], object]:
+    """One large product."""
+    import jax
+
+    one, other = (jax.random.normal(jax.random.key(k), (SIZE, SIZE)).astype(precision) for k in (0, 1))
     product = jax.jit(lambda a, b: a @ b)
-    serve(f"jax {jax.__version__}", lambda: product(one, other).block_until_ready(), BEGAN)
+    return lambda: product(one, other).block_until_ready()
+
+
+def of_a_step(preset: str, precision: str) -> Callable[[], object]:
+    """All products that the step of a preset makes on this machine, one after the other."""
+    import dataclasses
+
+    import jax
+    import jax.numpy as jnp
+
+    from sgan_jax import flops
+    from sgan_jax.config import PRESETS
+    from sgan_jax.system import build
+    from sgan_jax.types import Data
+
+    system = build(dataclasses.replace(PRESETS[preset], precision=precision), (28, 28, 1), 10)
+    shapes = ((100, 28, 28, 1), jnp.uint8), ((100,), jnp.int32), ((4000, 28, 28, 1), jnp.uint8)
+    data: Any = Data(*(jax.ShapeDtypeStruct(*shape) for shape in shapes))  # type: ignore[arg-type]
+    step = jax.make_jaxpr(system.train_step())(system.abstract_state(), data, jax.random.key(0))
+    often: Counter[str] = Counter()
+    products: dict[str, tuple[Callable[..., jax.Array], list[jax.Array]]] = {}
+    for times, eqn in flops.equations(step.jaxpr):
+        if eqn.primitive.name in PRODUCTS:
+            sides = [variable.aval for variable in eqn.invars]
+            name = f"{eqn.primitive} {sides} {eqn.params}"
+            often[name] += times
+            if name not in products:
+                product = jax.jit(lambda a, b, eqn=eqn: eqn.primitive.bind(a, b, **eqn.params))
+                products[name] = product, [jnp.ones(side.shape, side.dtype) for side in sides]
+
+    def all_of_them() -> None:
+        for name, (product, sides) in products.items():
+            for _ in range(often[name]):
+                product(*sides).block_until_ready()
+
+    return all_of_them
 
 
 if __name__ == "__main__":
