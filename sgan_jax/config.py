@@ -59,6 +59,7 @@ class Config:
     steps: int | None = None  # instead of epochs * steps_per_epoch
     precision: str = "float32"  # of what the layers compute; parameters, losses and optimiser are float32
     batch_size: int = 100  # latents of a generator update; the discriminator's take half as many images of each source
+    ema_decay: float = 0.999  # a step, of the averaged parameters
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     adam: AdamConfig = field(default_factory=AdamConfig)
@@ -172,6 +173,7 @@ def validate(config: Config) -> None:
         "model.dropout": config.model.dropout,
         "adam.beta1": config.adam.beta1,
         "adam.beta2": config.adam.beta2,
+        "ema_decay": config.ema_decay,
     }
     for name, fraction in fractions.items():
         if not 0 <= fraction < 1:

@@ -33,6 +33,8 @@ def _open(path: Path | None, ckpt: str) -> tuple[RunDir, System, TrainState, int
 def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_json: bool) -> int:
     """Prints accuracies, then figures per class of the test images, and draws their confusion matrix.
 
+    Accuracies are those of the last weights and of the averaged ones, the rest of the last.
+
     Raises:
       UserError: no such run or checkpoint, no classifier in it, or other data than it was trained on.
     """
@@ -50,13 +52,25 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
         )
 
     classify, classes = make_classify(system.disc), dataset.num_classes
-    train = evaluate(classify, state.params.d, dataset.train_images, dataset.train_labels, classes)
-    test = evaluate(classify, state.params.d, dataset.test_images, dataset.test_labels, classes)
+    train, ema_train = (
+        evaluate(classify, params.d, dataset.train_images, dataset.train_labels, classes)
+        for params in (state.params, state.ema)
+    )
+    test, ema_test = (
+        evaluate(classify, params.d, dataset.test_images, dataset.test_labels, classes)
+        for params in (state.params, state.ema)
+    )
+    accuracies = {
+        "train_accuracy": train.accuracy,
+        "test_accuracy": test.accuracy,
+        "ema_train_accuracy": ema_train.accuracy,
+        "ema_test_accuracy": ema_test.accuracy,
+    }
     picture = run.confusion_file(step)
     if as_json:
-        print(json.dumps(_figures(run, step, record["notice"], dataset.class_names, train, test)))
+        print(json.dumps(_figures(run, step, record["notice"], accuracies, dataset.class_names, test)))
     else:
-        _print_figures(record["notice"], dataset.class_names, train, test)
+        _print_figures(record["notice"], accuracies, dataset.class_names, test)
     # After the figures, which are worth having where the run directory cannot be written.
     name = record["notice"] or dataset.name
     title = f"{name}, {config.data.labels} labels, step {step}: test images"
@@ -66,11 +80,13 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
     return 0
 
 
-def _print_figures(notice: str, names: tuple[str, ...], train: Evaluation, test: Evaluation) -> None:
+def _print_figures(notice: str, accuracies: dict[str, float], names: tuple[str, ...], test: Evaluation) -> None:
     if notice:
         print(f"*** {notice} ***")
-    print(f"Train Accuracy: {100 * train.accuracy:.3f}%")
-    print(f"Test Accuracy: {100 * test.accuracy:.3f}%")
+    for label, name in (("Train", "train_accuracy"), ("Test", "test_accuracy")):
+        print(f"{label} Accuracy: {100 * accuracies[name]:.3f}%")
+    train, test_images = (100 * accuracies[f"ema_{name}"] for name in ("train_accuracy", "test_accuracy"))
+    print(f"Averaged weights: train {train:.3f}%, test {test_images:.3f}%")
 
     def percent(value: float) -> str:  # NaN: no image of the class, or none given it
         return "-" if math.isnan(value) else f"{100 * value:.1f}%"
@@ -84,7 +100,7 @@ def _print_figures(notice: str, names: tuple[str, ...], train: Evaluation, test:
 
 
 def _figures(
-    run: RunDir, step: int, notice: str, names: tuple[str, ...], train: Evaluation, test: Evaluation
+    run: RunDir, step: int, notice: str, accuracies: dict[str, float], names: tuple[str, ...], test: Evaluation
 ) -> dict[str, Any]:
     def plain(values: np.ndarray) -> list[float | None]:  # JSON has no NaN
         return [None if math.isnan(value) else float(value) for value in values]
@@ -93,8 +109,7 @@ def _figures(
         "run": str(run.path),
         "step": step,
         "notice": notice,
-        "train_accuracy": train.accuracy,
-        "test_accuracy": test.accuracy,
+        **accuracies,
         "class_names": list(names),
         "recall": plain(test.recall),
         "precision": plain(test.precision),

@@ -26,7 +26,7 @@ from sgan_jax.profiler import Profile
 from sgan_jax.progress import Progress
 from sgan_jax.run_dir import RunDir, default_path, write_json
 from sgan_jax.system import Keys, System, build, check_names, derive_keys, sample_images
-from sgan_jax.types import Data, TrainState
+from sgan_jax.types import Data, Params, TrainState
 
 METRICS_EVERY = 100  # steps between two lines of losses in metrics.jsonl
 SAMPLES = 100  # images of a grid
@@ -257,19 +257,23 @@ class _Session:
         """Evaluates, draws samples, logs and saves; returns a line about it."""
         accuracy = {}
         if self.system.classifies:
-            sets: dict[str, tuple[Images, np.ndarray]] = {
-                "train_accuracy": (train_images, self.dataset.train_labels),
-                "test_accuracy": (self.dataset.test_images, self.dataset.test_labels),
+            train = train_images, self.dataset.train_labels
+            test = self.dataset.test_images, self.dataset.test_labels
+            of: dict[str, tuple[Params, tuple[Images, np.ndarray]]] = {
+                "train_accuracy": (state.params.d, train),
+                "test_accuracy": (state.params.d, test),
+                "ema_test_accuracy": (state.ema.d, test),
             }
-            for name, (images, labels) in sets.items():
-                accuracy[name] = evaluate(
-                    self.classify, state.params.d, images, labels, self.dataset.num_classes
-                ).accuracy
+            for name, (params, (images, labels)) in of.items():
+                accuracy[name] = evaluate(self.classify, params, images, labels, self.dataset.num_classes).accuracy
         images = sample_images(self.system.gen, state.params.g, self.keys.samples, SAMPLES)
         pictures.save_grid(images, self.run_dir.sample_file(step))
         self._log(step, values | accuracy)
         self.saver.save(step, state)
-        figures = ", ".join(f"{name.replace('_', ' ')} {100 * value:.3f}%" for name, value in accuracy.items())
+        figures = ", ".join(
+            f"{name.replace('ema', 'averaged weights').replace('_', ' ')} {100 * value:.3f}%"
+            for name, value in accuracy.items()
+        )
         return f"step_{step}: {figures or 'no classifier'}{self._noticed()}"
 
     def _noticed(self) -> str:

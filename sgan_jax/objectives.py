@@ -7,46 +7,46 @@ import jax.numpy as jnp
 
 from sgan_jax.augment import Affine, affine
 from sgan_jax.losses import cross_entropy, hits, score_as_fake, score_as_real, score_for_both_players
-from sgan_jax.types import Batch, Discriminate, Generate, Move, Objective, Terms, merge
+from sgan_jax.types import Batch, Bound, Move, Objective, Terms, merge
 
 
-def _classify(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
-    lab = disc(batch.lab_images, key)
+def _classify(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
+    lab = nets.disc(batch.lab_images, key)
     return Terms(
         loss={"d/supervised": cross_entropy(lab.class_logits, batch.lab_labels).mean()},
         watch={"d/accuracy": hits(lab.class_logits, batch.lab_labels).mean()},
     )
 
 
-def _real(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
-    unl = disc(batch.unl_images, key)
+def _real(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
+    unl = nets.disc(batch.unl_images, key)
     return Terms(
         loss={"d/real": score_as_real(unl.real_logit).mean()},
         watch={"d/real_accuracy": (unl.real_logit > 0).astype(jnp.float32).mean()},
     )
 
 
-def _fake(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
+def _fake(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
     k_gen, k_disc = jax.random.split(key)
-    fake = disc(gen(k_gen, len(batch.unl_images)), k_disc)
+    fake = nets.disc(nets.gen(k_gen, len(batch.unl_images)), k_disc)
     return Terms(
         loss={"d/fake": score_as_fake(fake.real_logit).mean()},
         watch={"d/fake_accuracy": (fake.real_logit <= 0).astype(jnp.float32).mean()},
     )
 
 
-def _fool(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
+def _fool(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
     # Twice the discriminator's half batch, as the tutorial has it; the discriminator's dropout is active.
     k_gen, k_disc = jax.random.split(key)
-    fake = disc(gen(k_gen, 2 * len(batch.unl_images)), k_disc)
+    fake = nets.disc(nets.gen(k_gen, 2 * len(batch.unl_images)), k_disc)
     return Terms(loss={"g/fool": score_as_real(fake.real_logit).mean()}, watch={})
 
 
-def _fake_and_fool(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
+def _fake_and_fool(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
     # The same images for both players: one pass through each network, forwards and backwards.
     k_gen, k_disc = jax.random.split(key)
-    images = gen(k_gen, len(batch.unl_images))
-    as_fake, real_logit = score_for_both_players(lambda x: disc(x, k_disc).real_logit, images)
+    images = nets.gen(k_gen, len(batch.unl_images))
+    as_fake, real_logit = score_for_both_players(lambda x: nets.disc(x, k_disc).real_logit, images)
     return Terms(
         loss={"d/fake": as_fake.mean()},
         watch={
@@ -56,14 +56,14 @@ def _fake_and_fool(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Arr
     )
 
 
-def _together(*parts: Callable[[Discriminate, Generate, Batch, jax.Array], Terms]) -> Callable[..., Terms]:
+def _together(*parts: Callable[[Bound, Batch, jax.Array], Terms]) -> Callable[..., Terms]:
     """The terms of several moves as one, whose loss is their sum."""
 
-    def terms(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
+    def terms(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
         loss: dict[str, jax.Array] = {}
         watch: dict[str, jax.Array] = {}
         for part, k in zip(parts, jax.random.split(key, len(parts)), strict=True):
-            one = part(disc, gen, batch, k)
+            one = part(nets, batch, k)
             loss, watch = merge(loss, one.loss), merge(watch, one.watch)
         return Terms(loss, watch)
 
@@ -103,10 +103,10 @@ def with_augmentation(objective: Objective, limits: Affine) -> Objective:
     """
 
     def distort(terms: Callable[..., Terms]) -> Callable[..., Terms]:
-        def distorted(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
+        def distorted(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
             k_images, k_terms = jax.random.split(key)
             images = affine(batch.lab_images, k_images, limits)
-            return terms(disc, gen, batch._replace(lab_images=images), k_terms)
+            return terms(nets, batch._replace(lab_images=images), k_terms)
 
         return distorted
 

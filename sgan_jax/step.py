@@ -4,12 +4,13 @@ Whoever runs it decides how: a dispatch a step, a scan, a vmap over seeds.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from sgan_jax.types import Batch, Data, DiscOut, Move, Net, Objective, Params, Players, TrainState, merge
+from sgan_jax.types import Batch, Bound, Data, Move, Net, Objective, Params, Players, TrainState, merge
 
 Metrics = dict[str, jax.Array]
 TrainStep = Callable[[TrainState, Data, jax.Array], tuple[TrainState, Metrics]]
@@ -28,7 +29,8 @@ def init_state(
     params = Players(d=disc.init(k_d), g=gen.init(k_g))
     slots = {slot: player for move in objective for player, slot in move.slots.items()}
     opt = {slot: optimizer.init(getattr(params, player)) for slot, player in slots.items()}
-    return TrainState(jnp.zeros((), jnp.int32), params, opt)
+    # Buffers of its own: both are donated.
+    return TrainState(jnp.zeros((), jnp.int32), params, opt, jax.tree.map(jnp.copy, params))
 
 
 def draw(data: Data, size: int, key: jax.Array) -> Batch:
@@ -40,7 +42,12 @@ def draw(data: Data, size: int, key: jax.Array) -> Batch:
 
 
 def make_train_step(
-    disc: Net, gen: Net, objective: Objective, optimizer: optax.GradientTransformation, half_batch: int
+    disc: Net,
+    gen: Net,
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    half_batch: int,
+    ema_decay: float,
 ) -> TrainStep:
     """Builds `train_step(state, data, key) -> (state, metrics)`.
 
@@ -53,19 +60,19 @@ def make_train_step(
       objective: moves, made in order; each sees the parameters that the one before left.
       optimizer: applied with a state of its own for each slot.
       half_batch: labelled images a step, and unlabelled ones.
+      ema_decay: what is left of the averaged parameters after a step; of the first 1 / (1 - ema_decay) steps they are
+        the plain mean.
     """
 
     def make_move(state: TrainState, move: Move, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         def loss(descending: dict[str, Params]) -> tuple[jax.Array, Metrics]:
             players = state.params._replace(**descending)
 
-            def discriminate(images: jax.Array, k: jax.Array | None) -> DiscOut:
-                return disc.apply(players.d, images, k)
-
             def generate(k: jax.Array, count: int) -> jax.Array:
                 return gen.apply(players.g, jax.random.normal(k, (count, *gen.input_shape)))
 
-            terms = move.terms(discriminate, generate, batch, key)
+            nets = Bound(partial(disc.apply, players.d), generate, partial(disc.apply, state.ema.d))
+            terms = move.terms(nets, batch, key)
             return sum(terms.loss.values(), jnp.zeros(())), merge(terms.loss, terms.watch)
 
         params = {player: getattr(state.params, player) for player in move.slots}
@@ -83,7 +90,9 @@ def make_train_step(
         for move, k in zip(objective, k_moves, strict=True):
             state, named = make_move(state, move, batch, k)
             metrics = merge(metrics, named)
-        return state._replace(step=state.step + 1), metrics
+        step = state.step + 1
+        rate = jnp.maximum(1.0 - ema_decay, 1.0 / step.astype(jnp.float32))
+        return state._replace(step=step, ema=optax.incremental_update(state.params, state.ema, rate)), metrics
 
     return train_step
 

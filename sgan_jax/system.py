@@ -41,6 +41,7 @@ class System(NamedTuple):
     optimizer: optax.GradientTransformation
     classifies: bool
     half_batch: int  # images of each source that a step draws
+    ema_decay: float  # of the averaged parameters
 
     def init(self, key: jax.Array) -> TrainState:
         """A fresh state."""
@@ -53,7 +54,7 @@ class System(NamedTuple):
     def train_step(self, team: Team | None = None) -> TrainStep:
         """The step, not compiled; its work shared by the devices of `team`."""
         disc, gen = (team.spread(net) if team else net for net in (self.disc, self.gen))
-        return make_train_step(disc, gen, self.objective, self.optimizer, self.half_batch)
+        return make_train_step(disc, gen, self.objective, self.optimizer, self.half_batch, self.ema_decay)
 
 
 def check_names(config: Config) -> None:
@@ -96,6 +97,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int, maps:
         optimizer=optimizers.adam(adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon),
         classifies=head.classifies,
         half_batch=config.batch_size // 2,
+        ema_decay=config.ema_decay,
     )
 
 

@@ -48,6 +48,7 @@ class TrainState(NamedTuple):
     step: jax.Array  # int32 [], steps taken so far
     params: Players
     opt: dict[str, Any]  # one optimiser state a slot
+    ema: Players  # exponential moving average of the parameters
 
 
 class Layer(NamedTuple):
@@ -78,6 +79,14 @@ Discriminate = Callable[[jax.Array, jax.Array | None], DiscOut]  # (images, key)
 Generate = Callable[[jax.Array, int], jax.Array]  # (key, count) -> images, with parameters bound
 
 
+class Bound(NamedTuple):
+    """The networks as a move sees them, with their parameters bound."""
+
+    disc: Discriminate
+    gen: Generate
+    teacher: Discriminate  # the discriminator with averaged parameters, which are constants to a move
+
+
 class Terms(NamedTuple):
     """What a move computes: its loss is the sum of `loss`; `watch` is reported and not descended.
 
@@ -103,7 +112,7 @@ class Move(NamedTuple):
     """A player descends on some terms with its optimiser slot, or both do at once; who has no slot is constant."""
 
     slots: dict[str, str]  # {"d": "c"}: the discriminator, with the state in `TrainState.opt["c"]`
-    terms: Callable[[Discriminate, Generate, Batch, jax.Array], Terms]
+    terms: Callable[[Bound, Batch, jax.Array], Terms]
 
 
 Objective = tuple[Move, ...]

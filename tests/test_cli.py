@@ -117,7 +117,8 @@ def test_training_tells_of_the_data_the_run_every_step_and_every_epoch():
     assert all(line.endswith(NOTICE) for line in progress)
     epochs = [line for line in lines if line.startswith("step_")]
     for step, line in zip(STEPS, epochs, strict=True):
-        assert re.fullmatch(rf"step_{step}: train accuracy {number}%, test accuracy {number}% \({NOTICE}\)", line)
+        figures = ", ".join(f"{of} accuracy {number}%" for of in ("train", "test", "averaged weights test"))
+        assert re.fullmatch(rf"step_{step}: {figures} \({NOTICE}\)", line)
     assert lines[-1] == f"finished: {RUN} ({NOTICE})"
 
 
@@ -149,9 +150,8 @@ def test_the_metrics_have_a_line_for_every_epoch():
     lines = metrics(finished_run()[0] / RUN)
     assert tuple(line["step"] for line in lines) == STEPS
     for line in lines:
-        assert {"d/supervised", "d/real", "d/fake", "g/fool", "d/accuracy", "train_accuracy", "test_accuracy"} <= set(
-            line
-        )
+        assert {"d/supervised", "d/real", "d/fake", "g/fool", "d/accuracy"} <= set(line)
+        assert {"train_accuracy", "test_accuracy", "ema_test_accuracy"} <= set(line)
         assert all(np.isfinite(value) for value in line.values())
 
 
@@ -220,7 +220,7 @@ def test_another_preset_and_another_head_make_a_run_of_their_own(run, tmp_path, 
     assert fails("eval", "--run", RUN, "--ckpt", checkpoint).endswith(f"lies in another run, {other}; leave --run out")
     assert "lies in no run directory; name the run that it is of with --run" in fails("eval", "--ckpt", copied)
     error = fails("eval", "--run", RUN, "--ckpt", copied)
-    assert error.startswith(f"{copied}: a checkpoint of other networks: opt/c/")
+    assert error.startswith(f"{copied}: a checkpoint of other networks: ema/d/logits/")
 
 
 @pytest.mark.parametrize(
@@ -280,8 +280,10 @@ def test_evaluation_prints_both_accuracies_and_figures_of_every_class(run, tmp_p
     logged = metrics(run)[0]
     assert lines[1] == f"Train Accuracy: {100 * logged['train_accuracy']:.3f}%", "as training measured it"
     assert lines[2] == f"Test Accuracy: {100 * logged['test_accuracy']:.3f}%"
-    assert lines[4].split() == ["class", "images", "recall", "precision"]
-    for name, line in enumerate(lines[5:15]):
+    averaged = re.fullmatch(r"Averaged weights: train \d{1,2}\.\d{3}%, test (\d{1,2}\.\d{3})%", lines[3])
+    assert averaged and averaged[1] == f"{100 * logged['ema_test_accuracy']:.3f}"
+    assert lines[5].split() == ["class", "images", "recall", "precision"]
+    for name, line in enumerate(lines[6:16]):
         assert re.fullmatch(rf"{name} +100 +\d+\.\d% +(\d+\.\d%|-)", line)
     picture = run / "eval/step_2-confusion.png"
     assert lines[-1] == f"confusion matrix: {picture}"
@@ -297,6 +299,8 @@ def test_the_json_of_an_evaluation_agrees_with_its_text(run, sgan):
     assert (figures["step"], figures["notice"], figures["run"]) == (2, NOTICE, str(run))
     assert f"Train Accuracy: {100 * figures['train_accuracy']:.3f}%\n" in text
     assert f"Test Accuracy: {100 * figures['test_accuracy']:.3f}%\n" in text
+    averaged = [100 * figures[f"ema_{name}_accuracy"] for name in ("train", "test")]
+    assert f"Averaged weights: train {averaged[0]:.3f}%, test {averaged[1]:.3f}%\n" in text
     confusion = np.array(figures["confusion"])
     assert confusion.sum(axis=1).tolist() == [100] * 10
     assert np.trace(confusion) / 1000 == figures["test_accuracy"]

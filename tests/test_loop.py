@@ -29,6 +29,8 @@ from outer import (
 from sgan_jax.data import choose_labelled, load_embedded
 from sgan_jax.run_dir import RunDir
 
+ACCURACIES = ("train_accuracy", "test_accuracy", "ema_test_accuracy")
+
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
@@ -136,7 +138,7 @@ def test_a_run_that_is_asked_to_end_where_it_was_stopped_is_evaluated_there(run,
     train(tmp_path)
     expected, found = metrics(reference()), metrics(run)
     assert found[:-1] == expected[:-1]
-    assert found[-1] == {name: expected[-1][name] for name in ("step", "train_accuracy", "test_accuracy")}
+    assert found[-1] == {name: expected[-1][name] for name in ("step", *ACCURACIES)}
     assert json.loads((run / "result.json").read_text())["test_accuracy"] == expected[-1]["test_accuracy"]
     assert (run / "samples/step_8.png").read_bytes() == (reference() / "samples/step_8.png").read_bytes()
 
@@ -178,7 +180,7 @@ def test_labels_of_unlabelled_images_and_the_test_set_have_no_part_in_the_weight
     assert (run / "labels.json").read_text() == (reference() / "labels.json").read_text()
     for step in STEPS:
         assert sha256(run, step) == sha256(reference(), step)
-    for name in ("train_accuracy", "test_accuracy"):
+    for name in ACCURACIES:
         measured = [[line[name] for line in metrics(one)] for one in (run, reference())]
         assert measured[0] != measured[1], "the accuracies do see them"
 

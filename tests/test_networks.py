@@ -18,7 +18,7 @@ from sgan_jax.networks import discriminator, generator
 from sgan_jax.objectives import tutorial
 from sgan_jax.ops import Maps, maps_for
 from sgan_jax.step import scale
-from sgan_jax.types import Batch, DiscOut, Layer, Net, Params
+from sgan_jax.types import Batch, Bound, DiscOut, Layer, Net, Params
 
 MNIST = (28, 28, 1)
 DISC = discriminator(MNIST, 10, HEADS["stacked"])
@@ -244,7 +244,9 @@ def test_first_losses_of_a_fresh_network_are_the_tutorials(fresh: tuple[Params, 
 
     losses: dict[str, float] = {}
     for move in tutorial():
-        losses |= {k: float(v) for k, v in move.terms(disc, generate, batch, jax.random.key(4)).loss.items()}
+        losses |= {
+            k: float(v) for k, v in move.terms(Bound(disc, generate, disc), batch, jax.random.key(4)).loss.items()
+        }
     assert losses["d/supervised"] == pytest.approx(2.30, abs=0.05)
     assert losses["d/real"] == pytest.approx(0.096, abs=0.01)
     assert losses["d/fake"] == pytest.approx(2.399, abs=0.05)

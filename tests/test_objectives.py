@@ -10,7 +10,7 @@ import pytest
 from sgan_jax.augment import Affine, affine
 from sgan_jax.losses import score_as_fake, score_as_real
 from sgan_jax.objectives import OBJECTIVES, joint, tutorial, with_augmentation
-from sgan_jax.types import Batch, DiscOut, Move, Terms
+from sgan_jax.types import Batch, Bound, DiscOut, Move, Terms
 
 HALF = 4  # labelled images of a batch
 LAB = jnp.full((HALF, 2, 2, 1), 1.0)
@@ -39,6 +39,9 @@ class Players:
         real_logit = jnp.asarray(np.full(size, np.log(ODDS[source])), jnp.float32)
         return DiscOut(images.reshape(size, -1), class_logits, real_logit)
 
+    def teach(self, images: jax.Array, key: jax.Array | None) -> DiscOut:
+        raise AssertionError("no objective here has a teacher")
+
     def gen(self, key: jax.Array, count: int) -> jax.Array:
         self.keys["latents"] = key
         return jnp.full((count, 2, 2, 1), 3.0)
@@ -46,7 +49,7 @@ class Players:
 
 def play(move: Move) -> tuple[Terms, Players]:
     players = Players()
-    return move.terms(players.disc, players.gen, BATCH, jax.random.key(0)), players
+    return move.terms(Bound(players.disc, players.gen, players.teach), BATCH, jax.random.key(0)), players
 
 
 def numbers(values: dict[str, jax.Array]) -> dict[str, float]:
@@ -120,7 +123,7 @@ def test_joint_descends_for_either_player_as_two_losses_on_the_same_images_would
 
     def terms(w: jax.Array, v: jax.Array) -> dict[str, jax.Array]:
         disc = lambda images, key: DiscOut(images, images[:, 0, 0], logit(w, images))  # noqa: E731
-        return joint(classifies=False)[0].terms(disc, lambda k, n: image(v, k, n), BATCH, jax.random.key(3)).loss
+        return joint(False)[0].terms(Bound(disc, lambda k, n: image(v, k, n), disc), BATCH, jax.random.key(3)).loss
 
     def fakes(v: jax.Array) -> jax.Array:
         key = jax.random.split(jax.random.split(jax.random.key(3), 2)[1])[0]  # the second part's key for its images
@@ -146,7 +149,8 @@ def test_dropout_is_active_in_every_move_and_no_key_is_used_twice(objective: str
 def test_an_undecided_discriminator_is_right_about_the_fake_image_only() -> None:
     # Log-odds of 0: counted as fake, so that the two accuracies of a constant answer always add up to one.
     undecided = lambda images, key: DiscOut(images, images[:, 0, 0], jnp.zeros(len(images)))  # noqa: E731
-    watch = [move.terms(undecided, Players().gen, BATCH, jax.random.key(0)).watch for move in tutorial()[1:3]]
+    nets = Bound(undecided, Players().gen, undecided)
+    watch = [move.terms(nets, BATCH, jax.random.key(0)).watch for move in tutorial()[1:3]]
     assert numbers(watch[0] | watch[1]) == {"d/real_accuracy": 0.0, "d/fake_accuracy": 1.0}
 
 
@@ -154,7 +158,7 @@ def test_augmentation_distorts_the_labelled_images_of_every_move_and_nothing_els
     given: list[Batch] = []
     keys: list[jax.Array] = []
 
-    def note(disc: Any, gen: Any, batch: Batch, key: jax.Array) -> Terms:
+    def note(nets: Any, batch: Batch, key: jax.Array) -> Terms:
         given.append(batch)
         keys.append(key)
         return Terms({}, {})
@@ -164,7 +168,7 @@ def test_augmentation_distorts_the_labelled_images_of_every_move_and_nothing_els
     augmented = with_augmentation(moves, Affine())
     assert [move.slots for move in augmented] == [move.slots for move in moves]
     for move in augmented:
-        move.terms(None, None, Batch(images, BATCH.lab_labels, images), jax.random.key(5))
+        move.terms(None, Batch(images, BATCH.lab_labels, images), jax.random.key(5))
     for batch, key in zip(given, keys, strict=True):
         np.testing.assert_array_equal(batch.unl_images, images)
         np.testing.assert_array_equal(batch.lab_labels, BATCH.lab_labels)

@@ -16,11 +16,12 @@ from sgan_jax.networks import discriminator, generator
 from sgan_jax.objectives import OBJECTIVES, tutorial
 from sgan_jax.optimizers import adam
 from sgan_jax.step import TrainStep, draw, init_state, make_train_step, repeat, scale
-from sgan_jax.types import Batch, Data, DiscOut, Discriminate, Generate, Move, Net, Params, Terms, TrainState
+from sgan_jax.types import Batch, Bound, Data, DiscOut, Move, Net, Params, Terms, TrainState
 
 SHAPE, CLASSES, LATENT, HALF = (8, 8, 1), 3, 5, 4
 KEY = jax.random.key(11)
 ADAM = adam(2e-4, 0.5, 0.999, 1e-7)
+EMA = 0.9  # decay of the averaged parameters
 
 
 def dense_disc(head: str = "stacked") -> Net:
@@ -78,7 +79,7 @@ def equal(one: Any, other: Any) -> bool:
 @pytest.fixture(scope="module")
 def compiled() -> tuple[TrainStep, list[int]]:
     """The tutorial's step as the loop compiles it, and how often it was traced."""
-    step = make_train_step(DISC, GEN, tutorial(), ADAM, HALF)
+    step = make_train_step(DISC, GEN, tutorial(), ADAM, HALF, EMA)
     traces: list[int] = []
 
     def counted(state: TrainState, data: Data, key: jax.Array) -> Any:
@@ -129,7 +130,7 @@ def test_batch_is_larger_than_the_labelled_set_if_need_be() -> None:
 def test_labels_of_unlabelled_images_cannot_matter() -> None:
     # All that a step sees is its state, `Data` and a key, and `Data` holds labels of the labelled images only.
     assert Data._fields == ("lab_images", "lab_labels", "unl_images")
-    assert list(inspect.signature(make_train_step(DISC, GEN, tutorial(), ADAM, HALF)).parameters) == [
+    assert list(inspect.signature(make_train_step(DISC, GEN, tutorial(), ADAM, HALF, EMA)).parameters) == [
         "state",
         "data",
         "key",
@@ -145,7 +146,7 @@ def test_every_head_fits_every_objective(head: str, objective: str) -> None:
     disc, gen = discriminator(SHAPE, CLASSES, HEADS[head], width=4), generator(SHAPE, LATENT, width=4)
     moves = OBJECTIVES[objective](HEADS[head].classifies)
     state = jax.eval_shape(lambda key: init_state(key, disc, gen, moves, ADAM), KEY)
-    after, metrics = jax.eval_shape(make_train_step(disc, gen, moves, ADAM, HALF), state, DATA, KEY)
+    after, metrics = jax.eval_shape(make_train_step(disc, gen, moves, ADAM, HALF, EMA), state, DATA, KEY)
 
     def kinds(tree: Any) -> list[Any]:
         return [(path, x.shape, x.dtype, x.weak_type) for path, x in jax.tree.leaves_with_path(tree)]
@@ -159,7 +160,7 @@ def test_every_head_fits_every_objective(head: str, objective: str) -> None:
 
 
 def test_step_fits_a_scan_over_steps_and_a_vmap_over_seeds() -> None:
-    step = make_train_step(DISC, GEN, tutorial(), ADAM, HALF)
+    step = make_train_step(DISC, GEN, tutorial(), ADAM, HALF, EMA)
     keys = jax.random.split(KEY, 3)
 
     def epoch(seed: jax.Array) -> Any:
@@ -177,7 +178,7 @@ def test_step_fits_a_scan_over_steps_and_a_vmap_over_seeds() -> None:
 def changed(move: Move) -> set[str]:
     """Names of the players and slots that a step of this one move leaves other than they were."""
     before = fresh()
-    after, _ = jax.jit(make_train_step(DISC, GEN, (move,), ADAM, HALF))(before, DATA, KEY)
+    after, _ = jax.jit(make_train_step(DISC, GEN, (move,), ADAM, HALF, EMA))(before, DATA, KEY)
     players = {
         f"params.{name}" for name in ("d", "g") if not equal(getattr(before.params, name), getattr(after.params, name))
     }
@@ -213,22 +214,22 @@ def constant(value: float, output: Callable[[Params, Any], Any], input_shape: tu
 
 def test_moves_worked_by_hand() -> None:
     # w is the discriminator, v the generator. Descent of rate 1: each move goes by its slope where the last one ended.
-    def first(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
-        w = disc(batch.unl_images, None).real_logit.mean()
+    def first(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
+        w = nets.disc(batch.unl_images, None).real_logit.mean()
         return Terms({"d/a": w, "d/b": 2 * w}, {"d/unseen": 100 * w})  # slope 1 + 2; what is watched adds nothing
 
-    def second(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
-        return Terms({"d/square": jnp.square(disc(batch.unl_images, None).real_logit.mean())}, {})  # slope 2 w
+    def second(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
+        return Terms({"d/square": jnp.square(nets.disc(batch.unl_images, None).real_logit.mean())}, {})  # slope 2 w
 
-    def third(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
-        image = gen(key, 2)
-        return Terms({"g/product": disc(image, None).real_logit.mean() * image.mean()}, {})  # slope w for v
+    def third(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
+        image = nets.gen(key, 2)
+        return Terms({"g/product": nets.disc(image, None).real_logit.mean() * image.mean()}, {})  # slope w for v
 
     disc = constant(0.5, lambda w, x: DiscOut(x, x[:, 0, 0], jnp.broadcast_to(w, len(x))), SHAPE)
     gen = constant(2.0, lambda v, z: jnp.broadcast_to(v, (len(z), *SHAPE)), (LATENT,))
     moves = (Move({"d": "one"}, first), Move({"d": "two"}, second), Move({"g": "three"}, third))
     sgd = optax.sgd(1.0)
-    state, metrics = jax.jit(make_train_step(disc, gen, moves, sgd, HALF))(
+    state, metrics = jax.jit(make_train_step(disc, gen, moves, sgd, HALF, EMA))(
         init_state(KEY, disc, gen, moves, sgd), DATA, KEY
     )
     # w = 0.5: terms 0.5 and 1; w = 0.5 - 3 = -2.5: square 6.25; w = -2.5 + 5 = 2.5: product 2.5 * 2; v = 2 - 2.5
@@ -243,17 +244,43 @@ def test_moves_worked_by_hand() -> None:
 
 
 def test_both_players_of_one_move_descend_from_where_it_began() -> None:
-    def both(disc: Discriminate, gen: Generate, batch: Batch, key: jax.Array) -> Terms:
-        image = gen(key, 2)
-        return Terms({"d/product": disc(image, None).real_logit.mean() * image.mean()}, {})
+    def both(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
+        image = nets.gen(key, 2)
+        return Terms({"d/product": nets.disc(image, None).real_logit.mean() * image.mean()}, {})
 
     disc = constant(0.5, lambda w, x: DiscOut(x, x[:, 0, 0], jnp.broadcast_to(w, len(x))), SHAPE)
     gen = constant(2.0, lambda v, z: jnp.broadcast_to(v, (len(z), *SHAPE)), (LATENT,))
     moves, sgd = (Move({"d": "one", "g": "two"}, both),), optax.sgd(1.0)
-    state, _ = jax.jit(make_train_step(disc, gen, moves, sgd, HALF))(init_state(KEY, disc, gen, moves, sgd), DATA, KEY)
+    state, _ = jax.jit(make_train_step(disc, gen, moves, sgd, HALF, EMA))(
+        init_state(KEY, disc, gen, moves, sgd), DATA, KEY
+    )
     # The product w v has slope v = 2 for w and slope w = 0.5 for v.
     assert (float(state.params.d), float(state.params.g)) == (0.5 - 2, 2 - 0.5)
     assert set(state.opt) == {"one", "two"}
+
+
+def test_averaged_parameters_are_the_mean_at_first_and_then_decay() -> None:
+    taught: list[Any] = []
+
+    def down(nets: Bound, batch: Batch, key: jax.Array) -> Terms:  # slope 1: w goes 0.5, -0.5, -1.5, -2.5
+        teacher = nets.teacher(batch.unl_images, None).real_logit.mean()
+        return Terms({"d/w": nets.disc(batch.unl_images, None).real_logit.mean() + 100 * teacher}, {"d/ema": teacher})
+
+    disc = constant(0.5, lambda w, x: DiscOut(x, x[:, 0, 0], jnp.broadcast_to(w, len(x))), SHAPE)
+    gen = constant(2.0, lambda v, z: jnp.broadcast_to(v, (len(z), *SHAPE)), (LATENT,))
+    moves, sgd = (Move({"d": "d"}, down),), optax.sgd(1.0)
+    step = jax.jit(make_train_step(disc, gen, moves, sgd, HALF, 0.5))
+    state, averages = init_state(KEY, disc, gen, moves, sgd), []
+    assert float(state.ema.d) == 0.5
+    for _ in range(3):
+        state, metrics = step(state, DATA, KEY)
+        averages.append(float(state.ema.d))
+        taught.append(float(metrics["d/ema"]))
+    # -0.5; the mean of -0.5 and -1.5; halfway from there to -2.5
+    assert averages == [-0.5, -1.0, -1.75]
+    assert taught == [0.5, -0.5, -1.0], "a move sees the averages that the step before left"
+    assert float(state.params.d) == -2.5, "and descends on nothing by them"
+    assert float(state.ema.g) == 2.0
 
 
 # --- The tutorial's step as a textbook writes it: convolutions of lax, probabilities instead of logits, Adam in NumPy
@@ -371,7 +398,7 @@ def test_step_is_the_textbooks(whole: bool) -> None:
     gen = generator(SHAPE, LATENT, width=4) if whole else GEN
     optimizer = adam(RATE, B1, B2, EPS)
     state = init_state(KEY, with_drawn(disc, 0), with_drawn(gen, 1), tutorial(), optimizer)
-    step = jax.jit(make_train_step(disc, gen, tutorial(), optimizer, HALF))
+    step = jax.jit(make_train_step(disc, gen, tutorial(), optimizer, HALF, EMA))
     for d, g, losses in textbook(*state.params, textbook_gen if whole else GEN.apply, steps=3):
         before = state.params
         state, metrics = step(state, DATA, KEY)
@@ -390,7 +417,7 @@ def test_two_terms_of_one_name_are_refused() -> None:
     real = tutorial()[1]
     state = jax.eval_shape(lambda: init_state(KEY, DISC, GEN, (real,), ADAM))
     with pytest.raises(ValueError, match="two terms of an objective are named d/real"):
-        jax.eval_shape(make_train_step(DISC, GEN, (real, real), ADAM, HALF), state, DATA, KEY)
+        jax.eval_shape(make_train_step(DISC, GEN, (real, real), ADAM, HALF, EMA), state, DATA, KEY)
 
 
 def test_three_calls_are_traced_once(compiled: tuple[TrainStep, list[int]]) -> None:
@@ -403,7 +430,7 @@ def test_three_calls_are_traced_once(compiled: tuple[TrainStep, list[int]]) -> N
 
 
 def test_epoch_in_one_dispatch_is_its_single_steps_is_traced_once_and_needs_nothing_of_the_host() -> None:
-    step = make_train_step(DISC, GEN, tutorial(), ADAM, HALF)
+    step = make_train_step(DISC, GEN, tutorial(), ADAM, HALF, EMA)
     traces: list[int] = []
 
     def counted(state: TrainState, data: Data, key: jax.Array) -> Any:
@@ -463,7 +490,7 @@ def test_another_seed_or_another_step_draws_otherwise(compiled: tuple[TrainStep,
 
 def test_fresh_state_has_a_slot_for_each_optimizer_and_no_randomness() -> None:
     state = fresh()
-    assert TrainState._fields == ("step", "params", "opt")
+    assert TrainState._fields == ("step", "params", "opt", "ema")
     assert (int(state.step), sorted(state.opt)) == (0, ["c", "d", "g"])
     assert not any(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in jax.tree.leaves(state))
     assert all(not np.any(leaf) for leaf in jax.tree.leaves(state.opt))
