@@ -38,6 +38,7 @@ def train(
     log_every: int = 0,
     devices: int | None = None,
     profile: Profile | None = None,
+    stop: "Stop | None" = None,
 ) -> int:
     """Trains, or goes on with the run that is in the directory.
 
@@ -47,6 +48,8 @@ def train(
       log_every: print the tutorial's line every so many steps.
       devices: how many share each step; by default one of a single process, or all of several.
       profile: the steps to trace.
+      stop: whom to ask whether to end, if the caller heeds the signals; it then also learns of one that came too late
+        to stop this run.
 
     Returns:
       The exit status: 0, or 128 + the signal's number if one stopped the run (the same command then goes on).
@@ -66,7 +69,7 @@ def train(
     if not group.same(f"{to_json(config)} {dataset.digest}".encode()):
         raise UserError("the processes of this run have other flags or other data; start each with the same")
     with ExitStack() as stack:
-        stop = stack.enter_context(_stop_on_signal())
+        stop = stop or stack.enter_context(stop_on_signal())
         if not group.leads:
             _follow(config, system, group, dataset, drawn, stop)
             return 128 + stop.by if stop.by else 0
@@ -156,7 +159,7 @@ def _resume(run: RunDir, system: System, keys: Keys) -> tuple[TrainState, int]:
     return jax.jit(system.init)(keys.init), 0
 
 
-def _follow(config: Config, system: System, group: Team, dataset: Dataset, drawn: np.ndarray, stop: "_Stop") -> None:
+def _follow(config: Config, system: System, group: Team, dataset: Dataset, drawn: np.ndarray, stop: "Stop") -> None:
     """Takes the leader's steps with it and leaves everything else to it."""
     if not group.leader_is_ready():
         raise UserError("the run's first process could not begin; it says why")
@@ -173,7 +176,7 @@ def _dispatches(
     dataset: Dataset,
     labelled: np.ndarray,
     state: TrainState,
-    stop: "_Stop",
+    stop: "Stop",
     profile: Profile | None = None,
 ) -> Iterator[Dispatched]:
     arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
@@ -182,7 +185,9 @@ def _dispatches(
     return dispatches(config, system, group, data, state, key, lambda: stop.anywhere(group), profile)
 
 
-class _Stop:
+class Stop:
+    """Which signal has asked for the end, if one has."""
+
     by: signal.Signals | None = None
 
     def anywhere(self, group: Team) -> bool:
@@ -193,9 +198,9 @@ class _Stop:
 
 
 @contextmanager
-def _stop_on_signal() -> Iterator[_Stop]:
+def stop_on_signal() -> Iterator[Stop]:
     """Ctrl-C and SIGTERM ask the loop to save and leave; a second one ends at once."""
-    stop = _Stop()
+    stop = Stop()
 
     def ask(number: int, frame: FrameType | None) -> None:
         stop.by = signal.Signals(number)

@@ -69,6 +69,36 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: damaged: no JSON ({error}); start a new run with --run") from None
 
 
+@contextmanager
+def locked(path: Path, flag: str) -> Iterator[None]:
+    """Makes the directory that `flag` names and keeps out other processes that ask for the same.
+
+    The system frees the lock of a process that is killed.
+
+    Raises:
+      UserError: the directory cannot be made, or another process has locked it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        directory = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise _unwritable(path, flag, error) from None
+    try:
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{path}: another process trains in it; stop that one, or another {flag}") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(directory)
+
+
+def _unwritable(path: Path, flag: str, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be written ({error.strerror or error}); choose another {flag}")
+
+
 class RunDir:
     """Paths and records of one run."""
 
@@ -92,29 +122,11 @@ class RunDir:
     def locked(self) -> Iterator[None]:
         """Makes the directory and keeps other trainings out: each would remove the other's unfinished checkpoints.
 
-        The system frees the lock of a process that is killed.
-
         Raises:
           UserError: the directory cannot be made, or another process trains in it.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            directory = os.open(self.path, os.O_RDONLY)
-        except OSError as error:
-            raise self._unwritable(error) from None
-        try:
-            try:
-                fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(f"{self.path}: another process trains in it; stop that one, or another --run") from None
-            except OSError:
-                pass  # a file system without locks
+        with locked(self.path, "--run"):
             yield
-        finally:
-            os.close(directory)
-
-    def _unwritable(self, error: OSError) -> UserError:
-        return UserError(f"{self.path}: cannot be written ({error.strerror or error}); choose another --run")
 
     def begin(self, config: Config, record: dict[str, Any], labelled: np.ndarray) -> np.ndarray:
         """Makes the directory, or joins the run that is in it; returns the indices of the labelled images.
@@ -135,7 +147,7 @@ class RunDir:
                 write_json(self.labels_file, {"indices": [int(i) for i in labelled]})
                 write_json(self.config_file, {"config": to_json(config), **record})  # last: now it is a run
         except OSError as error:
-            raise self._unwritable(error) from None
+            raise _unwritable(self.path, "--run", error) from None
         try:
             self._point_latest()
         except OSError as error:  # a convenience: the run itself may lie elsewhere
