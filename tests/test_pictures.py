@@ -17,16 +17,20 @@ from PIL import Image
 from sgan_jax import pictures
 from sgan_jax.errors import UserError
 from sgan_jax.pictures import (
+    Curve,
     Layer,
     Network,
+    Point,
     arrange,
     confusion_colors,
     confusion_figure,
     diagram_figure,
+    errors_figure,
     luminance,
     readable_ink,
     save_confusion,
     save_diagram,
+    save_errors,
     save_grid,
 )
 
@@ -367,3 +371,57 @@ def test_an_input_that_does_not_precede_its_layer_is_an_error(tmp_path: Path, in
         save_diagram([Network("wrong", layers)], tmp_path / "diagram.png")
     with pytest.raises(ValueError, match="at least one"):
         save_diagram([Network("empty", [])], tmp_path / "diagram.png")
+
+
+# Curves of errors
+
+OURS = Curve("fast", [Point(10, 8.0, 2.0), Point(100, 2.0, 3.0)])
+THEIRS = Curve("Improved GAN, arXiv 1606.03498", [Point(20, 16.77, 4.52), Point(100, 0.93, 0.065)], published=True)
+
+
+def test_errors_are_a_png_of_readable_size(tmp_path: Path) -> None:
+    save_errors([OURS, THEIRS], tmp_path / "new" / "error.png", "mnist: test error")
+    with Image.open(tmp_path / "new" / "error.png") as picture:
+        assert picture.format == "PNG" and min(picture.size) > 500
+
+
+def test_errors_and_labels_are_on_logarithmic_axes_with_a_tick_at_every_number_of_labels() -> None:
+    [axes] = errors_figure([OURS, THEIRS], "mnist").axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["10", "20", "100"]
+    assert axes.get_ylim()[0] < 0.93 and axes.get_ylim()[1] > 16.77 + 4.52
+
+
+@pytest.mark.parametrize("mean", [0.7, 1.4, 3.1, 7.0, 90.0])
+def test_one_error_is_enough_for_an_axis_that_can_be_read(mean: float) -> None:
+    figure = errors_figure([Curve("fast", [Point(100, mean)])], "mnist")
+    [axes] = figure.axes
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    low, high = axes.get_ylim()
+    assert sum(low < tick < high for tick in axes.get_yticks()) >= 2
+
+
+def test_bars_of_errors_reach_one_deviation_up_and_down() -> None:
+    [axes] = errors_figure([OURS], "mnist").axes
+    line, _, [bars] = axes.containers[0]
+    np.testing.assert_array_equal(line.get_xydata(), [[10, 8.0], [100, 2.0]])
+    np.testing.assert_array_equal(bars.get_segments(), [[[10, 6.0], [10, 10.0]], [[100, -1.0], [100, 5.0]]])
+
+
+def test_every_curve_of_errors_is_named_and_no_text_overlaps() -> None:
+    figure = errors_figure([OURS, *[THEIRS] * 12], "mnist-5k: not comparable with MNIST: test error")
+    extents, names = boxes_of_text(figure)
+    assert names.count("fast") == 1 and names.count(THEIRS.name) == 12
+    assert overlapping(extents, names) == []
+
+
+def test_an_error_of_zero_has_no_place_on_the_axis() -> None:
+    [axes] = errors_figure([Curve("best", [Point(10, 0.0), Point(100, 1.0)])], "mnist").axes
+    np.testing.assert_array_equal(axes.containers[0][0].get_xydata(), [[100, 1.0]])
+    errors_figure([Curve("best", [Point(10, 0.0)])], "mnist")
+
+
+@pytest.mark.parametrize("curves", [[], [OURS, Curve("none", [])]])
+def test_a_plot_of_nothing_is_an_error(tmp_path: Path, curves: list[Curve]) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        save_errors(curves, tmp_path / "error.png", "mnist")

@@ -1,20 +1,25 @@
-"""PNG pictures: grids of images, confusion matrices, diagrams of networks. No JAX here."""
+"""PNG pictures: grids of images, confusion matrices, curves of errors, diagrams of networks. No JAX here."""
 
 from sgan_jax.pictures.canvas import luminance, readable_ink
 from sgan_jax.pictures.confusion import confusion_colors, confusion_figure, save_confusion
 from sgan_jax.pictures.diagram import Layer, Network, arrange, diagram_figure, save_diagram
+from sgan_jax.pictures.errors import Curve, Point, errors_figure, save_errors
 from sgan_jax.pictures.grid import save_grid
 
 __all__ = [
+    "Curve",
     "Layer",
     "Network",
+    "Point",
     "arrange",
     "confusion_colors",
     "confusion_figure",
     "diagram_figure",
+    "errors_figure",
     "luminance",
     "readable_ink",
     "save_confusion",
     "save_diagram",
+    "save_errors",
     "save_grid",
 ]
