@@ -32,6 +32,8 @@ _Int = Annotated[int | None, tyro.conf.arg(metavar="INT", **_NOT_GIVEN)]
 _Float = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", **_NOT_GIVEN)]
 _Path = Annotated[Path | None, tyro.conf.arg(metavar="PATH", **_NOT_GIVEN)]
 
+MAX_DRAWS = 10_000  # what is above is a slip
+
 
 @dataclass(frozen=True)
 class Train:
@@ -126,6 +128,70 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """Train presets with several numbers of labels, over several draws; the same command goes on where it ended."""
+
+    labels: str = "10,20,50,100"
+    """Numbers of labelled images, separated by commas."""
+    draws: int = 10
+    """Draws of the labelled images for each of them; draw I trains with --seed I and --label-seed I."""
+    preset: str = "fast"
+    """Named configurations, separated by commas: tutorial, joint, fast; all get the same draws."""
+    dataset: str = "auto"
+    """As of train: auto, mnist, fashion_mnist, kmnist, mnist-5k or a TFDS name."""
+    data_dir: _Text = None
+    """Folder with the four IDX files instead of a download."""
+    head: _Text = None
+    """stacked, separate or k_plus_one; by default each preset's."""
+    epochs: _Int = None
+    """Epochs of a run; by default each preset's."""
+    steps_per_epoch: _Int = None
+    """Steps of an epoch; by default each preset's."""
+    steps: _Int = None
+    """Steps of a run in all, instead of --epochs."""
+    batch_size: _Int = None
+    """Latents of a generator update; by default each preset's."""
+    precision: _Text = None
+    """float32, bfloat16 or auto; by default each preset's."""
+    width: _Int = None
+    """Channels of every convolution; by default each preset's."""
+    learning_rate: _Float = None
+    """Adam's learning rate; by default each preset's."""
+    out: _Path = None
+    """Sweep directory; by default sweeps/DATASET."""
+    report: _Path = None
+    """Train nothing: make table and plot of this sweep directory again."""
+
+    def configs(self) -> list[Config]:
+        """A configuration a row. The draws are the outermost, so that a sweep that is cut short is even."""
+        presets, labels = ([part.strip() for part in text.split(",")] for text in (self.preset, self.labels))
+        if not all(part.isdecimal() for part in labels):
+            raise UserError(f"--labels: '{self.labels}'; must be whole numbers separated by commas")
+        if not 1 <= self.draws <= MAX_DRAWS:
+            raise UserError(f"--draws: {self.draws}; must be between 1 and {MAX_DRAWS}")
+        shared = {field.name for field in dataclasses.fields(Train)} - {"preset", "labels", "seed", "label_seed"}
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name in shared}
+        counts = dict.fromkeys(map(int, labels))  # each once, in this order
+        return [
+            Train(preset=preset, labels=count, seed=draw, label_seed=draw, **given).config()
+            for draw in range(self.draws)
+            for count in counts
+            for preset in dict.fromkeys(presets)
+        ]
+
+    def __call__(self) -> int:
+        """Runs the command."""
+        if self.report is not None:
+            from sgan_jax import sweep_report
+
+            return sweep_report.report(self.report)
+        configs = self.configs()
+        from sgan_jax import sweep
+
+        return sweep.sweep(configs, self.out)
+
+
+@dataclass(frozen=True)
 class Eval:
     """Print the accuracy of a checkpoint's classifier on the training and test images."""
 
@@ -194,6 +260,7 @@ class Describe:
 
 Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[Sample, tyro.conf.subcommand("sample")]
     | Annotated[Describe, tyro.conf.subcommand("describe")]
@@ -209,8 +276,9 @@ def main() -> None:
     logging.getLogger("sgan_jax").setLevel(logging.INFO)  # a first start tells that it fetches data
     command = tyro.cli(Command, prog="sgan", description="Semi-supervised GANs in JAX.")
     try:
-        _use_compilation_cache()  # first: JAX reads the environment when it is imported
-        keep_scratch()
+        if not (isinstance(command, Sweep) and command.report is not None):  # the one that does without JAX
+            _use_compilation_cache()  # first: JAX reads the environment when it is imported
+            keep_scratch()
         status = command()
     except KeyboardInterrupt:
         status = 130

@@ -167,12 +167,16 @@ class RunDir:
                 )
             return False
         differences = self._differences(config, record)
-        saved = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
-        if differences and (saved or any(self.metrics())):
+        if differences and self.holds_results():
             raise UserError(
                 f"{self.path}: holds a run of other settings ({'; '.join(differences)}); use those, or another --run"
             )
         return not differences
+
+    def holds_results(self) -> bool:
+        """Whether there is a checkpoint or a line of metrics."""
+        saved = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+        return saved or any(self.metrics())
 
     def _differences(self, config: Config, record: dict[str, Any]) -> list[str]:
         held = self.record()

@@ -19,6 +19,7 @@ RANKS = {
     "__init__": 0,
     "errors": 0,
     "files": 0,
+    "published": 0,
     "types": 0,
     "augment": 1,
     "config": 1,
@@ -42,8 +43,11 @@ RANKS = {
     "run_dir": 4,
     "system": 4,
     "dispatch": 5,
+    "sweep_dir": 5,
     "loop": 6,
+    "sweep_report": 6,
     "inspect_run": 7,
+    "sweep": 7,
     "cli": 8,
     "__main__": 9,
 }
@@ -71,7 +75,7 @@ ONLY_IN = {
     "tensorflow_datasets": "data",
     "matplotlib": "pictures",
 }
-WITHOUT_JAX = ["config", "errors", "pictures", "progress", "run_dir", "cli", "data"]
+WITHOUT_JAX = ["config", "errors", "pictures", "progress", "run_dir", "sweep_dir", "sweep_report", "cli", "data"]
 # Slow to import: inside the function that needs them, so that --help answers at once.
 HEAVY = ["jax", "flax", "optax", "orbax", "tensorflow_datasets", "tensorflow", "matplotlib", "PIL", "rich.live"]
 WAIT_EVERYWHERE = {"tensorflow_datasets", "tensorflow", "matplotlib"}

@@ -1,0 +1,185 @@
+"""The sweep directory: rows that are done, and the runs that they came of. No JAX here.
+
+results.jsonl   one line a row: a preset, a number of labels, a draw of them; configuration, figures, versions
+runs/           fast-100-s0 ... one run directory a row
+table.md        means and deviations over the draws
+error.png       the same, drawn, beside published figures
+
+A row is appended when its run has ended. A kill may cut the last line off: it is then no row, and is written again.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sgan_jax.config import Config, flatten, from_json
+from sgan_jax.errors import UserError
+from sgan_jax.files import write_atomically
+from sgan_jax.run_dir import RunDir
+
+ROOT = Path("sweeps")
+
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "preset": str,
+    "labels": int,
+    "draw": int,
+    "head": str,
+    "dataset": str,
+    "notice": str,
+    "digest": str,
+    "steps": int,
+    "seconds": (int, float),
+    "test_accuracy": (int, float),
+    "ema_test_accuracy": (int, float),
+    "config": dict,
+}
+# What differs from row to row of a preset, and how the images were come by: their digest decides.
+_FREE = {"seed", "data.labels", "data.label_seed", "data.dataset", "data.data_dir"}
+_LENGTH = {"epochs", "steps"}  # two ways of saying the same, compared as what they come to
+
+Row = dict[str, Any]
+
+
+class Key(NamedTuple):
+    """What tells a row from the others of its sweep."""
+
+    preset: str
+    labels: int
+    draw: int
+
+    def __str__(self) -> str:
+        return f"{self.preset}-{self.labels}-s{self.draw}"
+
+
+class Images(NamedTuple):
+    """A data set, as a row remembers it."""
+
+    name: str
+    digest: str  # SHA-256, hex
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.digest[:12]}...)"
+
+
+def key(config: Config) -> Key:
+    """The row that a configuration is."""
+    return Key(config.preset, config.data.labels, config.seed)
+
+
+class SweepDir:
+    """Paths and rows of one sweep."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.results_file = path / "results.jsonl"
+        self.table_file = path / "table.md"
+        self.plot_file = path / "error.png"
+        self.runs = path / "runs"
+
+    def run(self, row: Key) -> RunDir:
+        """The run directory of a row."""
+        return RunDir(self.runs / str(row))
+
+    def rows(self) -> list[Row]:
+        """The rows that are done, in the order in which they ended; none where there is no sweep yet.
+
+        Raises:
+          UserError: a line is of another version or cannot be read.
+        """
+        rows: dict[Key, Row] = {}
+        for number, text in enumerate(self._text().splitlines(), 1):
+            try:
+                row = json.loads(text)
+            except ValueError:  # cut off by a kill
+                continue
+            try:
+                whole = all(isinstance(row[name], kind) for name, kind in _FIELDS.items())
+                from_json(row["config"])
+            except (KeyError, TypeError, UserError):
+                whole = False
+            if not whole:
+                raise UserError(f"{self.results_file}: line {number} is damaged or of another version; another --out")
+            rows[_key_of(row)] = row
+        return list(rows.values())
+
+    def _text(self) -> str:
+        try:
+            return self.results_file.read_text(errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+
+    def dataset(self) -> str | None:
+        """The data set's name in what is there already; None where there is nothing, or where names differ."""
+        names = {row["config"]["data"]["dataset"] for row in self.rows()}
+        names |= {RunDir(path.parent).dataset() for path in self.runs.glob("*/config.json")}
+        return names.pop() if len(names) == 1 else None
+
+    def begin(self, configs: Sequence[Config], images: Images) -> set[Key]:
+        """Joins what is in the directory; returns the rows of `configs` that are done.
+
+        Args:
+          configs: a row each.
+          images: what all of them are trained on.
+
+        Raises:
+          UserError: the directory holds rows or runs of other settings (names the fields that differ), or something
+            else than a sweep.
+          OSError: it cannot be written.
+        """
+        ours = {file.name for file in (self.results_file, self.table_file, self.plot_file, self.runs)}
+        others = [entry.name for entry in self.path.iterdir() if entry.name not in ours and entry.name[0] != "."]
+        if others and not self.results_file.exists():
+            raise UserError(f"{self.path}: holds files but no results.jsonl; give an empty or new directory with --out")
+        rows, asked = self.rows(), {config.preset: config for config in configs}
+        for row in rows:
+            held = from_json(row["config"])
+            now = asked.get(row["preset"], held)
+            self._refuse(_key_of(row), _differences(held, Images(row["dataset"], row["digest"]), now, images))
+        done = set(map(_key_of, rows))
+        for config in configs:
+            run = self.run(key(config))
+            if key(config) not in done and run.config_file.exists() and run.holds_results():
+                dataset = run.record()["dataset"]
+                held_images = Images(dataset["name"], dataset["digest"])
+                self._refuse(key(config), _differences(run.config(), held_images, config, images))
+        # Also tells now, and not after the first row, whether the file can be written.
+        whole = "".join(map(_line, rows))
+        if not self.results_file.exists() or self._text() != whole:
+            write_atomically(self.results_file, whole)
+        with self.results_file.open("a"):
+            return done & {key(config) for config in configs}
+
+    def _refuse(self, row: Key, differences: list[str]) -> None:
+        if differences:
+            raise UserError(
+                f"{self.path}: its row {row} is of other settings ({'; '.join(differences)}); "
+                "use those, or another --out"
+            )
+
+    def append(self, row: Row) -> None:
+        """Adds a row, on the disk when this returns."""
+        with self.results_file.open("a") as file:
+            file.write(_line(row))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _key_of(row: Row) -> Key:
+    return Key(row["preset"], row["labels"], row["draw"])
+
+
+def _line(row: Row) -> str:
+    return json.dumps(row) + "\n"
+
+
+def _differences(held: Config, held_images: Images, asked: Config, images: Images) -> list[str]:
+    """What keeps two rows out of one table, a phrase each."""
+    old, new = flatten(held), flatten(asked)
+    found = [f"{n} was {old[n]}, now {new[n]}" for n in new if n not in _FREE | _LENGTH and old[n] != new[n]]
+    if held.total_steps != asked.total_steps:
+        found.append(f"steps was {held.total_steps}, now {asked.total_steps}")
+    if held_images.digest != images.digest:
+        found.append(f"dataset was {held_images}, now {images}")
+    return found

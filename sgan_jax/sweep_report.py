@@ -1,0 +1,116 @@
+"""What a sweep found, as a table and a plot. No JAX here: `sweep --report DIR` answers at once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, median, stdev
+from typing import NamedTuple
+
+from sgan_jax import pictures
+from sgan_jax.errors import UserError
+from sgan_jax.files import write_atomically
+from sgan_jax.progress import duration
+from sgan_jax.published import PUBLISHED
+from sgan_jax.sweep_dir import Row, SweepDir
+
+COLUMNS = (
+    "preset",
+    "labels",
+    "n",
+    "test error %",
+    "deviation",
+    "averaged weights %",
+    "deviation",
+    "steps",
+    "time a run (median)",
+)
+
+
+class Cell(NamedTuple):
+    """The draws of one preset and number of labels."""
+
+    preset: str  # and the head, where it is not the default
+    labels: int
+    steps: int
+    errors: list[float]  # of the test images by the last weights, %, [n]
+    ema_errors: list[float]  # by the averaged weights, %, [n]
+    seconds: list[float]  # that the runs took, [n]
+
+
+def report(path: Path) -> int:
+    """Prints the table of a sweep's rows, writes it to table.md and draws error.png.
+
+    Raises:
+      UserError: there is no row, or a file cannot be written.
+    """
+    folder = SweepDir(path)
+    rows = folder.rows()
+    if not rows:
+        raise UserError(f"{folder.results_file}: holds no row; expected a directory made by `sweep`")
+    found, about = cells(rows), rows[0]["notice"] or rows[0]["dataset"]
+    text = table(found, about)
+    print(f"\n{text}", end="", flush=True)
+    write_atomically(folder.table_file, text)
+    pictures.save_errors(_curves(found, rows[0]), folder.plot_file, f"{about}: test error")
+    print(f"\ntable: {folder.table_file}\nplot: {folder.plot_file}")
+    return 0
+
+
+def cells(rows: Sequence[Row]) -> list[Cell]:
+    """Rows gathered by preset, in the order of their first row, and number of labels, ascending."""
+    gathered: dict[tuple[str, int], Cell] = {}
+    order: list[str] = []
+    for row in rows:
+        preset = row["preset"] if row["head"] == "stacked" else f"{row['preset']}, {row['head']}"
+        if preset not in order:
+            order.append(preset)
+        cell = gathered.setdefault(
+            (preset, row["labels"]), Cell(preset, row["labels"], row["steps"], errors=[], ema_errors=[], seconds=[])
+        )
+        cell.errors.append(100 * (1 - row["test_accuracy"]))
+        cell.ema_errors.append(100 * (1 - row["ema_test_accuracy"]))
+        cell.seconds.append(row["seconds"])
+    return sorted(gathered.values(), key=lambda cell: (order.index(cell.preset), cell.labels))
+
+
+def table(found: Sequence[Cell], about: str) -> str:
+    """A Markdown table, a line a cell, under a line that says what is measured and on which data."""
+    lines = [
+        f"Error on the test images in %, mean and sample deviation over n draws of the labelled images ({about})",
+        "",
+        _table_row(COLUMNS),
+        _table_row(["---", *["---:"] * (len(COLUMNS) - 1)]),
+    ]
+    for cell in found:
+        figures = [
+            figure for values in (cell.errors, cell.ema_errors) for figure in (_mean(values), _deviation(values))
+        ]
+        counts = [str(cell.labels), str(len(cell.errors))]
+        lines.append(_table_row([cell.preset, *counts, *figures, str(cell.steps), duration(median(cell.seconds))]))
+    return "\n".join(lines) + "\n"
+
+
+def _table_row(entries: Sequence[str]) -> str:
+    return f"| {' | '.join(entries)} |"
+
+
+def _mean(values: Sequence[float]) -> str:
+    return f"{mean(values):.2f}"
+
+
+def _deviation(values: Sequence[float]) -> str:
+    return f"{stdev(values):.2f}" if len(values) > 1 else "-"
+
+
+def _curves(found: Sequence[Cell], about: Row) -> list[pictures.Curve]:
+    """A curve a preset, then the published ones on the same data."""
+    ours: dict[str, list[pictures.Point]] = {}
+    for cell in found:
+        deviation = stdev(cell.errors) if len(cell.errors) > 1 else None
+        ours.setdefault(cell.preset, []).append(pictures.Point(cell.labels, mean(cell.errors), deviation))
+    curves = [pictures.Curve(name, points) for name, points in ours.items()]
+    for one in PUBLISHED if not about["notice"] else ():
+        if one.dataset == about["dataset"]:
+            name = f"{one.method}, arXiv {one.source}" if one.source else one.method
+            points = [pictures.Point(labels, *error) for labels, error in one.errors.items()]
+            curves.append(pictures.Curve(name, points, published=True))
+    return curves
