@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sgan_jax import loop, sweep_report
-from sgan_jax.config import Config, to_json, validate
+from sgan_jax.config import Config, validate
 from sgan_jax.data import EMBEDDED, Dataset, choose_labelled, load
 from sgan_jax.errors import UserError
 from sgan_jax.run_dir import RunDir, locked, read_json
@@ -90,7 +90,7 @@ def _row(config: Config, run: RunDir) -> Row:
         **result,
         "fall": max(accuracies) - result["test_accuracy"],  # from the best epoch to the last
         "digest": record["dataset"]["digest"],
-        "config": to_json(config),
+        "config": record["config"],
         "versions": part["versions"],
         "device": part["device"],
     }
