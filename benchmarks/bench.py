@@ -141,10 +141,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         for again in warm.values():
             again.start()
             again.stop()
-    return {
-        "machine": machine(),
-        "commit": commit(),
-        "command": " ".join(["bin/bench", *sys.argv[1:]]),
+    return about() | {
         "rounds": args.rounds,
         "steps_a_round": args.steps,
         "rows": [figures(row, warm.get(row.label)) for row in rows],
@@ -174,8 +171,7 @@ def measure_time_to(args: argparse.Namespace) -> dict[str, Any]:
             keras.turn(args.steps)
             keras.stop()
     peer = {"label": keras.label, "median_ms": statistics.median(keras.ms)} if keras else None
-    about = {"machine": machine(), "commit": commit(), "command": " ".join(["bin/bench", *sys.argv[1:]])}
-    return about | {
+    return about() | {
         "target": args.time_to,
         "rows": rows,
         "peer": peer,
@@ -201,6 +197,14 @@ def figures(row: Contender, warm: Contender | None) -> dict[str, Any]:
     }
 
 
+def about() -> dict[str, Any]:
+    """What every measurement tells of itself: the machine, the commit that is measured and the command."""
+    from sgan_jax import source
+
+    command = " ".join(["bin/bench", *sys.argv[1:]])
+    return {"machine": machine(), "commit": source.commit(short=True) or "unknown", "command": command}
+
+
 def machine() -> dict[str, Any]:
     """The processor's name, what counts of its instruction sets, and the number of cores."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
@@ -215,32 +219,14 @@ def machine() -> dict[str, Any]:
     }
 
 
-def commit() -> str:
-    """The commit that is measured, with a mark where files differ from it."""
-    git = ["git", "-C", str(ROOT)]
-    try:
-        name = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return name.stdout.strip() + ("+" if dirty.stdout.strip() else "")
-
-
 def step_operations(preset: str) -> int:
     """Counted operations of a preset's training step."""
-    import jax
-    import jax.numpy as jnp
-
     from sgan_jax import flops, ops
     from sgan_jax.config import PRESETS
     from sgan_jax.system import build
-    from sgan_jax.types import Data
 
-    config = PRESETS[preset]
-    system = build(config, (28, 28, 1), 10, ops.NATIVE)  # the work, not what the other form makes of it
-    shapes = ((100, 28, 28, 1), jnp.uint8), ((100,), jnp.int32), ((4000, 28, 28, 1), jnp.uint8)
-    data: Any = Data(*(jax.ShapeDtypeStruct(*shape) for shape in shapes))  # type: ignore[arg-type]
-    return flops.count(system.train_step(), system.abstract_state(), data, jax.random.key(0))
+    system = build(PRESETS[preset], (28, 28, 1), 10, ops.NATIVE)  # the work, not what the other form makes of it
+    return flops.count(system.train_step(), *system.abstract_arguments(100, 4000))
 
 
 def evaluation_operations() -> int:

@@ -52,20 +52,16 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
         )
 
     classify, classes = make_classify(system.disc), dataset.num_classes
-    train, ema_train = (
-        evaluate(classify, params.d, dataset.train_images, dataset.train_labels, classes)
-        for params in (state.params, state.ema)
-    )
-    test, ema_test = (
-        evaluate(classify, params.d, dataset.test_images, dataset.test_labels, classes)
-        for params in (state.params, state.ema)
-    )
-    accuracies = {
-        "train_accuracy": train.accuracy,
-        "test_accuracy": test.accuracy,
-        "ema_train_accuracy": ema_train.accuracy,
-        "ema_test_accuracy": ema_test.accuracy,
+    sets = {
+        "train_accuracy": (dataset.train_images, dataset.train_labels),
+        "test_accuracy": (dataset.test_images, dataset.test_labels),
     }
+    found = {
+        prefix + name: evaluate(classify, params.d, images, labels, classes)
+        for prefix, params in (("", state.params), ("ema_", state.ema))
+        for name, (images, labels) in sets.items()
+    }
+    accuracies, test = {name: one.accuracy for name, one in found.items()}, found["test_accuracy"]
     picture = run.confusion_file(step)
     if as_json:
         print(json.dumps(_figures(run, step, record["notice"], accuracies, dataset.class_names, test)))
@@ -85,8 +81,8 @@ def _print_figures(notice: str, accuracies: dict[str, float], names: tuple[str, 
         print(f"*** {notice} ***")
     for label, name in (("Train", "train_accuracy"), ("Test", "test_accuracy")):
         print(f"{label} Accuracy: {100 * accuracies[name]:.3f}%")
-    train, test_images = (100 * accuracies[f"ema_{name}"] for name in ("train_accuracy", "test_accuracy"))
-    print(f"Averaged weights: train {train:.3f}%, test {test_images:.3f}%")
+    averaged = [f"{of} {100 * accuracies[f'ema_{of}_accuracy']:.3f}%" for of in ("train", "test")]
+    print(f"Averaged weights: {', '.join(averaged)}")
 
     def percent(value: float) -> str:  # NaN: no image of the class, or none given it
         return "-" if math.isnan(value) else f"{100 * value:.1f}%"

@@ -5,11 +5,10 @@ images, so that presets can be compared draw by draw.
 """
 
 import dataclasses
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from sgan_jax import loop, sweep_report
+from sgan_jax import loop, source, sweep_report
 from sgan_jax.config import Config, validate
 from sgan_jax.data import EMBEDDED, Dataset, choose_labelled, load
 from sgan_jax.errors import UserError
@@ -47,7 +46,7 @@ def sweep(configs: Sequence[Config], out: Path | None = None) -> int:
         done = folder.begin(configs, Images(dataset.name, dataset.digest))
         if done:
             print(f"{folder.path}: {len(done)} of {len(configs)} rows are there", flush=True)
-        commit = _commit()
+        commit = source.commit()
         for number, config in enumerate(configs, 1):
             if key(config) in done:
                 continue
@@ -94,17 +93,3 @@ def _row(config: Config, run: RunDir) -> Row:
         "versions": part["versions"],
         "device": part["device"],
     }
-
-
-def _commit() -> str | None:
-    """The commit of the sources that run, with + where files differ from it; None if they are no checkout."""
-    root = Path(__file__).parents[1]
-    if not (root / ".git").exists():  # installed: a repository further up is none of ours
-        return None
-    git = ["git", "-C", str(root)]
-    try:
-        name = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return name + ("+" if changed.stdout.strip() else "")

@@ -16,7 +16,7 @@ from sgan_jax.errors import UserError
 from sgan_jax.heads import HEADS
 from sgan_jax.objectives import OBJECTIVES, with_augmentation
 from sgan_jax.step import TrainStep, init_state, make_train_step
-from sgan_jax.types import Net, Objective, Params, TrainState
+from sgan_jax.types import Data, Net, Objective, Params, TrainState
 
 
 class Keys(NamedTuple):
@@ -50,6 +50,16 @@ class System(NamedTuple):
     def abstract_state(self) -> TrainState:
         """Shapes and dtypes of the state, without computing it."""
         return jax.eval_shape(self.init, jax.random.key(0))
+
+    def abstract_arguments(self, labelled: int, unlabelled: int) -> tuple[TrainState, Data, jax.Array]:
+        """What a step takes, as shapes and dtypes, of so many images in the data."""
+        shape = self.disc.input_shape
+
+        def data() -> Data:
+            lab, unl = (jnp.zeros((count, *shape), jnp.uint8) for count in (labelled, unlabelled))
+            return Data(lab, jnp.zeros(labelled, jnp.int32), unl)
+
+        return self.abstract_state(), jax.eval_shape(data), jax.random.key(0)
 
     def train_step(self, team: Team | None = None) -> TrainStep:
         """The step, not compiled; its work shared by the devices of `team`."""

@@ -20,6 +20,7 @@ RANKS = {
     "errors": 0,
     "files": 0,
     "published": 0,
+    "source": 0,
     "types": 0,
     "augment": 1,
     "config": 1,

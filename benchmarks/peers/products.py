@@ -13,13 +13,11 @@ import sys  # noqa: E402
 from collections import Counter  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from worker import serve  # noqa: E402
 
 SIZE = 2048
-FLOPS = 2 * SIZE**3
 PRODUCTS = ("dot_general", "matrix_product")
 
 
@@ -57,12 +55,9 @@ def of_a_step(preset: str, precision: str) -> Callable[[], object]:
     from sgan_jax import flops
     from sgan_jax.config import PRESETS
     from sgan_jax.system import build
-    from sgan_jax.types import Data
 
     system = build(dataclasses.replace(PRESETS[preset], precision=precision), (28, 28, 1), 10)
-    shapes = ((100, 28, 28, 1), jnp.uint8), ((100,), jnp.int32), ((4000, 28, 28, 1), jnp.uint8)
-    data: Any = Data(*(jax.ShapeDtypeStruct(*shape) for shape in shapes))  # type: ignore[arg-type]
-    step = jax.make_jaxpr(system.train_step())(system.abstract_state(), data, jax.random.key(0))
+    step = jax.make_jaxpr(system.train_step())(*system.abstract_arguments(100, 4000))
     often: Counter[str] = Counter()
     products: dict[str, tuple[Callable[..., jax.Array], list[jax.Array]]] = {}
     for times, eqn in flops.equations(step.jaxpr):
