@@ -139,7 +139,7 @@ def test_joint_descends_for_either_player_as_two_losses_on_the_same_images_would
 
 @pytest.mark.parametrize("objective", sorted(OBJECTIVES))
 def test_dropout_is_active_in_every_move_and_no_key_is_used_twice(objective: str) -> None:
-    for move in OBJECTIVES[objective](True):
+    for move in OBJECTIVES[objective].objective(True):
         _, players = play(move)
         assert all(key is not None for key in players.keys.values())
         keys = {tuple(np.asarray(jax.random.key_data(key)).tolist()) for key in players.keys.values()}

@@ -144,7 +144,7 @@ def test_labels_of_unlabelled_images_cannot_matter() -> None:
 @pytest.mark.parametrize("head", sorted(HEADS))
 def test_every_head_fits_every_objective(head: str, objective: str) -> None:
     disc, gen = discriminator(SHAPE, CLASSES, HEADS[head], width=4), generator(SHAPE, LATENT, width=4)
-    moves = OBJECTIVES[objective](HEADS[head].classifies)
+    moves = OBJECTIVES[objective].objective(HEADS[head].classifies)
     state = jax.eval_shape(lambda key: init_state(key, disc, gen, moves, ADAM), KEY)
     after, metrics = jax.eval_shape(make_train_step(disc, gen, moves, ADAM, HALF, EMA), state, DATA, KEY)
 
