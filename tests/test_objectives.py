@@ -42,14 +42,20 @@ class Players:
     def teach(self, images: jax.Array, key: jax.Array | None) -> DiscOut:
         raise AssertionError("no objective here has a teacher")
 
-    def gen(self, key: jax.Array, count: int) -> jax.Array:
+    def gen(self, latents: jax.Array) -> jax.Array:
+        return jnp.full((len(latents), 2, 2, 1), 3.0)
+
+    def latents(self, key: jax.Array, count: int) -> jax.Array:
         self.keys["latents"] = key
-        return jnp.full((count, 2, 2, 1), 3.0)
+        return jnp.zeros((count, 1))
+
+    def bound(self) -> Bound:
+        return Bound(self.disc, self.gen, self.teach, self.latents)
 
 
 def play(move: Move) -> tuple[Terms, Players]:
     players = Players()
-    return move.terms(Bound(players.disc, players.gen, players.teach), BATCH, jax.random.key(0)), players
+    return move.terms(players.bound(), BATCH, jax.random.key(0)), players
 
 
 def numbers(values: dict[str, jax.Array]) -> dict[str, float]:
@@ -118,16 +124,20 @@ def test_joint_descends_for_either_player_as_two_losses_on_the_same_images_would
     def logit(w: jax.Array, images: jax.Array) -> jax.Array:
         return jax.nn.logsumexp(jnp.tanh(images.reshape(-1, 4)) @ w, axis=-1)
 
-    def image(v: jax.Array, key: jax.Array, count: int) -> jax.Array:
-        return jnp.tanh(jax.random.normal(key, (count, 5)) @ v).reshape(count, 2, 2, 1)
+    def latents(key: jax.Array, count: int) -> jax.Array:
+        return jax.random.normal(key, (count, 5))
+
+    def image(v: jax.Array, z: jax.Array) -> jax.Array:
+        return jnp.tanh(z @ v).reshape(len(z), 2, 2, 1)
 
     def terms(w: jax.Array, v: jax.Array) -> dict[str, jax.Array]:
         disc = lambda images, key: DiscOut(images, images[:, 0, 0], logit(w, images))  # noqa: E731
-        return joint(False)[0].terms(Bound(disc, lambda k, n: image(v, k, n), disc), BATCH, jax.random.key(3)).loss
+        nets = Bound(disc, lambda z: image(v, z), disc, latents)
+        return joint(False)[0].terms(nets, BATCH, jax.random.key(3)).loss
 
     def fakes(v: jax.Array) -> jax.Array:
         key = jax.random.split(jax.random.split(jax.random.key(3), 2)[1])[0]  # the second part's key for its images
-        return image(v, key, HALF)
+        return image(v, latents(key, HALF))
 
     of_d, of_g = jax.grad(lambda w, v: sum(terms(w, v).values(), jnp.zeros(())), argnums=(0, 1))(w, v)
     expected_d = jax.grad(lambda w: score_as_real(logit(w, UNL)).mean() + score_as_fake(logit(w, fakes(v))).mean())(w)
@@ -149,7 +159,7 @@ def test_dropout_is_active_in_every_move_and_no_key_is_used_twice(objective: str
 def test_an_undecided_discriminator_is_right_about_the_fake_image_only() -> None:
     # Log-odds of 0: counted as fake, so that the two accuracies of a constant answer always add up to one.
     undecided = lambda images, key: DiscOut(images, images[:, 0, 0], jnp.zeros(len(images)))  # noqa: E731
-    nets = Bound(undecided, Players().gen, undecided)
+    nets = Players().bound()._replace(disc=undecided)
     watch = [move.terms(nets, BATCH, jax.random.key(0)).watch for move in tutorial()[1:3]]
     assert numbers(watch[0] | watch[1]) == {"d/real_accuracy": 0.0, "d/fake_accuracy": 1.0}
 

@@ -222,7 +222,7 @@ def test_moves_worked_by_hand() -> None:
         return Terms({"d/square": jnp.square(nets.disc(batch.unl_images, None).real_logit.mean())}, {})  # slope 2 w
 
     def third(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
-        image = nets.gen(key, 2)
+        image = nets.generate(key, 2)
         return Terms({"g/product": nets.disc(image, None).real_logit.mean() * image.mean()}, {})  # slope w for v
 
     disc = constant(0.5, lambda w, x: DiscOut(x, x[:, 0, 0], jnp.broadcast_to(w, len(x))), SHAPE)
@@ -245,7 +245,7 @@ def test_moves_worked_by_hand() -> None:
 
 def test_both_players_of_one_move_descend_from_where_it_began() -> None:
     def both(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
-        image = nets.gen(key, 2)
+        image = nets.generate(key, 2)
         return Terms({"d/product": nets.disc(image, None).real_logit.mean() * image.mean()}, {})
 
     disc = constant(0.5, lambda w, x: DiscOut(x, x[:, 0, 0], jnp.broadcast_to(w, len(x))), SHAPE)

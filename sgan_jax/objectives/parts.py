@@ -32,7 +32,7 @@ def real(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
 def fake(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
     """The discriminator on as many generated images."""
     k_gen, k_disc = jax.random.split(key)
-    fake = nets.disc(nets.gen(k_gen, len(batch.unl_images)), k_disc)
+    fake = nets.disc(nets.generate(k_gen, len(batch.unl_images)), k_disc)
     return Terms(
         loss={"d/fake": score_as_fake(fake.real_logit).mean()},
         watch={"d/fake_accuracy": (fake.real_logit <= 0).astype(jnp.float32).mean()},
@@ -43,14 +43,14 @@ def fool(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
     """The generator on what the discriminator says of its images."""
     # Twice the discriminator's half batch, as the tutorial has it; the discriminator's dropout is active.
     k_gen, k_disc = jax.random.split(key)
-    fake = nets.disc(nets.gen(k_gen, 2 * len(batch.unl_images)), k_disc)
+    fake = nets.disc(nets.generate(k_gen, 2 * len(batch.unl_images)), k_disc)
     return Terms(loss={"g/fool": score_as_real(fake.real_logit).mean()}, watch={})
 
 
 def fake_and_fool(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
     """Either player on the same generated images: one pass through each network, forwards and backwards."""
     k_gen, k_disc = jax.random.split(key)
-    images = nets.gen(k_gen, len(batch.unl_images))
+    images = nets.generate(k_gen, len(batch.unl_images))
     as_fake, real_logit = score_for_both_players(lambda x: nets.disc(x, k_disc).real_logit, images)
     return Terms(
         loss={"d/fake": as_fake.mean()},
