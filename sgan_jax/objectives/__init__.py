@@ -4,10 +4,24 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from sgan_jax.objectives.adversarial import joint, tutorial
-from sgan_jax.objectives.wrappers import with_augmentation
+from sgan_jax.objectives.categorical import catgan
+from sgan_jax.objectives.classifier import supervised
+from sgan_jax.objectives.matching import complement, feature_matching
+from sgan_jax.objectives.wrappers import with_augmentation, with_manifold
 from sgan_jax.types import Objective
 
-__all__ = ["OBJECTIVES", "Recipe", "joint", "tutorial", "with_augmentation"]
+__all__ = [
+    "OBJECTIVES",
+    "Recipe",
+    "catgan",
+    "complement",
+    "feature_matching",
+    "joint",
+    "supervised",
+    "tutorial",
+    "with_augmentation",
+    "with_manifold",
+]
 
 
 class Recipe(NamedTuple):
@@ -32,4 +46,12 @@ class Recipe(NamedTuple):
         return self.make()
 
 
-OBJECTIVES: dict[str, Recipe] = {"tutorial": Recipe(tutorial), "joint": Recipe(joint)}
+OBJECTIVES: dict[str, Recipe] = {
+    "tutorial": Recipe(tutorial),
+    "joint": Recipe(joint),
+    "supervised": Recipe(supervised, needs_classifier=True),
+    "feature_matching": Recipe(feature_matching),
+    "catgan": Recipe(catgan, needs_classifier=True),
+    "complement": Recipe(complement, needs_classifier=True),
+    "manifold": Recipe(lambda: with_manifold(feature_matching()), needs_classifier=True),
+}

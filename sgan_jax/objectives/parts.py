@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from sgan_jax.losses import cross_entropy, hits, score_as_fake, score_as_real, score_for_both_players
-from sgan_jax.types import Batch, Bound, Terms, merge
+from sgan_jax.types import Batch, Bound, DiscOut, Terms, merge
 
 Part = Callable[[Bound, Batch, jax.Array], Terms]
 
@@ -22,7 +22,11 @@ def classify(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
 
 def real(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
     """The discriminator on unlabelled images, which are real."""
-    unl = nets.disc(batch.unl_images, key)
+    return real_terms(nets.disc(batch.unl_images, key))
+
+
+def real_terms(unl: DiscOut) -> Terms:
+    """What `real` makes of the discriminator's answer."""
     return Terms(
         loss={"d/real": score_as_real(unl.real_logit).mean()},
         watch={"d/real_accuracy": (unl.real_logit > 0).astype(jnp.float32).mean()},
@@ -73,3 +77,13 @@ def together(*parts: Part) -> Part:
         return Terms(loss, watch)
 
     return terms
+
+
+def times(weight: float, terms: Terms) -> Terms:
+    """The terms with a loss `weight` times as large, which is also how they are reported."""
+    return terms._replace(loss={name: weight * value for name, value in terms.loss.items()})
+
+
+def weighted(weight: float, part: Part) -> Part:
+    """The part with its terms `times` the weight."""
+    return lambda nets, batch, key: times(weight, part(nets, batch, key))
