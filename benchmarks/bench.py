@@ -27,8 +27,20 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).resolve().parent / "peers"
-# A tutorial step's: 50 labelled, 50 real, 50 + 100 generated; of joint's and fast's, both players share 50 generated.
-STEP_IMAGES = {"tutorial": 250, "joint": 150, "fast": 150}
+# A tutorial step's: 50 labelled, 50 real, 50 + 100 generated; of joint's, both players share 50 generated. Those whose
+# generator matches features see 50 real and 50 generated images more; for `manifold`, another 50 are generated.
+STEP_IMAGES = {
+    "tutorial": 250,
+    "joint": 150,
+    "fast": 150,
+    "supervised": 50,
+    "supervised-augmented": 50,
+    "k_plus_one": 150,
+    "feature_matching": 250,
+    "catgan": 200,
+    "complement": 250,
+    "manifold": 300,
+}
 EVALUATED = 70_000
 PRODUCT = 2 * 2048**3  # operations of products.py's step
 REST = 0.3  # seconds: thread pools of the one before go to sleep

@@ -30,6 +30,7 @@ _NOT_GIVEN = {"help_behavior_hint": ""}
 _Text = Annotated[str | None, tyro.conf.arg(metavar="STR", **_NOT_GIVEN)]
 _Int = Annotated[int | None, tyro.conf.arg(metavar="INT", **_NOT_GIVEN)]
 _Float = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", **_NOT_GIVEN)]
+_Preset = Annotated[str, tyro.conf.arg(help=f"Named configuration: {', '.join(PRESETS)}.")]
 _Path = Annotated[Path | None, tyro.conf.arg(metavar="PATH", **_NOT_GIVEN)]
 
 MAX_DRAWS = 10_000  # what is above is a slip
@@ -45,14 +46,13 @@ class Train:
     """mnist, fashion_mnist, kmnist, mnist-5k (inside the package) or a TFDS name; auto: mnist, or else mnist-5k."""
     data_dir: _Text = None
     """Folder with the four IDX files (train-images-idx3-ubyte[.gz], ...) instead of a download."""
-    preset: str = "tutorial"
-    """Named configuration: tutorial (four moves a step), joint (one update a step) or fast (small, soon accurate)."""
+    preset: _Preset = "tutorial"
     head: _Text = None
     """stacked, separate, k_plus_one or real_fake: how logits become scores; by default the preset's."""
     epochs: _Int = None
     """Epochs to train, a checkpoint after each; by default the preset's 20."""
     steps_per_epoch: _Int = None
-    """Steps of an epoch; by default the preset's (600; of fast, 100)."""
+    """Steps of an epoch; by default the preset's (600; of fast and supervised-augmented, 100)."""
     steps: _Int = None
     """Steps to train in all, instead of --epochs."""
     batch_size: _Int = None
@@ -60,9 +60,9 @@ class Train:
     precision: _Text = None
     """float32, bfloat16 or auto (bfloat16 where this machine is fast in it); by default the preset's float32."""
     width: _Int = None
-    """Channels of every convolution; by default the preset's (128; of fast, 64)."""
+    """Channels of every convolution; by default the preset's (128; of fast and supervised-augmented, 64)."""
     learning_rate: _Float = None
-    """Adam's learning rate; by default the preset's (0.0002; of fast, 0.001)."""
+    """Adam's learning rate; by default the preset's (0.0002; of fast and supervised-augmented, 0.001)."""
     seed: int = 0
     """Seed of the weights, the batches and the noise."""
     label_seed: int = 0
@@ -237,8 +237,7 @@ class Sample:
 class Describe:
     """Show both networks layer by layer and draw their diagram."""
 
-    preset: str = "tutorial"
-    """Named configuration."""
+    preset: _Preset = "tutorial"
     head: _Text = None
     """stacked, separate, k_plus_one or real_fake: how logits become scores; by default the preset's."""
     image_size: int = 28

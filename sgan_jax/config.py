@@ -87,6 +87,27 @@ PRESETS: dict[str, Config] = {
         adam=AdamConfig(learning_rate=1e-3),
         augment=AugmentConfig(rotation=20.0, shear=0.3, scale=0.2, shift=2.0),
     ),
+    # What the labels alone give: the same trunk without the unlabelled images, as Odena, arXiv 1606.01583, compares
+    "supervised": Config(preset="supervised", objective="supervised"),
+    # The same beside `fast`: all that differs from it is the objective
+    "supervised-augmented": Config(
+        preset="supervised-augmented",
+        objective="supervised",
+        steps_per_epoch=100,
+        model=ModelConfig(width=64),
+        adam=AdamConfig(learning_rate=1e-3),
+        augment=AugmentConfig(rotation=20.0, shear=0.3, scale=0.2, shift=2.0),
+    ),
+    # One softmax with a class for generated images: Odena, arXiv 1606.01583; the losses of `joint` read off this head
+    "k_plus_one": Config(preset="k_plus_one", objective="joint", model=ModelConfig(head="k_plus_one")),
+    # The generator matches mean features: Salimans et al., arXiv 1606.03498, section 3.1
+    "feature_matching": Config(preset="feature_matching", objective="feature_matching"),
+    # Entropies of the classes in the place of "real" and "fake": Springenberg, arXiv 1511.06390
+    "catgan": Config(preset="catgan", objective="catgan"),
+    # Feature matching, entropy of unlabelled images, pull-away term: Dai et al., arXiv 1705.09783, without its PixelCNN
+    "complement": Config(preset="complement", objective="complement"),
+    # Feature matching and a classifier smooth along the generator's manifold: Lecouat et al., arXiv 1805.08957
+    "manifold": Config(preset="manifold", objective="manifold"),
 }
 
 LARGEST = 65536  # of a width or a batch: what is above is a slip, and no memory would hold it

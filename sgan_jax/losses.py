@@ -1,8 +1,9 @@
-"""Loss arithmetic: logits in, one value an example out.
+"""Loss arithmetic: logits in, one value an example out; one value a batch where it is of the batch as a whole.
 
 Written on logits, so that nothing overflows or loses its gradient.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.scipy.special import logsumexp
 
 
 def cross_entropy(class_logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -78,3 +80,44 @@ _opposed.defvjp(_opposed_forward, _opposed_backward)
 def hits(class_logits: jax.Array, labels: jax.Array) -> jax.Array:
     """1.0 where the most probable class is the label, else 0.0, `[B]`."""
     return (jnp.argmax(class_logits, axis=-1) == labels).astype(jnp.float32)
+
+
+def entropy(class_logits: jax.Array) -> jax.Array:
+    """`H(softmax(class_logits))` in nats, `[B]`: 0 for a certain class, log K for all K alike.
+
+    Conditional entropy of Springenberg, arXiv 1511.06390, and of Dai et al., arXiv 1705.09783.
+    """
+    log_p = jax.nn.log_softmax(class_logits)
+    return -(jnp.exp(log_p) * log_p).sum(axis=-1)
+
+
+def marginal_entropy(class_logits: jax.Array) -> jax.Array:
+    """`H(mean over the batch of softmax(class_logits))` in nats, `[]`: log K where the classes are equally frequent.
+
+    Springenberg, arXiv 1511.06390. At least the mean of `entropy`, which is concave in the probabilities.
+    """
+    # Of logarithms throughout: a class that is improbable in all images is then 0 * a large number, not 0 * -inf.
+    log_p = logsumexp(jax.nn.log_softmax(class_logits), axis=0) - math.log(len(class_logits))
+    return -(jnp.exp(log_p) * log_p).sum()
+
+
+def feature_distance(features: jax.Array, others: jax.Array) -> jax.Array:
+    """Mean square of the differences of the mean features of two batches, `[B, F]` and `[C, F]` to `[]`.
+
+    Salimans et al., arXiv 1606.03498, section 3.1, as a mean over the features instead of a sum, which is how their
+    published code has it (mnist_svhn_cifar10/train_mnist_feature_matching.py, `loss_gen`).
+    """
+    return jnp.square(features.mean(axis=0) - others.mean(axis=0)).mean()
+
+
+def pull_away(features: jax.Array) -> jax.Array:
+    """Mean squared cosine between the features of two different images of a batch, `[B, F]` to `[]`; in 0..1.
+
+    Low where images differ: a stand-in for the negative entropy of what made them. Zhao et al., arXiv 1609.03126,
+    section 2.4; Dai et al., arXiv 1705.09783.
+    """
+    count = len(features)
+    # A floor, since features that are all zero have no direction; their cosines, and their gradient, are then 0.
+    unit = features * jax.lax.rsqrt(jnp.maximum(jnp.square(features).sum(axis=-1, keepdims=True), 1e-12))
+    cosines = (unit @ unit.T) * (1.0 - jnp.eye(count))
+    return jnp.square(cosines).sum() / max(count * (count - 1), 1)

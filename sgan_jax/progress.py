@@ -39,7 +39,8 @@ def tutorial_line(step: int, metrics: Mapping[str, float]) -> str:
 
     That is step, c[supervised loss, labelled accuracy in whole percent], d[real loss, fake loss], g[loss]. A group of
     which nothing was measured is left out (a plain GAN has no c), a missing last figure too (`c[2.305]`); a missing
-    first figure is a dash (`d[-,2.399]`), so that the place of a figure always tells what it is.
+    first figure is a dash (`d[-,2.399]`), so that the place of a figure always tells what it is. Terms that the
+    tutorial does not have follow by player and name: `g features[0.013]`.
     """
     figures = {key: f"{value:.3f}" for key, value in metrics.items()}
     if "d/accuracy" in metrics:
@@ -48,6 +49,7 @@ def tutorial_line(step: int, metrics: Mapping[str, float]) -> str:
     for name, keys in TUTORIAL_GROUPS.items():
         if any(key in figures for key in keys):
             parts.append(f"{name}[{','.join(figures.get(key, '-') for key in keys).removesuffix(',-')}]")
+    parts += [f"{key.replace('/', ' ')}[{figures[key]}]" for key in _other_terms(metrics)]
     return ", ".join(parts)
 
 
@@ -66,11 +68,15 @@ def metric_fields(metrics: Mapping[str, float]) -> list[Field]:
     Of what is watched and not descended, only the labelled accuracy is shown; the rest is for metrics.jsonl.
     """
     ordered = [key for key in SHORT_NAMES if key in metrics]
-    ordered += [key for key in metrics if key not in SHORT_NAMES and not key.endswith("accuracy")]
+    ordered += _other_terms(metrics)
     fields = [(SHORT_NAMES.get(key, key.replace("/", " ")), _figure(metrics[key])) for key in ordered]
     if "d/accuracy" in metrics:
         fields.append(("accuracy", f"{100 * metrics['d/accuracy']:.0f}%"))
     return fields
+
+
+def _other_terms(metrics: Mapping[str, float]) -> list[str]:
+    return [key for key in metrics if key not in SHORT_NAMES and not key.endswith("accuracy")]
 
 
 class Pace:

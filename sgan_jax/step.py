@@ -64,14 +64,14 @@ def make_train_step(
         the plain mean.
     """
 
+    def latents(key: jax.Array, count: int) -> jax.Array:
+        return jax.random.normal(key, (count, *gen.input_shape))
+
     def make_move(state: TrainState, move: Move, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         def loss(descending: dict[str, Params]) -> tuple[jax.Array, Metrics]:
             players = state.params._replace(**descending)
-
-            def generate(k: jax.Array, count: int) -> jax.Array:
-                return gen.apply(players.g, jax.random.normal(k, (count, *gen.input_shape)))
-
-            nets = Bound(partial(disc.apply, players.d), generate, partial(disc.apply, state.ema.d))
+            bound = partial(disc.apply, players.d), partial(gen.apply, players.g), partial(disc.apply, state.ema.d)
+            nets = Bound(*bound, latents)
             terms = move.terms(nets, batch, key)
             return sum(terms.loss.values(), jnp.zeros(())), merge(terms.loss, terms.watch)
 

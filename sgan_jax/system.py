@@ -68,13 +68,18 @@ class System(NamedTuple):
 
 
 def check_names(config: Config) -> None:
-    """Refuses an unknown head or objective, before any data is fetched.
+    """Refuses an unknown head or objective, or two that do not fit, before any data is fetched.
 
     Raises:
       UserError: names it and what there is to choose from.
     """
-    choose(HEADS, config.model.head, "head")
-    choose(OBJECTIVES, config.objective, "objective")
+    head = choose(HEADS, config.model.head, "head")
+    if choose(OBJECTIVES, config.objective, "objective").needs_classifier and not head.classifies:
+        fitting = ", ".join(sorted(name for name, other in HEADS.items() if other.classifies))
+        raise UserError(
+            f"head '{config.model.head}' has no classes, which objective '{config.objective}' is made of; "
+            f"choose one of {fitting}"
+        )
 
 
 def build(config: Config, image_shape: tuple[int, int, int], classes: int, maps: ops.Maps | None = None) -> System:
@@ -87,17 +92,18 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int, maps:
       maps: how the layers compute; by default as is fast where JAX runs.
 
     Raises:
-      UserError: an unknown head or objective, or images that the networks do not fit.
+      UserError: an unknown head or objective, two that do not fit, or images that the networks do not fit.
     """
+    check_names(config)
     height, width, _ = image_shape
     if height % 4 or width % 4:
         raise UserError(
             f"images of {height} x {width} pixels: the generator doubles its size twice; both must be multiples of 4"
         )
-    head = choose(HEADS, config.model.head, "head")
+    head = HEADS[config.model.head]
     adam = config.adam
     maps = maps or ops.maps_for(jax.default_backend(), resolve_precision(config.precision))
-    objective = choose(OBJECTIVES, config.objective, "objective")(head.classifies)
+    objective = OBJECTIVES[config.objective].objective(head.classifies)
     if config.augment != AugmentConfig():
         objective = with_augmentation(objective, Affine(**dataclasses.asdict(config.augment)))
     return System(

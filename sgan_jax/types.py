@@ -76,7 +76,8 @@ class Net(NamedTuple):
 
 
 Discriminate = Callable[[jax.Array, jax.Array | None], DiscOut]  # (images, key) with parameters bound
-Generate = Callable[[jax.Array, int], jax.Array]  # (key, count) -> images, with parameters bound
+Generate = Callable[[jax.Array], jax.Array]  # latents -> images, with parameters bound
+DrawLatents = Callable[[jax.Array, int], jax.Array]  # (key, count) -> latents [count, latent]
 
 
 class Bound(NamedTuple):
@@ -85,6 +86,11 @@ class Bound(NamedTuple):
     disc: Discriminate
     gen: Generate
     teacher: Discriminate  # the discriminator with averaged parameters, which are constants to a move
+    latents: DrawLatents
+
+    def generate(self, key: jax.Array, count: int) -> jax.Array:
+        """`count` images of fresh latents."""
+        return self.gen(self.latents(key, count))
 
 
 class Terms(NamedTuple):

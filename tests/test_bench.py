@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from outer import call, succeed
 
+from sgan_jax.config import PRESETS
+
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
@@ -35,6 +37,10 @@ def row(label: str, kind: str, median: float, preset: str = "tutorial") -> dict[
     start = {"start_to_first_step_s": 12.34, "warm_start_to_first_step_s": 5.678}
     named = {"label": label, "kind": kind, "precision": "float32", "preset": preset, "version": "x 1.0"}
     return named | times | start
+
+
+def test_every_preset_can_be_a_row(bench: ModuleType) -> None:
+    assert set(bench.STEP_IMAGES) == set(PRESETS)
 
 
 def test_rates_shares_and_ratios_are_worked_from_the_medians(bench: ModuleType) -> None:

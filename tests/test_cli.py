@@ -238,7 +238,11 @@ def test_another_preset_and_another_head_make_a_run_of_their_own(run, tmp_path, 
         (("--seed", -1), "--seed: -1; must be between 0 and 4294967295"),
         (("--label-seed", 2**32), "--label-seed: 4294967296; must be between 0 and 4294967295"),
         (("--log-every", -1), "--log-every: -1; must be 0 (off) or more"),
-        (("--preset", "tutrial"), "unknown preset 'tutrial'; choose one of fast, joint, tutorial"),
+        (
+            ("--preset", "tutrial"),
+            "unknown preset 'tutrial'; choose one of catgan, complement, fast, feature_matching, joint",
+        ),
+        (("--preset", "catgan", "--head", "real_fake"), "head 'real_fake' has no classes, which objective 'catgan' is"),
         (("--data-dir", "missing"), "--data-dir missing: does not exist"),
         (("--run", "file"), "file: cannot be written (File exists); choose another --run"),
         (("--run", "file/below"), "file/below: cannot be written (Not a directory); choose another --run"),
@@ -471,7 +475,8 @@ def test_describe_takes_other_heads_and_images(sgan):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--preset", "x"), "unknown preset 'x'; choose one of fast, joint, tutorial"),
+        (("--preset", "x"), "unknown preset 'x'; choose one of catgan, complement, fast, feature_matching, joint"),
+        (("--preset", "supervised", "--head", "real_fake"), "head 'real_fake' has no classes, which objective 'sup"),
         (("--image-size", 30), "images of 30 x 30 pixels: the generator doubles its size twice; both must be"),
         (("--image-size", 0), "--image-size: 0; must be between 1 and 4096"),
         (("--channels", -1), "--channels: -1; must be between 1 and 4096"),

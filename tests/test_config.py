@@ -155,6 +155,19 @@ def test_distortions_are_limited_by_numbers_of_at_least_zero(limit: float) -> No
         validate(dataclasses.replace(Config(), augment=AugmentConfig(shear=limit)))
 
 
+def test_k_plus_one_preset_differs_from_joint_in_its_head_only() -> None:
+    joint, ours = flatten(PRESETS["joint"]), flatten(PRESETS["k_plus_one"])
+    assert {name for name in joint if joint[name] != ours[name]} == {"preset", "model.head"}
+    assert ours["model.head"] == "k_plus_one"
+
+
+def test_supervised_presets_differ_from_those_they_stand_beside_in_their_objective_only() -> None:
+    for beside, name in (("tutorial", "supervised"), ("fast", "supervised-augmented")):
+        theirs, ours = flatten(PRESETS[beside]), flatten(PRESETS[name])
+        assert {field for field in theirs if theirs[field] != ours[field]} == {"preset", "objective"}
+        assert ours["objective"] == "supervised"
+
+
 def test_command_line_names_the_heads_that_there_are() -> None:
     for command in (Train, Describe):
         text = inspect.getsource(command).split("head: _Text = None")[1].splitlines()[1]
@@ -164,8 +177,23 @@ def test_command_line_names_the_heads_that_there_are() -> None:
 def test_an_unknown_head_or_objective_is_refused_before_any_data_is_fetched() -> None:
     with pytest.raises(UserError, match=r"unknown head 'stackd'; choose one of k_plus_one, real_fake, separate, stac"):
         check_names(Config(model=ModelConfig(head="stackd")))
-    with pytest.raises(UserError, match=r"unknown objective 'jont'; choose one of joint, tutorial"):
+    with pytest.raises(UserError, match=r"unknown objective 'jont'; choose one of catgan, complement, feature_"):
         check_names(Config(objective="jont"))
+
+
+@pytest.mark.parametrize("head", sorted(HEADS))
+@pytest.mark.parametrize("objective", sorted(OBJECTIVES))
+def test_a_head_without_classes_is_refused_by_what_is_made_of_them(objective: str, head: str) -> None:
+    config = Config(objective=objective, model=ModelConfig(head=head))
+    if HEADS[head].classifies or objective in ("tutorial", "joint", "feature_matching"):
+        check_names(config)
+        return
+    with pytest.raises(UserError) as error:
+        check_names(config)
+    assert str(error.value) == (
+        f"head '{head}' has no classes, which objective '{objective}' is made of; "
+        "choose one of k_plus_one, separate, stacked"
+    )
 
 
 @pytest.mark.parametrize(
@@ -227,5 +255,5 @@ def test_unknown_name_is_answered_with_the_choices() -> None:
     assert str(error.value) == "unknown head 'stackd'; choose one of k_plus_one, real_fake, separate, stacked"
     with pytest.raises(UserError) as error:
         choose(OBJECTIVES, "", "objective")
-    assert str(error.value) == "unknown objective ''; choose one of joint, tutorial"
+    assert str(error.value) == f"unknown objective ''; choose one of {', '.join(sorted(OBJECTIVES))}"
     assert choose(PRESETS, "joint", "preset") is PRESETS["joint"]

@@ -7,7 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sgan_jax.losses import cross_entropy, hits, score_as_fake, score_as_real, score_for_both_players
+from sgan_jax.losses import (
+    cross_entropy,
+    entropy,
+    feature_distance,
+    hits,
+    marginal_entropy,
+    pull_away,
+    score_as_fake,
+    score_as_real,
+    score_for_both_players,
+)
 
 LOGITS = jnp.asarray(np.linspace(-30, 30, 601), jnp.float32)
 
@@ -133,3 +143,74 @@ def test_one_pass_stays_finite_where_exponentials_do_not() -> None:
     for logit in (-1e4, -100.0, 100.0, 1e4):
         gradient = jax.grad(lambda x, r=logit: score_for_both_players(lambda x: r + x[:, 0, 0, 0], x)[0].sum())
         assert np.isfinite(np.asarray(gradient(jnp.ones((2, 1, 1, 1))))).all()
+
+
+# --- entropies
+
+
+def test_entropy_is_that_of_the_shares() -> None:
+    logits = jnp.asarray(np.log([[1, 1, 2], [4, 4, 4], [1, 2, 5]]), jnp.float32)
+    # 1/4, 1/4, 1/2: half of the time two bits, half of it one; three alike; 1/8, 2/8, 5/8
+    expected = [1.5 * np.log(2), np.log(3), np.log(8) - (2 * np.log(2) + 5 * np.log(5)) / 8]
+    np.testing.assert_allclose(entropy(logits), expected, rtol=1e-6)
+
+
+def test_entropy_is_zero_where_the_class_is_certain_and_ignores_what_is_added_to_all_logits() -> None:
+    np.testing.assert_array_equal(entropy(jnp.array([[100.0, -100.0, 0.0]])), [0.0])
+    logits = jnp.asarray(np.random.default_rng(0).normal(0, 3, (50, 10)), jnp.float32)
+    np.testing.assert_allclose(entropy(logits + 64), entropy(logits), atol=3e-5)
+
+
+def test_gradient_of_the_entropy_is_minus_p_times_log_p_plus_entropy() -> None:
+    p = np.array([[1, 2, 5]]) / 8
+    h = -(p * np.log(p)).sum()
+    np.testing.assert_allclose(slope(entropy, jnp.asarray(np.log(p), jnp.float32)), -p * (np.log(p) + h), atol=1e-7)
+
+
+def test_marginal_entropy_is_that_of_the_mean_shares() -> None:
+    certain_of_two = jnp.array([[50.0, 0.0, -50.0], [-50.0, 50.0, 0.0]])  # mean shares 1/2, 1/2, 0
+    assert float(marginal_entropy(certain_of_two)) == pytest.approx(np.log(2), rel=1e-6)
+    logits = jnp.asarray(np.log([[1, 2, 5], [3, 2, 3]]), jnp.float32)  # mean shares 4/16, 4/16, 8/16
+    assert float(marginal_entropy(logits)) == pytest.approx(1.5 * np.log(2), rel=1e-6)
+
+
+def test_marginal_entropy_is_at_least_the_mean_entropy_and_equals_it_where_all_images_are_alike() -> None:
+    logits = jnp.asarray(np.random.default_rng(0).normal(0, 2, (20, 5)), jnp.float32)
+    assert float(marginal_entropy(logits)) > float(entropy(logits).mean()) + 0.1
+    alike = jnp.tile(logits[:1], (20, 1))
+    assert float(marginal_entropy(alike)) == pytest.approx(float(entropy(logits[:1])[0]), rel=1e-6)
+
+
+@pytest.mark.parametrize("far", [100.0, 1e4])
+def test_entropies_stay_finite_and_so_do_their_gradients_where_exp_does_not(far: float) -> None:
+    logits = jnp.array([[far, -far, 0.0], [-far, far, -far], [far, far, -far]])
+    for total in (lambda x: entropy(x).sum(), marginal_entropy):
+        value, gradient = jax.value_and_grad(total)(logits)
+        assert np.isfinite(value)
+        assert np.isfinite(gradient).all()
+    np.testing.assert_allclose(entropy(logits), [0, 0, np.log(2)], rtol=1e-6)
+    assert float(marginal_entropy(logits)) == pytest.approx(np.log(2), rel=1e-6)  # mean shares 1/2, 1/2, 0
+
+
+# --- features
+
+
+def test_feature_distance_is_the_mean_square_of_differences_of_means() -> None:
+    features, others = jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([[0.0, 0.0], [0.0, 0.0], [0.0, 3.0]])
+    # means (2, 3) and (0, 1): differences 2 and 2
+    assert float(feature_distance(features, others)) == 4.0
+    assert float(feature_distance(features, features[::-1])) == 0.0
+
+
+def test_pull_away_is_the_mean_squared_cosine_of_pairs() -> None:
+    assert float(pull_away(jnp.array([[1.0, 0.0], [0.0, 7.0]]))) == 0.0
+    assert float(pull_away(jnp.array([[1.0, 2.0], [-3.0, -6.0]]))) == pytest.approx(1.0, rel=1e-6)
+    # two at 45 degrees, one pair at 90: squares 1/2, 1/2, 0
+    assert float(pull_away(jnp.array([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]]))) == pytest.approx(1 / 3, rel=1e-6)
+
+
+def test_pull_away_of_features_without_a_direction_and_of_one_image_is_zero_with_a_finite_gradient() -> None:
+    for features in (jnp.zeros((3, 2)), jnp.array([[0.0, 0.0], [1.0, 2.0]]), jnp.ones((1, 2))):
+        value, gradient = jax.value_and_grad(pull_away)(features)
+        assert float(value) == 0.0
+        assert np.isfinite(gradient).all()

@@ -6,54 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from known import BATCH, HALF, SHARES, UNL, Players, numbers, play
 
 from sgan_jax.augment import Affine, affine
 from sgan_jax.losses import score_as_fake, score_as_real
 from sgan_jax.objectives import OBJECTIVES, joint, tutorial, with_augmentation
 from sgan_jax.types import Batch, Bound, DiscOut, Move, Terms
-
-HALF = 4  # labelled images of a batch
-LAB = jnp.full((HALF, 2, 2, 1), 1.0)
-UNL = jnp.full((HALF, 2, 2, 1), 2.0)
-BATCH = Batch(LAB, jnp.array([0, 1, 2, 0], jnp.int32), UNL)
-
-# What the discriminator below says of every image: class shares of 1/8, 2/8, 5/8; and the odds of "real" by its source.
-SHARES = np.array([1, 2, 5]) / 8
-ODDS = {"lab": 3.0, "unl": 4.0, "fake": 1 / 9}
-
-
-class Players:
-    """A discriminator and a generator with known answers, which note what they were asked."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, int]] = []  # source and number of images, as the discriminator got them
-        self.keys: dict[str, Any] = {}
-
-    def disc(self, images: jax.Array, key: jax.Array | None) -> DiscOut:
-        traced = isinstance(images, jax.core.Tracer)  # which is done to generated images alone
-        source = "fake" if traced else {1.0: "lab", 2.0: "unl", 3.0: "fake"}[float(images[0, 0, 0, 0])]
-        self.seen.append((source, len(images)))
-        self.keys[source] = key
-        size = len(images)
-        class_logits = jnp.asarray(np.log(np.tile(SHARES, (size, 1))), jnp.float32)
-        real_logit = jnp.asarray(np.full(size, np.log(ODDS[source])), jnp.float32)
-        return DiscOut(images.reshape(size, -1), class_logits, real_logit)
-
-    def teach(self, images: jax.Array, key: jax.Array | None) -> DiscOut:
-        raise AssertionError("no objective here has a teacher")
-
-    def gen(self, key: jax.Array, count: int) -> jax.Array:
-        self.keys["latents"] = key
-        return jnp.full((count, 2, 2, 1), 3.0)
-
-
-def play(move: Move) -> tuple[Terms, Players]:
-    players = Players()
-    return move.terms(Bound(players.disc, players.gen, players.teach), BATCH, jax.random.key(0)), players
-
-
-def numbers(values: dict[str, jax.Array]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
 
 
 def test_tutorial_makes_four_moves_with_three_slots() -> None:
@@ -118,16 +76,20 @@ def test_joint_descends_for_either_player_as_two_losses_on_the_same_images_would
     def logit(w: jax.Array, images: jax.Array) -> jax.Array:
         return jax.nn.logsumexp(jnp.tanh(images.reshape(-1, 4)) @ w, axis=-1)
 
-    def image(v: jax.Array, key: jax.Array, count: int) -> jax.Array:
-        return jnp.tanh(jax.random.normal(key, (count, 5)) @ v).reshape(count, 2, 2, 1)
+    def latents(key: jax.Array, count: int) -> jax.Array:
+        return jax.random.normal(key, (count, 5))
+
+    def image(v: jax.Array, z: jax.Array) -> jax.Array:
+        return jnp.tanh(z @ v).reshape(len(z), 2, 2, 1)
 
     def terms(w: jax.Array, v: jax.Array) -> dict[str, jax.Array]:
         disc = lambda images, key: DiscOut(images, images[:, 0, 0], logit(w, images))  # noqa: E731
-        return joint(False)[0].terms(Bound(disc, lambda k, n: image(v, k, n), disc), BATCH, jax.random.key(3)).loss
+        nets = Bound(disc, lambda z: image(v, z), disc, latents)
+        return joint(False)[0].terms(nets, BATCH, jax.random.key(3)).loss
 
     def fakes(v: jax.Array) -> jax.Array:
         key = jax.random.split(jax.random.split(jax.random.key(3), 2)[1])[0]  # the second part's key for its images
-        return image(v, key, HALF)
+        return image(v, latents(key, HALF))
 
     of_d, of_g = jax.grad(lambda w, v: sum(terms(w, v).values(), jnp.zeros(())), argnums=(0, 1))(w, v)
     expected_d = jax.grad(lambda w: score_as_real(logit(w, UNL)).mean() + score_as_fake(logit(w, fakes(v))).mean())(w)
@@ -139,7 +101,7 @@ def test_joint_descends_for_either_player_as_two_losses_on_the_same_images_would
 
 @pytest.mark.parametrize("objective", sorted(OBJECTIVES))
 def test_dropout_is_active_in_every_move_and_no_key_is_used_twice(objective: str) -> None:
-    for move in OBJECTIVES[objective](True):
+    for move in OBJECTIVES[objective].objective(True):
         _, players = play(move)
         assert all(key is not None for key in players.keys.values())
         keys = {tuple(np.asarray(jax.random.key_data(key)).tolist()) for key in players.keys.values()}
@@ -149,7 +111,7 @@ def test_dropout_is_active_in_every_move_and_no_key_is_used_twice(objective: str
 def test_an_undecided_discriminator_is_right_about_the_fake_image_only() -> None:
     # Log-odds of 0: counted as fake, so that the two accuracies of a constant answer always add up to one.
     undecided = lambda images, key: DiscOut(images, images[:, 0, 0], jnp.zeros(len(images)))  # noqa: E731
-    nets = Bound(undecided, Players().gen, undecided)
+    nets = Players().bound()._replace(disc=undecided)
     watch = [move.terms(nets, BATCH, jax.random.key(0)).watch for move in tutorial()[1:3]]
     assert numbers(watch[0] | watch[1]) == {"d/real_accuracy": 0.0, "d/fake_accuracy": 1.0}
 

@@ -74,6 +74,13 @@ def test_tutorial_line_leaves_out_what_was_not_measured(missing: tuple[str, ...]
     assert tutorial_line(7, {key: value for key, value in FIRST.items() if key not in missing}) == line
 
 
+def test_tutorial_line_goes_on_with_the_terms_of_other_objectives() -> None:
+    catgan = {"d/accuracy": 0.5, "d/entropy": 1.0, "d/supervised": 2.0, "g/entropy": 0.25, "d/real_accuracy": 1.0}
+    assert tutorial_line(7, catgan) == ">7, c[2.000,50], d entropy[1.000], g entropy[0.250]"
+    matching = {"d/real": 0.5, "d/fake": 0.25, "g/features": 0.0126}
+    assert tutorial_line(7, matching) == ">7, d[0.500,0.250], g features[0.013]"
+
+
 def test_tutorial_line_shows_a_loss_that_is_not_a_number() -> None:
     assert tutorial_line(7, {"g/fool": float("nan"), "d/accuracy": float("nan")}) == ">7, c[-,nan], g[nan]"
 
@@ -165,6 +172,7 @@ def test_of_what_is_watched_only_the_labelled_accuracy_is_shown() -> None:
 
 
 def test_terms_of_other_objectives_are_shown_by_player_and_name() -> None:
+    assert metric_fields({"d/supervised": 1.0, "d/accuracy": 0.5}) == [("c", "1.000"), ("accuracy", "50%")]
     fields = metric_fields({"g/match": 2.5e6, "d/accuracy": 0.987, "d/unlabelled": 0.25, "d/supervised": 1})
     assert fields == [("c", "1.000"), ("g match", "2.5e+06"), ("d unlabelled", "0.250"), ("accuracy", "99%")]
 

@@ -278,7 +278,7 @@ def test_other_images_are_one_line_whatever_the_preset(out, tmp_path):
         ({"labels": "10,4001"}, "--labels 4001: class"),
         ({"draws": 0}, "--draws: 0; must be between 1 and 10000"),
         ({"draws": 10**9}, "--draws: 1000000000; must be between 1 and 10000"),
-        ({"preset": "fast,tutrial"}, "unknown preset 'tutrial'; choose one of fast, joint, tutorial"),
+        ({"preset": "fast,tutrial"}, "unknown preset 'tutrial'; choose one of"),
         ({"head": "staked"}, "unknown head 'staked'; choose one of"),
         ({"head": "real_fake"}, "--head real_fake: has no classifier whose error a sweep could measure"),
         ({"batch_size": 3}, "--batch-size: 3; must be an even number"),
