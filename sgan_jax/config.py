@@ -39,12 +39,14 @@ class AdamConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How far labelled images are distorted at most, at every step anew; nothing by default."""
+    """How far images are distorted at most, at every step anew; nothing by default. `augment.Limits` says each."""
 
     rotation: float = 0.0  # degrees
     shear: float = 0.0
     scale: float = 0.0  # logarithm of the magnification
     shift: float = 0.0  # pixels
+    elastic: float = 0.0  # pixels, a standard deviation
+    cutout: int = 0  # pixels
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 from sgan_jax import networks, ops, optimizers
-from sgan_jax.augment import Affine
+from sgan_jax.augment import Limits
 from sgan_jax.config import AugmentConfig, Config, choose
 from sgan_jax.devices import Team, resolve_precision
 from sgan_jax.errors import UserError
@@ -105,7 +105,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int, maps:
     maps = maps or ops.maps_for(jax.default_backend(), resolve_precision(config.precision))
     objective = OBJECTIVES[config.objective].objective(head.classifies)
     if config.augment != AugmentConfig():
-        objective = with_augmentation(objective, Affine(**dataclasses.asdict(config.augment)))
+        objective = with_augmentation(objective, Limits(**dataclasses.asdict(config.augment)))
     return System(
         disc=networks.discriminator(image_shape, classes, head, config.model.width, config.model.dropout, maps),
         gen=networks.generator(image_shape, config.model.latent, config.model.width, maps),

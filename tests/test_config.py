@@ -42,7 +42,7 @@ CHANGED = Config(
     data=DataConfig("mnist", "digits", 20, 9),
     model=ModelConfig("separate", 8, 16, 0.25),
     adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8),
-    augment=AugmentConfig(20.0, 0.3, 0.2, 2.0),
+    augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5),
 )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from known import BATCH, HALF, SHARES, UNL, Players, numbers, play
 
-from sgan_jax.augment import Affine, affine
+from sgan_jax.augment import Limits, distort
 from sgan_jax.losses import score_as_fake, score_as_real
 from sgan_jax.objectives import OBJECTIVES, joint, tutorial, with_augmentation
 from sgan_jax.types import Batch, Bound, DiscOut, Move, Terms
@@ -125,9 +125,9 @@ def test_augmentation_distorts_the_labelled_images_of_every_move_and_nothing_els
         keys.append(key)
         return Terms({}, {})
 
-    moves = tuple(Move({player: player}, note) for player in ("d", "g"))
+    moves, limits = tuple(Move({player: player}, note) for player in ("d", "g")), Limits(rotation=20.0, shift=2.0)
     images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (HALF, 8, 8, 1)), jnp.float32)
-    augmented = with_augmentation(moves, Affine())
+    augmented = with_augmentation(moves, limits)
     assert [move.slots for move in augmented] == [move.slots for move in moves]
     for move in augmented:
         move.terms(None, Batch(images, BATCH.lab_labels, images), jax.random.key(5))
@@ -135,6 +135,6 @@ def test_augmentation_distorts_the_labelled_images_of_every_move_and_nothing_els
         np.testing.assert_array_equal(batch.unl_images, images)
         np.testing.assert_array_equal(batch.lab_labels, BATCH.lab_labels)
         k_images, k_terms = jax.random.split(jax.random.key(5))
-        np.testing.assert_array_equal(batch.lab_images, affine(images, k_images, Affine()))
+        np.testing.assert_array_equal(batch.lab_images, distort(images, k_images, limits))
         assert (jax.random.key_data(key) == jax.random.key_data(k_terms)).all(), "no key serves two purposes"
         assert not np.allclose(batch.lab_images, images)

@@ -3,12 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from sgan_jax.augment import Affine, affine
+from sgan_jax.augment import Limits, distort
 from sgan_jax.objectives.parts import Part, together
 from sgan_jax.types import Batch, Bound, Objective, Terms
 
 
-def with_augmentation(objective: Objective, limits: Affine) -> Objective:
+def with_augmentation(objective: Objective, limits: Limits) -> Objective:
     """The objective on labelled images that are distorted anew at every step; what else it sees stays as it is.
 
     Args:
@@ -16,15 +16,15 @@ def with_augmentation(objective: Objective, limits: Affine) -> Objective:
       limits: of the distortions, which are to leave the class as it is.
     """
 
-    def distort(terms: Part) -> Part:
+    def on_distorted(terms: Part) -> Part:
         def distorted(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
             k_images, k_terms = jax.random.split(key)
-            images = affine(batch.lab_images, k_images, limits)
+            images = distort(batch.lab_images, k_images, limits)
             return terms(nets, batch._replace(lab_images=images), k_terms)
 
         return distorted
 
-    return tuple(move._replace(terms=distort(move.terms)) for move in objective)
+    return tuple(move._replace(terms=on_distorted(move.terms)) for move in objective)
 
 
 def with_manifold(objective: Objective, weight: float = 1e-3) -> Objective:
