@@ -37,6 +37,8 @@ STEP_IMAGES = {
     "supervised-augmented": 50,
     "k_plus_one": 150,
     "feature_matching": 250,
+    "improved-gan-mnist": 500,
+    "consistency": 352,
     "catgan": 200,
     "complement": 250,
     "manifold": 300,

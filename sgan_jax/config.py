@@ -22,9 +22,10 @@ class ModelConfig:
     """Both networks."""
 
     head: str = "stacked"
-    width: int = 128  # channels of every convolution
+    width: int = 128  # of the tutorial's networks: channels of every convolution; each file of networks/ says what
     latent: int = 100
     dropout: float = 0.4
+    networks: str = "tutorial"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class AdamConfig:
     beta1: float = 0.5
     beta2: float = 0.999
     epsilon: float = 1e-7
+    schedule: str = "constant"  # or "cosine": the rate goes down to 0 at the run's last step
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,22 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True)
+class ConsistencyConfig:
+    """Whether the classifier is to agree with its teacher about distorted unlabelled images."""
+
+    weight: float = 0.0  # 0: there is no such term
+    threshold: float = 0.95
+
+
+@dataclass(frozen=True)
+class PropagationConfig:
+    """Whether labels are propagated along a graph of like images before training."""
+
+    neighbours: int = 0  # of each image; 0: there is no graph
+    candidates: int = 30  # of which the neighbours are chosen
+
+
+@dataclass(frozen=True)
 class Config:
     """A training run."""
 
@@ -61,11 +79,14 @@ class Config:
     steps: int | None = None  # instead of epochs * steps_per_epoch
     precision: str = "float32"  # of what the layers compute; parameters, losses and optimiser are float32
     batch_size: int = 100  # latents of a generator update; the discriminator's take half as many images of each source
+    unlabelled: int | None = None  # images a step, instead of half a batch; what they are more, consistency alone sees
     ema_decay: float = 0.999  # a step, of the averaged parameters
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     adam: AdamConfig = field(default_factory=AdamConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
+    propagation: PropagationConfig = field(default_factory=PropagationConfig)
 
     @property
     def total_steps(self) -> int:
@@ -104,19 +125,45 @@ PRESETS: dict[str, Config] = {
     "k_plus_one": Config(preset="k_plus_one", objective="joint", model=ModelConfig(head="k_plus_one")),
     # The generator matches mean features: Salimans et al., arXiv 1606.03498, section 3.1
     "feature_matching": Config(preset="feature_matching", objective="feature_matching"),
+    # The same with the paper's own networks, noise and rates: 300 epochs
+    "improved-gan-mnist": Config(
+        preset="improved-gan-mnist",
+        objective="feature_matching",
+        epochs=300,
+        batch_size=200,
+        ema_decay=0.9999,
+        model=ModelConfig(networks="mlp", width=1000, dropout=0.0),
+        adam=AdamConfig(learning_rate=3e-3, epsilon=1e-8),
+    ),
     # Entropies of the classes in the place of "real" and "fake": Springenberg, arXiv 1511.06390
     "catgan": Config(preset="catgan", objective="catgan"),
     # Feature matching, entropy of unlabelled images, pull-away term: Dai et al., arXiv 1705.09783, without its PixelCNN
     "complement": Config(preset="complement", objective="complement"),
     # Feature matching and a classifier smooth along the generator's manifold: Lecouat et al., arXiv 1805.08957
     "manifold": Config(preset="manifold", objective="manifold"),
+    # A teacher of averaged weights and distorted unlabelled images: FixMatch, arXiv 2001.07685, beside the losses of
+    # `feature_matching`, with networks that leave the time to it
+    "consistency": Config(
+        preset="consistency",
+        objective="feature_matching",
+        epochs=8,
+        batch_size=64,
+        unlabelled=96,
+        ema_decay=0.995,
+        model=ModelConfig(networks="compact", width=32, dropout=0.3),
+        adam=AdamConfig(learning_rate=1e-3, beta1=0.9, beta2=0.99, schedule="cosine"),
+        augment=AugmentConfig(rotation=20.0, shear=0.3, scale=0.2, shift=2.0, elastic=1.0),
+        consistency=ConsistencyConfig(weight=1.0),
+    ),
 }
 
 LARGEST = 65536  # of a width or a batch: what is above is a slip, and no memory would hold it
 
 PRECISIONS = ("float32", "bfloat16", "auto")  # auto: as the machine at hand has it
 
-# Fields that say how long a run is, not what it is: the same run may be made longer.
+SCHEDULES = ("constant", "cosine")
+
+# Fields that say how long a run is, not what it is: the same run may be made longer, unless its learning rate decays.
 LENGTH_FIELDS = frozenset({"epochs", "steps"})
 
 
@@ -201,9 +248,21 @@ def validate(config: Config) -> None:
     for name, fraction in fractions.items():
         if not 0 <= fraction < 1:
             raise UserError(f"{name}: {fraction}; must be at least 0 and below 1")
-    for name, limit in dataclasses.asdict(config.augment).items():
-        if not 0 <= limit < float("inf"):
-            raise UserError(f"augment.{name}: {limit}; must be a number of at least 0")
+    numbers = {f"augment.{name}": limit for name, limit in dataclasses.asdict(config.augment).items()}
+    numbers |= {
+        "consistency.weight": config.consistency.weight,
+        "consistency.threshold": config.consistency.threshold,
+        "propagation.neighbours": config.propagation.neighbours,
+    }
+    for name, number in numbers.items():
+        if not 0 <= number < float("inf"):
+            raise UserError(f"{name}: {number}; must be a number of at least 0")
+    if config.propagation.candidates < config.propagation.neighbours:
+        raise UserError(f"propagation.candidates: {config.propagation.candidates}; must be at least its neighbours")
+    if config.unlabelled is not None and not config.batch_size // 2 <= config.unlabelled <= LARGEST:
+        raise UserError(f"unlabelled: {config.unlabelled}; must be between half a batch and {LARGEST}")
+    if config.adam.schedule not in SCHEDULES:
+        raise UserError(f"adam.schedule: {config.adam.schedule}; choose one of {', '.join(SCHEDULES)}")
     if not config.adam.epsilon > 0:
         raise UserError(f"adam.epsilon: {config.adam.epsilon}; must be a positive number")
     if config.batch_size < 2 or config.batch_size % 2:

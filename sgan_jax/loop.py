@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from sgan_jax import __version__, checkpoint, pictures
+from sgan_jax import __version__, checkpoint, graph, pictures
 from sgan_jax.config import Config, to_json, validate
 from sgan_jax.data import EMBEDDED, Dataset, choose_labelled, load
 from sgan_jax.devices import Team, local, resolve_precision, team
@@ -24,12 +24,14 @@ from sgan_jax.errors import UserError
 from sgan_jax.evaluate import Classify, Images, evaluate, make_classify
 from sgan_jax.profiler import Profile
 from sgan_jax.progress import Progress
+from sgan_jax.propagation import propagate
 from sgan_jax.run_dir import RunDir, default_path, write_json
 from sgan_jax.system import Keys, System, build, check_names, derive_keys, sample_images
 from sgan_jax.types import Data, Params, TrainState
 
 METRICS_EVERY = 100  # steps between two lines of losses in metrics.jsonl
 SAMPLES = 100  # images of a grid
+EXAMPLES = 500  # images by which layers are scaled at first, as in the code of Improved GAN
 
 
 def train(
@@ -82,7 +84,7 @@ def train(
             stack.enter_context(run.locked())
             labelled = run.begin(config, _record(config, dataset, group), drawn)
             # Before the saver, which does not look again at what it found when it was made.
-            state, first = _resume(run, system, derive_keys(config.seed))
+            state, first = _resume(run, system, derive_keys(config.seed), dataset.train_images[:EXAMPLES])
             run.forget_after(first)
             saver = stack.enter_context(checkpoint.saver(run.checkpoints))
         state, labelled = group.from_leader((state, labelled))
@@ -136,7 +138,7 @@ def _record(config: Config, dataset: Dataset, group: Team) -> dict[str, Any]:
     }
 
 
-def _resume(run: RunDir, system: System, keys: Keys) -> tuple[TrainState, int]:
+def _resume(run: RunDir, system: System, keys: Keys, examples: np.ndarray) -> tuple[TrainState, int]:
     """The state of the newest undamaged checkpoint and its step, or a fresh state and 0.
 
     Raises:
@@ -156,7 +158,7 @@ def _resume(run: RunDir, system: System, keys: Keys) -> tuple[TrainState, int]:
         return jax.tree.map(jax.numpy.asarray, state), step
     if damaged:
         raise UserError(f"{run.checkpoints}: no checkpoint can be restored; remove it to start anew, or another --run")
-    return jax.jit(system.init)(keys.init), 0
+    return jax.jit(system.init)(keys.init, examples), 0
 
 
 def _follow(config: Config, system: System, group: Team, dataset: Dataset, drawn: np.ndarray, stop: "Stop") -> None:
@@ -181,6 +183,10 @@ def _dispatches(
 ) -> Iterator[Dispatched]:
     arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
     data = Data(*map(jax.numpy.asarray, arrays))
+    if config.propagation.neighbours:
+        near = graph.load(dataset, config.propagation.neighbours, config.propagation.candidates)
+        shares = propagate(near, labelled, dataset.train_labels[labelled], dataset.num_classes)
+        data = data._replace(unl_shares=jax.numpy.asarray(group.from_leader(shares)))
     key = derive_keys(config.seed).train
     return dispatches(config, system, group, data, state, key, lambda: stop.anywhere(group), profile)
 

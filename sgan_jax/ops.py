@@ -157,6 +157,33 @@ def _taps(x: jax.Array, axis: int) -> list[jax.Array]:
     return [first, second, third]
 
 
+def conv(x: jax.Array, kernel: jax.Array, stride: int, dtype: DTypeLike = jnp.float32) -> jax.Array:
+    """A convolution with any kernel and stride, padded SAME as TensorFlow has it, as one product of patches.
+
+    Args:
+      x: `[N, H, W, I]`.
+      kernel: `[h, w, I, O]`.
+      stride: of rows and of columns.
+      dtype: float32 or bfloat16, of the product and its factors.
+
+    Returns:
+      `[N, ceil(H / stride), ceil(W / stride), O]`.
+    """
+    count, height, width, channels = x.shape
+    h, w, _, features = kernel.shape
+    rows, columns = -(-height // stride), -(-width // stride)
+    spare = max((rows - 1) * stride + h - height, 0), max((columns - 1) * stride + w - width, 0)
+    padding = ((0, 0), *((one // 2, one - one // 2) for one in spare), (0, 0))
+    padded = jnp.pad(x.astype(dtype), padding)
+    ends = (rows - 1) * stride + 1, (columns - 1) * stride + 1
+    taps = [
+        padded[:, i : i + ends[0] : stride, j : j + ends[1] : stride] for i in range(h) for j in range(w)
+    ]  # each [N, rows, columns, I]
+    patches = jnp.concatenate(taps, axis=-1).reshape(-1, h * w * channels)
+    out = product(patches, kernel.astype(dtype).reshape(h * w * channels, features))
+    return out.astype(x.dtype).reshape(count, rows, columns, features)
+
+
 def dense(x: jax.Array, kernel: jax.Array, dtype: DTypeLike = jnp.float32) -> jax.Array:
     """`x @ kernel`: `[N, I]` and `[I, O]` to `[N, O]`."""
     return product(x.astype(dtype), kernel.astype(dtype)).astype(x.dtype)
@@ -169,6 +196,7 @@ class Maps(NamedTuple):
     up: Callable[[jax.Array, jax.Array], jax.Array]  # transposed 4x4, stride 2
     to_image: Callable[[jax.Array, jax.Array], jax.Array]  # odd kernel, stride 1, few outputs
     dense: Callable[[jax.Array, jax.Array], jax.Array]  # of [N, I] with [I, O]
+    strided: Callable[[int], Callable[[jax.Array, jax.Array], jax.Array]]  # by stride: any kernel
     dtype: DTypeLike = jnp.float32  # of what they take and give, and of all that comes between them
 
 
@@ -186,14 +214,23 @@ def _native_to_image(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_LAYOUT)
 
 
-MATRIX_PRODUCTS = Maps(conv_3x3_stride_2, conv_transpose_4x4_stride_2, conv_to_few, dense)
+def _strided(dtype: DTypeLike) -> Callable[[int], Callable[[jax.Array, jax.Array], jax.Array]]:
+    return lambda stride: partial(conv, stride=stride, dtype=dtype)
+
+
+def _native_strided(stride: int) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    return lambda x, k: lax.conv_general_dilated(x, k, (stride, stride), "SAME", dimension_numbers=_LAYOUT)
+
+
+MATRIX_PRODUCTS = Maps(conv_3x3_stride_2, conv_transpose_4x4_stride_2, conv_to_few, dense, _strided(jnp.float32))
 ROUNDED_PRODUCTS = Maps(
     partial(conv_3x3_stride_2, dtype=jnp.bfloat16),
     partial(conv_transpose_4x4_stride_2, dtype=jnp.bfloat16),
     conv_to_few,
     partial(dense, dtype=jnp.bfloat16),
+    _strided(jnp.bfloat16),
 )
-NATIVE = Maps(_native_down, _native_up, _native_to_image, jnp.matmul)
+NATIVE = Maps(_native_down, _native_up, _native_to_image, jnp.matmul, _native_strided)
 
 
 def maps_for(platform: str, precision: str) -> Maps:

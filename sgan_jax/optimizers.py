@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import optax
 
 
-def adam(learning_rate: float, beta1: float, beta2: float, epsilon: float) -> optax.GradientTransformation:
+def adam(
+    learning_rate: float | optax.Schedule, beta1: float, beta2: float, epsilon: float
+) -> optax.GradientTransformation:
     """Adam with Keras's and TensorFlow's epsilon.
 
     They add epsilon to the root of the uncorrected second moment (the paper's "epsilon hat": end of section 2 of Kingma
@@ -14,7 +16,7 @@ def adam(learning_rate: float, beta1: float, beta2: float, epsilon: float) -> op
     size of epsilon itself: this makes its first updates six times smaller.
 
     Args:
-      learning_rate: about the largest change of a weight in one update.
+      learning_rate: about the largest change of a weight in one update; or a function of the updates made before.
       beta1: decay of the first moment.
       beta2: decay of the second moment.
       epsilon: as Keras's, 1e-7.
@@ -29,7 +31,8 @@ def adam(learning_rate: float, beta1: float, beta2: float, epsilon: float) -> op
     ) -> tuple[optax.Updates, optax.ScaleByAdamState]:
         count = state.count + 1
         t = count.astype(jnp.float32)
-        rate = learning_rate * jnp.sqrt(1 - beta2**t) / (1 - beta1**t)
+        largest = learning_rate(state.count) if callable(learning_rate) else learning_rate
+        rate = largest * jnp.sqrt(1 - beta2**t) / (1 - beta1**t)
         mu = jax.tree.map(lambda m, g: m + (1 - beta1) * (g - m), state.mu, grads)
         nu = jax.tree.map(lambda v, g: v + (1 - beta2) * (jnp.square(g) - v), state.nu, grads)
         updates = jax.tree.map(lambda m, v: -rate * m / (jnp.sqrt(v) + epsilon), mu, nu)

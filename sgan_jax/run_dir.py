@@ -180,14 +180,18 @@ class RunDir:
 
     def _differences(self, config: Config, record: dict[str, Any]) -> list[str]:
         held = self.record()
-        old, new = flatten(self._config(held)), flatten(config)
+        was = self._config(held)
+        old, new = flatten(was), flatten(config)
         moved = {"data.data_dir", "data.dataset"}  # the same images may have come another way: the digest decides
         names = [n for n in new if n not in LENGTH_FIELDS | moved and old.get(n) != new[n]]
         differences = [f"{n} was {old.get(n)}, now {new[n]}" for n in names]
+        if config.adam.schedule != "constant" and was.total_steps != config.total_steps:
+            lengths = f"steps was {was.total_steps}, now {config.total_steps}"
+            differences.append(f"{lengths}: its learning rate was to end with the former")
         then, now = held["dataset"], record["dataset"]
         if then["digest"] != now["digest"]:
-            was, other = (f"{d['name']} ({d['digest'][:12]}...)" for d in (then, now))
-            differences.append(f"dataset was {was}, now {other}")
+            then_is, now_is = (f"{d['name']} ({d['digest'][:12]}...)" for d in (then, now))
+            differences.append(f"dataset was {then_is}, now {now_is}")
         return differences
 
     def _joined(self, config: Config, record: dict[str, Any]) -> dict[str, Any]:

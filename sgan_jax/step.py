@@ -22,23 +22,42 @@ def scale(images: jax.Array) -> jax.Array:
 
 
 def init_state(
-    key: jax.Array, disc: Net, gen: Net, objective: Objective, optimizer: optax.GradientTransformation
+    key: jax.Array,
+    disc: Net,
+    gen: Net,
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    examples: jax.Array | None = None,
 ) -> TrainState:
-    """Fresh parameters and one fresh optimiser state for each slot that the objective names."""
+    """Fresh parameters and one fresh optimiser state for each slot that the objective names.
+
+    Args:
+      key: of the parameters.
+      disc: discriminator.
+      gen: generator.
+      objective: moves.
+      optimizer: of every slot.
+      examples: uint8 images `[N, H, W, C]`, for networks that scale their layers by them; by default none.
+    """
     k_d, k_g = jax.random.split(key)
-    params = Players(d=disc.init(k_d), g=gen.init(k_g))
+    if examples is None:
+        params = Players(d=disc.init(k_d), g=gen.init(k_g))
+    else:
+        latents = jax.random.normal(jax.random.fold_in(k_g, 1), (len(examples), *gen.input_shape))
+        params = Players(d=disc.init(k_d, scale(examples)), g=gen.init(k_g, latents))
     slots = {slot: player for move in objective for player, slot in move.slots.items()}
     opt = {slot: optimizer.init(getattr(params, player)) for slot, player in slots.items()}
     # Buffers of its own: both are donated.
     return TrainState(jnp.zeros((), jnp.int32), params, opt, jax.tree.map(jnp.copy, params))
 
 
-def draw(data: Data, size: int, key: jax.Array) -> Batch:
-    """`size` labelled and `size` unlabelled images, with replacement."""
+def draw(data: Data, size: int, key: jax.Array, unlabelled: int | None = None) -> Batch:
+    """`size` labelled and `unlabelled` unlabelled images, by default as many, with replacement."""
     k_lab, k_unl = jax.random.split(key)
     lab = jax.random.randint(k_lab, (size,), 0, len(data.lab_images))
-    unl = jax.random.randint(k_unl, (size,), 0, len(data.unl_images))
-    return Batch(scale(data.lab_images[lab]), data.lab_labels[lab], scale(data.unl_images[unl]))
+    unl = jax.random.randint(k_unl, (unlabelled or size,), 0, len(data.unl_images))
+    shares = None if data.unl_shares is None else data.unl_shares[unl]
+    return Batch(scale(data.lab_images[lab]), data.lab_labels[lab], scale(data.unl_images[unl]), shares)
 
 
 def make_train_step(
@@ -48,6 +67,7 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     half_batch: int,
     ema_decay: float,
+    unlabelled: int | None = None,
 ) -> TrainStep:
     """Builds `train_step(state, data, key) -> (state, metrics)`.
 
@@ -59,9 +79,10 @@ def make_train_step(
       gen: generator.
       objective: moves, made in order; each sees the parameters that the one before left.
       optimizer: applied with a state of its own for each slot.
-      half_batch: labelled images a step, and unlabelled ones.
+      half_batch: labelled images a step.
       ema_decay: what is left of the averaged parameters after a step; of the first 1 / (1 - ema_decay) steps they are
         the plain mean.
+      unlabelled: unlabelled images a step, by default as many.
     """
 
     def latents(key: jax.Array, count: int) -> jax.Array:
@@ -85,7 +106,7 @@ def make_train_step(
 
     def train_step(state: TrainState, data: Data, key: jax.Array) -> tuple[TrainState, Metrics]:
         k_batch, *k_moves = jax.random.split(jax.random.fold_in(key, state.step), 1 + len(objective))
-        batch = draw(data, half_batch, k_batch)
+        batch = draw(data, half_batch, k_batch, unlabelled)
         metrics: Metrics = {}
         for move, k in zip(objective, k_moves, strict=True):
             state, named = make_move(state, move, batch, k)

@@ -8,15 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from sgan_jax import networks, ops, optimizers
+from sgan_jax import ops, optimizers
 from sgan_jax.augment import Limits
 from sgan_jax.config import AugmentConfig, Config, choose
 from sgan_jax.devices import Team, resolve_precision
 from sgan_jax.errors import UserError
 from sgan_jax.heads import HEADS
-from sgan_jax.objectives import OBJECTIVES, with_augmentation
+from sgan_jax.networks import NETWORKS
+from sgan_jax.objectives import OBJECTIVES, with_augmentation, with_consistency
 from sgan_jax.step import TrainStep, init_state, make_train_step
 from sgan_jax.types import Data, Net, Objective, Params, TrainState
+
+SMALLEST_BATCH = 100  # of generated images
 
 
 class Keys(NamedTuple):
@@ -40,12 +43,13 @@ class System(NamedTuple):
     objective: Objective
     optimizer: optax.GradientTransformation
     classifies: bool
-    half_batch: int  # images of each source that a step draws
+    half_batch: int  # labelled images that a step draws
+    unlabelled: int  # unlabelled ones
     ema_decay: float  # of the averaged parameters
 
-    def init(self, key: jax.Array) -> TrainState:
-        """A fresh state."""
-        return init_state(key, self.disc, self.gen, self.objective, self.optimizer)
+    def init(self, key: jax.Array, examples: jax.Array | None = None) -> TrainState:
+        """A fresh state; `examples` are some of the images, uint8, by which networks may scale their layers."""
+        return init_state(key, self.disc, self.gen, self.objective, self.optimizer, examples)
 
     def abstract_state(self) -> TrainState:
         """Shapes and dtypes of the state, without computing it."""
@@ -64,7 +68,9 @@ class System(NamedTuple):
     def train_step(self, team: Team | None = None) -> TrainStep:
         """The step, not compiled; its work shared by the devices of `team`."""
         disc, gen = (team.spread(net) if team else net for net in (self.disc, self.gen))
-        return make_train_step(disc, gen, self.objective, self.optimizer, self.half_batch, self.ema_decay)
+        return make_train_step(
+            disc, gen, self.objective, self.optimizer, self.half_batch, self.ema_decay, self.unlabelled
+        )
 
 
 def check_names(config: Config) -> None:
@@ -73,13 +79,13 @@ def check_names(config: Config) -> None:
     Raises:
       UserError: names it and what there is to choose from.
     """
+    choose(NETWORKS, config.model.networks, "networks")
     head = choose(HEADS, config.model.head, "head")
-    if choose(OBJECTIVES, config.objective, "objective").needs_classifier and not head.classifies:
+    recipe = choose(OBJECTIVES, config.objective, "objective")
+    if (recipe.needs_classifier or config.consistency.weight) and not head.classifies:
         fitting = ", ".join(sorted(name for name, other in HEADS.items() if other.classifies))
-        raise UserError(
-            f"head '{config.model.head}' has no classes, which objective '{config.objective}' is made of; "
-            f"choose one of {fitting}"
-        )
+        what = f"objective '{config.objective}'" if recipe.needs_classifier else "consistency"
+        raise UserError(f"head '{config.model.head}' has no classes, which {what} is made of; choose one of {fitting}")
 
 
 def build(config: Config, image_shape: tuple[int, int, int], classes: int, maps: ops.Maps | None = None) -> System:
@@ -95,30 +101,38 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int, maps:
       UserError: an unknown head or objective, two that do not fit, or images that the networks do not fit.
     """
     check_names(config)
-    height, width, _ = image_shape
-    if height % 4 or width % 4:
-        raise UserError(
-            f"images of {height} x {width} pixels: the generator doubles its size twice; both must be multiples of 4"
-        )
     head = HEADS[config.model.head]
     adam = config.adam
     maps = maps or ops.maps_for(jax.default_backend(), resolve_precision(config.precision))
     objective = OBJECTIVES[config.objective].objective(head.classifies)
+    limits = Limits(**dataclasses.asdict(config.augment))
     if config.augment != AugmentConfig():
-        objective = with_augmentation(objective, Limits(**dataclasses.asdict(config.augment)))
+        objective = with_augmentation(objective, limits)
+    if config.consistency.weight:
+        objective = with_consistency(objective, limits, config.consistency.weight, config.consistency.threshold)
+    rate: float | optax.Schedule = adam.learning_rate
+    if adam.schedule == "cosine":
+        rate = optax.cosine_decay_schedule(adam.learning_rate, config.total_steps)
+    model, made = config.model, NETWORKS[config.model.networks]
+    try:
+        gen = made.generator(image_shape, model.latent, model.width, maps)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     return System(
-        disc=networks.discriminator(image_shape, classes, head, config.model.width, config.model.dropout, maps),
-        gen=networks.generator(image_shape, config.model.latent, config.model.width, maps),
+        disc=made.discriminator(image_shape, classes, head, model.width, model.dropout, maps),
+        gen=gen,
         objective=objective,
-        optimizer=optimizers.adam(adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon),
+        optimizer=optimizers.adam(rate, adam.beta1, adam.beta2, adam.epsilon),
         classifies=head.classifies,
         half_batch=config.batch_size // 2,
+        unlabelled=config.unlabelled or config.batch_size // 2,
         ema_decay=config.ema_decay,
     )
 
 
 def sample_images(gen: Net, params: Params, key: jax.Array, count: int) -> np.ndarray:
     """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents."""
-    latents = jax.random.normal(key, (count, *gen.input_shape))
-    images = jax.jit(gen.apply)(params, latents)
+    # At least so many at once: where layers are normalised over the batch, an image of a few is another than of many.
+    latents = jax.random.normal(key, (max(count, SMALLEST_BATCH), *gen.input_shape))
+    images = jax.jit(gen.apply)(params, latents)[:count]
     return np.asarray(jnp.clip(jnp.round((images + 1.0) * 127.5), 0, 255).astype(jnp.uint8))

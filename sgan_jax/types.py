@@ -12,19 +12,24 @@ Params = Any  # a nested dictionary of arrays, as Flax Linen makes it
 
 
 class Data(NamedTuple):
-    """All that training may see, resident on the device. Labels of unlabelled images are not in it."""
+    """All that training may see, resident on the device. Labels of unlabelled images are not in it.
+
+    `unl_shares` is what `propagation` makes of the labels that are known; None where it is not asked for.
+    """
 
     lab_images: jax.Array  # uint8 [L, H, W, C]
     lab_labels: jax.Array  # int32 [L]
     unl_images: jax.Array  # uint8 [N, H, W, C]
+    unl_shares: jax.Array | None = None  # float32 [N, K], each row adding up to 1
 
 
 class Batch(NamedTuple):
-    """What one step draws from `Data`, B of each source; images scaled to [-1, 1]."""
+    """What one step draws from `Data`; images scaled to [-1, 1]. U is B, or more where an objective wants it."""
 
     lab_images: jax.Array  # float32 [B, H, W, C]
     lab_labels: jax.Array  # int32 [B]
-    unl_images: jax.Array  # float32 [B, H, W, C]
+    unl_images: jax.Array  # float32 [U, H, W, C]
+    unl_shares: jax.Array | None = None  # float32 [U, K]
 
 
 class DiscOut(NamedTuple):
@@ -64,12 +69,13 @@ class Layer(NamedTuple):
 class Net(NamedTuple):
     """A network as two pure functions.
 
-    A discriminator's `apply(params, images, key)` takes float images `[B, H, W, C]` and a key for dropout (None: no
+    `init(key)` makes parameters; `init(key, examples)`, with inputs as `apply` gets them, may scale layers by them. A
+    discriminator's `apply(params, images, key)` takes float images `[B, H, W, C]` and a key for dropout (None: no
     dropout) and returns a `DiscOut`. A generator's `apply(params, latents)` takes `[B, latent]` and returns images
     `[B, H, W, C]` in [-1, 1].
     """
 
-    init: Callable[[jax.Array], Params]
+    init: Callable[..., Params]
     apply: Callable[..., Any]
     input_shape: tuple[int, ...]  # without the batch
     layers: Callable[[], list[Layer]]

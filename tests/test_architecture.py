@@ -38,6 +38,8 @@ RANKS = {
     "progress": 1,
     "objectives": 2,
     "networks": 3,
+    "propagation": 1,
+    "graph": 2,
     "step": 3,
     "checkpoint": 4,
     "evaluate": 4,

@@ -12,11 +12,14 @@ from sgan_jax.cli import Describe, Train
 from sgan_jax.config import (
     LENGTH_FIELDS,
     PRESETS,
+    SCHEDULES,
     AdamConfig,
     AugmentConfig,
     Config,
+    ConsistencyConfig,
     DataConfig,
     ModelConfig,
+    PropagationConfig,
     choose,
     flatten,
     from_json,
@@ -25,6 +28,7 @@ from sgan_jax.config import (
 )
 from sgan_jax.errors import UserError
 from sgan_jax.heads import HEADS
+from sgan_jax.networks import NETWORKS
 from sgan_jax.objectives import OBJECTIVES
 from sgan_jax.system import check_names
 
@@ -38,11 +42,14 @@ CHANGED = Config(
     steps=5,
     precision="auto",
     batch_size=10,
+    unlabelled=12,
     ema_decay=0.9,
     data=DataConfig("mnist", "digits", 20, 9),
-    model=ModelConfig("separate", 8, 16, 0.25),
-    adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8),
+    model=ModelConfig("separate", 8, 16, 0.25, "mlp"),
+    adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8, "cosine"),
     augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5),
+    consistency=ConsistencyConfig(2.0, 0.8),
+    propagation=PropagationConfig(4, 20),
 )
 
 
@@ -142,6 +149,8 @@ def test_every_preset_is_valid_named_after_itself_and_found_in_the_tables() -> N
         assert preset.preset == name
         assert preset.objective in OBJECTIVES
         assert preset.model.head in HEADS
+        assert preset.model.networks in NETWORKS
+        assert preset.adam.schedule in SCHEDULES
 
 
 def test_joint_preset_differs_from_the_tutorial_in_its_objective_only() -> None:
@@ -153,6 +162,33 @@ def test_joint_preset_differs_from_the_tutorial_in_its_objective_only() -> None:
 def test_distortions_are_limited_by_numbers_of_at_least_zero(limit: float) -> None:
     with pytest.raises(UserError, match=r"^augment\.shear: \S+; must be a number of at least 0$"):
         validate(dataclasses.replace(Config(), augment=AugmentConfig(shear=limit)))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (changed(schedule="linear"), "adam.schedule: linear; choose one of constant, cosine"),
+        (changed(unlabelled=49), "unlabelled: 49; must be between half a batch and 65536"),
+        (
+            dataclasses.replace(Config(), consistency=ConsistencyConfig(weight=-1.0)),
+            "consistency.weight: -1.0",
+        ),
+        (
+            dataclasses.replace(Config(), propagation=PropagationConfig(4, 3)),
+            "propagation.candidates: 3; must be at least its neighbours",
+        ),
+    ],
+)
+def test_fields_of_long_recipes_are_refused_where_they_make_no_sense(config: Config, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        validate(config)
+    assert str(error.value).startswith(message)
+
+
+def test_consistency_needs_a_head_with_classes() -> None:
+    config = dataclasses.replace(changed(head="real_fake"), consistency=ConsistencyConfig(weight=1.0))
+    with pytest.raises(UserError, match="^head 'real_fake' has no classes, which consistency is made of; choose"):
+        check_names(config)
 
 
 def test_k_plus_one_preset_differs_from_joint_in_its_head_only() -> None:

@@ -8,10 +8,20 @@ import numpy as np
 import pytest
 from known import BATCH, HALF, SHARES, numbers, play
 
+from sgan_jax.augment import Limits, distort
 from sgan_jax.heads import HEADS
 from sgan_jax.losses import cross_entropy, score_as_fake, score_as_real
-from sgan_jax.objectives import OBJECTIVES, catgan, complement, feature_matching, joint, supervised, with_manifold
-from sgan_jax.types import Bound, DiscOut, Move, Objective
+from sgan_jax.objectives import (
+    OBJECTIVES,
+    catgan,
+    complement,
+    feature_matching,
+    joint,
+    supervised,
+    with_consistency,
+    with_manifold,
+)
+from sgan_jax.types import Batch, Bound, DiscOut, Move, Objective
 
 SUPERVISED = -np.log(SHARES[[0, 1, 2, 0]]).mean()
 REAL, FAKE = np.log(5 / 4), np.log(10 / 9)
@@ -209,3 +219,94 @@ def test_manifold_term_is_in_the_discriminators_first_move_alone(objective: Obje
     for index, (move, plain) in enumerate(zip(wrapped, objective, strict=True)):
         names: list[Any] = [list(one.terms(nets, BATCH, jax.random.key(0)).loss) for one in (plain, move)]
         assert names[1] == names[0] + ["d/manifold"] * (index == first)
+
+
+# --- consistency
+
+
+LIMITS = Limits(shift=1.0)
+SURE, LIKELY, TORN = np.log([0.98, 0.01, 0.01]), np.log([0.6, 0.3, 0.1]), np.log([0.45, 0.45, 0.1])
+
+
+def agreement(teacher: list[Any], shares: Any = None, **options: Any) -> tuple[dict[str, float], dict[str, float]]:
+    """Loss, what is watched and what the student saw, where the teacher has these logits and the student SHARES."""
+    unl = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (len(teacher), 4, 4, 1)), jnp.float32)
+    batch = Batch(unl[:1], jnp.array([0], jnp.int32), unl, None if shares is None else jnp.asarray(shares, jnp.float32))
+    seen = []
+
+    def teach(images: jax.Array, key: jax.Array | None) -> DiscOut:
+        assert key is None, "a teacher answers without dropout"
+        np.testing.assert_array_equal(images, unl)
+        return DiscOut(images, jnp.asarray(np.stack(teacher), jnp.float32), images[:, 0, 0, 0])
+
+    def answer(images: jax.Array, key: jax.Array | None) -> DiscOut:
+        assert key is not None
+        seen.append(images)
+        return DiscOut(images, jnp.asarray(np.log(np.tile(SHARES, (len(images), 1))), jnp.float32), images[:, 0, 0, 0])
+
+    nets = Bound(answer, lambda z: z, teach, lambda key, count: jnp.zeros((count, 1)))
+    (move,) = with_consistency(supervised(), LIMITS, **options)
+    terms = move.terms(nets, batch, jax.random.key(0))
+    _, key = jax.random.split(jax.random.key(0))
+    images = distort(unl, jax.random.split(key)[0], LIMITS)
+    assert any(one.shape == images.shape and (one == images).all() for one in seen), "the student sees them distorted"
+    return numbers(terms.loss), numbers(terms.watch)
+
+
+def test_consistency_is_the_cross_entropy_with_the_teachers_class_where_it_is_sure() -> None:
+    loss, watch = agreement([SURE, LIKELY, np.roll(SURE, 2), TORN])
+    # Two of four are above 0.95: of class 0, which the student gives 1/8, and of class 2, which it gives 5/8.
+    assert loss["d/consistency"] == pytest.approx((np.log(8) + np.log(8 / 5)) / 4, rel=1e-5)
+    assert watch["d/confident"] == 0.5
+    assert agreement([SURE, TORN], threshold=0.99)[0]["d/consistency"] == 0
+    assert agreement([LIKELY], threshold=0.5, weight=3.0)[0]["d/consistency"] == pytest.approx(3 * np.log(8), rel=1e-5)
+
+
+def test_with_shares_the_class_is_that_of_the_product_and_counts_by_its_certainty() -> None:
+    shares = np.array([[0.1, 0.8, 0.1]])
+    loss, watch = agreement([LIKELY], shares)
+    product = np.exp(LIKELY) * shares[0]
+    product /= product.sum()
+    certainty = 1 + (product * np.log(product)).sum() / np.log(3)
+    assert product.argmax() == 1
+    assert watch["d/confident"] == pytest.approx(certainty, rel=1e-5)
+    assert loss["d/consistency"] == pytest.approx(certainty * np.log(4), rel=1e-5)  # of the student: a quarter
+
+
+def test_what_consistency_wraps_sees_as_many_unlabelled_images_as_labelled_ones() -> None:
+    first, *rest = with_consistency(feature_matching(), LIMITS)
+    assert [first.slots, *(move.slots for move in rest)] == slots_of(feature_matching())
+    for move, plain in zip((first, *rest), feature_matching(), strict=True):
+        counts: list[list[int]] = []
+        for one in (move, plain):
+            seen: list[int] = []
+
+            def count(images: jax.Array, key: Any, seen: list[int] = seen) -> DiscOut:
+                seen.append(len(images))
+                return DiscOut(images.reshape(len(images), -1), jnp.zeros((len(images), 3)), images[:, 0, 0, 0])
+
+            nets = Bound(count, lambda z: jnp.zeros((len(z), 4, 4, 1)), count, lambda key, n: jnp.zeros((n, 1)))
+            more = 9 if one is move else 2
+            batch = Batch(jnp.zeros((2, 4, 4, 1)), jnp.array([0, 1], jnp.int32), jnp.zeros((more, 4, 4, 1)))
+            one.terms(nets, batch, jax.random.key(0))
+            counts.append(seen)
+        extra = [9, 9] if move is first else []  # teacher and student
+        assert counts[0] == counts[1] + extra
+
+
+def test_consistency_does_not_descend_on_the_teacher() -> None:
+    (move,) = with_consistency(supervised(), LIMITS, threshold=0.0)
+
+    def loss(scale: jax.Array) -> jax.Array:
+        def teach(images: jax.Array, key: Any) -> DiscOut:
+            return DiscOut(images, scale * images[:, 0, 0, :1] * jnp.array([[1.0, 2.0, 3.0]]), images[:, 0, 0, 0])
+
+        def answer(images: jax.Array, key: Any) -> DiscOut:
+            return DiscOut(images, jnp.zeros((len(images), 3)), images[:, 0, 0, 0])
+
+        images = jnp.ones((2, 4, 4, 1))
+        nets = Bound(answer, lambda z: z, teach, lambda key, count: jnp.zeros((count, 1)))
+        batch = Batch(images, jnp.array([0, 1], jnp.int32), images, jnp.full((2, 3), 1 / 3))
+        return move.terms(nets, batch, jax.random.key(0)).loss["d/consistency"]
+
+    assert float(jax.grad(loss)(jnp.ones(()))) == 0.0

@@ -1,5 +1,6 @@
 """Facts about the networks: sizes, first weights, dropout, the tutorial's first losses, agreement with Keras."""
 
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ import pytest
 from sgan_jax.data.embedded import load_embedded
 from sgan_jax.heads import HEADS, Head
 from sgan_jax.losses import cross_entropy, score_as_real
-from sgan_jax.networks import discriminator, generator
+from sgan_jax.networks import NETWORKS, discriminator, generator
+from sgan_jax.networks.layers import group_norm
 from sgan_jax.objectives import tutorial
 from sgan_jax.ops import Maps, maps_for
 from sgan_jax.step import scale
@@ -377,3 +379,100 @@ def test_generator_agrees_with_keras_in_images_and_gradients(keras: Any) -> None
     assert_agree(our_images, images)
     assert_agree(our_grads, (as_ours(GEN, by_weights, ("up_1", "up_2")), by_latents))
     assert np.abs(our_images).max() <= 1
+
+
+# --- The other networks
+
+
+def test_sizes_of_the_networks_of_improved_gan() -> None:
+    disc = NETWORKS["mlp"].discriminator(MNIST, 10, HEADS["stacked"])
+    sizes = (784, 1000, 500, 250, 250, 250, 10)
+    # Of each layer: the kernel, and a scale and a bias a unit.
+    assert size(shapes(disc)) == sum(i * o + 2 * o for i, o in itertools.pairwise(sizes))
+    gen = NETWORKS["mlp"].generator(MNIST)
+    # Two dense layers with a bias and one more of the batch norm; then one with scale and bias.
+    assert size(shapes(gen)) == (100 * 500 + 2 * 500) + (500 * 500 + 2 * 500) + (500 * 784 + 2 * 784)
+
+
+def test_size_of_the_compact_discriminator() -> None:
+    disc = NETWORKS["compact"].discriminator(MNIST, 10, HEADS["stacked"])
+    convolutions = (25 * 32 + 3 * 32) + (9 * 32 * 64 + 3 * 64) + (9 * 64 * 64 + 3 * 64)  # bias, scale and bias of norm
+    assert size(shapes(disc)) == convolutions + (7 * 7 * 64 * 256 + 256) + (256 * 10 + 10)
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+@pytest.mark.parametrize("head", sorted(HEADS))
+def test_every_network_with_every_head_on_oblong_images_of_three_channels(name: str, head: str) -> None:
+    disc = NETWORKS[name].discriminator((12, 20, 3), 5, HEADS[head], width=8)
+    gen = NETWORKS[name].generator((12, 20, 3), latent=6, width=8)
+    images = jax.eval_shape(gen.apply, shapes(gen), jax.ShapeDtypeStruct((7, 6), jnp.float32))
+    out = jax.eval_shape(disc.apply, shapes(disc), images, jax.random.key(0))
+    assert images.shape == (7, 12, 20, 3)
+    assert (len(out.features), out.class_logits.shape) == (7, (7, 5 if HEADS[head].classifies else 0))
+    assert out.real_logit.shape == (7,) and out.features.ndim == 2
+    for net in (disc, gen):
+        assert sum(row.parameters for row in net.layers()) == size(shapes(net))
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_without_a_key_an_answer_is_certain_and_with_one_it_varies(name: str) -> None:
+    disc = NETWORKS[name].discriminator((8, 8, 1), 3, HEADS["stacked"], width=8, dropout=0.5)
+    images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 1)), jnp.float32)
+    params = disc.init(jax.random.key(0), images)
+    plain, again = (disc.apply(params, images, None).class_logits for _ in range(2))
+    np.testing.assert_array_equal(plain, again)
+    first, second = (disc.apply(params, images, jax.random.key(k)).class_logits for k in (1, 2))
+    assert not np.allclose(first, second) and not np.allclose(first, plain)
+
+
+def test_weight_normalised_layers_begin_with_deviation_one_over_the_examples() -> None:
+    disc = NETWORKS["mlp"].discriminator((8, 8, 1), 3, HEADS["stacked"], width=40)
+    images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (400, 8, 8, 1)), jnp.float32)
+    params = disc.init(jax.random.key(0), images)
+    logits = np.concatenate([disc.apply(params, images, jax.random.key(k)).class_logits for k in range(4)])
+    np.testing.assert_allclose(logits.std(axis=0), 1, atol=0.2)
+    np.testing.assert_allclose(logits.mean(axis=0), 0, atol=0.2)
+    # Of the columns only the direction counts.
+    layer = params["dense_2"]
+    longer = params | {"dense_2": layer | {"direction": 3 * layer["direction"]}}
+    np.testing.assert_allclose(
+        disc.apply(longer, images, None).class_logits, disc.apply(params, images, None).class_logits, atol=1e-5
+    )
+
+
+def test_scales_are_trained_in_the_last_layer_alone() -> None:
+    disc = NETWORKS["mlp"].discriminator((8, 8, 1), 3, HEADS["stacked"], width=8)
+    images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (9, 8, 8, 1)), jnp.float32)
+    params = disc.init(jax.random.key(0), images)
+    grads = jax.grad(lambda p: jnp.square(disc.apply(p, images, None).class_logits).sum())(params)
+    moved = {name: bool(np.abs(layer["scale"]).max() > 0) for name, layer in grads.items()}
+    assert moved == {f"dense_{i}": False for i in range(5)} | {"logits": True}
+
+
+def test_examples_change_nothing_in_networks_that_do_not_ask_for_them() -> None:
+    images = jnp.ones((3, 8, 8, 1))
+    for name in ("tutorial", "compact"):
+        disc = NETWORKS[name].discriminator((8, 8, 1), 3, HEADS["stacked"], width=8)
+        for a, b in zip(
+            jax.tree.leaves(disc.init(jax.random.key(0))),
+            jax.tree.leaves(disc.init(jax.random.key(0), images)),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_group_norm_by_hand() -> None:
+    x = jnp.asarray(np.random.default_rng(0).normal(3, 2, (2, 3, 4, 6)), jnp.float32)
+    scale, bias = jnp.arange(1.0, 7.0), jnp.arange(6.0)
+    by_hand = np.empty(x.shape)
+    for image in range(2):
+        for group in range(2):
+            part = np.asarray(x[image, :, :, 3 * group : 3 * group + 3], np.float64)
+            by_hand[image, :, :, 3 * group : 3 * group + 3] = (part - part.mean()) / np.sqrt(part.var() + 1e-5)
+    np.testing.assert_allclose(group_norm(x, scale, bias, 2), by_hand * np.asarray(scale) + np.asarray(bias), atol=1e-4)
+
+
+def test_a_generator_that_doubles_refuses_sizes_that_are_no_multiple_of_four_and_the_others_do_not() -> None:
+    with pytest.raises(ValueError, match=r"30 x 28 pixels.*multiples of 4"):
+        generator((30, 28, 1))
+    assert shapes(NETWORKS["mlp"].generator((30, 27, 1)))

@@ -52,6 +52,13 @@ def halved(images: tuple[int, ...], features: int) -> Case:
     return Case(ops.conv_3x3_stride_2, stride_2, images, (3, 3, images[-1], features))
 
 
+def any_kernel(images: tuple[int, ...], kernel: tuple[int, int], stride: int) -> Case:
+    def reference(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=LAYOUT)
+
+    return Case(partial(ops.conv, stride=stride), reference, images, (*kernel, images[-1], 4))
+
+
 CASES = {
     "transposed even": transposed((2, 4, 4, 3), 5),
     "transposed odd": transposed((2, 7, 7, 8), 4),
@@ -63,12 +70,20 @@ CASES = {
     "halved even": halved((2, 8, 6, 3), 4),
     "halved odd": halved((1, 7, 5, 4), 3),
     "halved one channel": halved((3, 6, 7, 1), 8),
+    "patches, stride 2": any_kernel((2, 8, 7, 3), (5, 5), 2),
+    "patches, stride 1": any_kernel((2, 5, 6, 3), (3, 3), 1),
+    "patches, oblong kernel, stride 3": any_kernel((1, 7, 9, 2), (2, 5), 3),
 }
 each_case = pytest.mark.parametrize("case", list(CASES.values()), ids=list(CASES))
 one_of_each = pytest.mark.parametrize(
     "case",
-    [transposed((1, 3, 2, 4), 2), to_few((1, 3, 4, 4), (3, 5), 1), halved((1, 4, 3, 2), 4)],
-    ids=["transposed", "to few", "halved"],
+    [
+        transposed((1, 3, 2, 4), 2),
+        to_few((1, 3, 4, 4), (3, 5), 1),
+        halved((1, 4, 3, 2), 4),
+        any_kernel((1, 4, 3, 2), (3, 3), 2),
+    ],
+    ids=["transposed", "to few", "halved", "patches"],
 )
 
 
@@ -168,6 +183,12 @@ def test_on_the_cpu_maps_are_matrix_products_and_elsewhere_the_compilers_own():
     for platform in ("gpu", "tpu"):
         assert ops.maps_for(platform, "float32") == ops.NATIVE
         assert ops.maps_for(platform, "bfloat16") == ops.NATIVE._replace(dtype=jnp.dtype(jnp.bfloat16))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_both_forms_of_a_strided_convolution_agree(stride):
+    x, kernel = normal(0, 2, 7, 6, 3), normal(1, 3, 3, 3, 4)
+    same(*(jax.jit(maps.strided(stride))(x, kernel) for maps in (ops.MATRIX_PRODUCTS, ops.NATIVE)))
 
 
 @pytest.mark.parametrize("name", ["down", "up", "to_image", "dense"])

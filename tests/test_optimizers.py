@@ -71,3 +71,14 @@ def test_a_first_step_worked_by_hand():
     updates, state = adam.update([jnp.float32(g)], adam.init([jnp.float32(0)]))
     assert float(updates[0]) == pytest.approx(-RATE / 2, rel=1e-4)
     assert int(state.count) == 1
+
+
+def test_a_rate_may_be_a_function_of_the_updates_made_before():
+    grads = gradients([(3,)], 4)
+    halving = optimizers.adam(lambda made: RATE * 0.5**made, 0.5, 0.999, 1e-7)
+    fixed = [optimizers.adam(RATE * 0.5**made, 0.5, 0.999, 1e-7) for made in range(4)]
+    state, params = fixed[0].init([jnp.zeros(3)]), [jnp.zeros(3)]
+    for one, grad, ours in zip(fixed, grads, trajectory(halving, grads), strict=True):
+        updates, state = one.update(grad, state, params)
+        params = optax.apply_updates(params, updates)
+        np.testing.assert_allclose(ours[0], params[0], rtol=1e-6)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sgan_jax import run_dir
-from sgan_jax.config import Config, DataConfig, ModelConfig
+from sgan_jax.config import AdamConfig, Config, DataConfig, ModelConfig
 from sgan_jax.errors import UserError
 from sgan_jax.run_dir import RunDir, checkpoint_path, default_path, existing
 
@@ -105,6 +105,15 @@ def test_a_run_may_be_made_longer_or_get_its_data_from_elsewhere():
     moved = dataclasses.replace(CONFIG.data, dataset="auto", data_dir="/moved")
     longer = changed(epochs=99, steps=50_000, data=moved)
     assert begun(config=longer).config() == longer
+
+
+def test_a_run_whose_learning_rate_was_to_end_with_it_cannot_be_made_longer():
+    config = changed(adam=AdamConfig(schedule="cosine"), epochs=2)
+    with_checkpoints(begun(config=config), "step_600")
+    begun(config=dataclasses.replace(config, steps=1200))  # the same length, said another way
+    with pytest.raises(UserError) as error:
+        begun(config=dataclasses.replace(config, epochs=3))
+    assert "(steps was 1200, now 1800: its learning rate was to end with the former)" in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -127,9 +127,20 @@ def test_batch_is_larger_than_the_labelled_set_if_need_be() -> None:
     assert set(np.asarray(batch.lab_labels).tolist()) == {0}
 
 
+def test_a_batch_may_have_more_unlabelled_images_each_with_its_own_shares() -> None:
+    count = len(DATA.unl_images)
+    shares = jnp.arange(count, dtype=jnp.float32)[:, None] * jnp.ones((1, 3))
+    batch = draw(DATA._replace(unl_shares=shares), 5, jax.random.key(0), 40)
+    assert len(batch.lab_images) == 5
+    assert batch.unl_shares is not None and batch.unl_shares.shape == (40, 3)
+    np.testing.assert_array_equal(batch.unl_images, scale(DATA.unl_images[batch.unl_shares[:, 0].astype(int)]))
+    assert draw(DATA, 5, jax.random.key(0)).unl_shares is None
+
+
 def test_labels_of_unlabelled_images_cannot_matter() -> None:
-    # All that a step sees is its state, `Data` and a key, and `Data` holds labels of the labelled images only.
-    assert Data._fields == ("lab_images", "lab_labels", "unl_images")
+    # All that a step sees is its state, `Data` and a key, and `Data` holds labels of the labelled images only; the
+    # shares are made of those, too (test_propagation.py).
+    assert Data._fields == ("lab_images", "lab_labels", "unl_images", "unl_shares")
     assert list(inspect.signature(make_train_step(DISC, GEN, tutorial(), ADAM, HALF, EMA)).parameters) == [
         "state",
         "data",
@@ -472,7 +483,7 @@ def test_donated_state_is_given_up_and_nothing_else(compiled: tuple[TrainStep, l
     state = fresh()
     step(state, DATA, KEY)  # a buffer that could not be donated would warn, and warnings fail
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
-    assert not any(leaf.is_deleted() for leaf in (*DATA, KEY))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((DATA, KEY)))
 
 
 def test_step_from_a_saved_state_gives_the_bits_of_the_sequence(compiled: tuple[TrainStep, list[int]]) -> None:

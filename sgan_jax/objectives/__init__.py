@@ -7,7 +7,7 @@ from sgan_jax.objectives.adversarial import joint, tutorial
 from sgan_jax.objectives.categorical import catgan
 from sgan_jax.objectives.classifier import supervised
 from sgan_jax.objectives.matching import complement, feature_matching
-from sgan_jax.objectives.wrappers import with_augmentation, with_manifold
+from sgan_jax.objectives.wrappers import with_augmentation, with_consistency, with_manifold
 from sgan_jax.types import Objective
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "supervised",
     "tutorial",
     "with_augmentation",
+    "with_consistency",
     "with_manifold",
 ]
 

@@ -1,9 +1,12 @@
 """Modifiers: they take an objective and return an objective."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
 from sgan_jax.augment import Limits, distort
+from sgan_jax.losses import cross_entropy, entropy
 from sgan_jax.objectives.parts import Part, together
 from sgan_jax.types import Batch, Bound, Objective, Terms
 
@@ -50,6 +53,55 @@ def with_manifold(objective: Objective, weight: float = 1e-3) -> Objective:
         _, slope = jax.jvp(lambda x: nets.disc(x, k_disc).class_logits, (images,), (along,))
         return Terms(loss={"d/manifold": weight * jnp.square(slope).sum(axis=-1).mean()}, watch={})
 
+    return _beside_the_first_of_the_discriminator(objective, smooth)
+
+
+def with_consistency(objective: Objective, limits: Limits, weight: float = 1.0, threshold: float = 0.95) -> Objective:
+    """The objective with a classifier that is to say of a distorted image what its teacher says of the image.
+
+    "d/consistency" is the cross-entropy of distorted unlabelled images with the class that the teacher finds most
+    probable, over those of which it is surer than the threshold (Sohn et al., "FixMatch", arXiv 2001.07685, eq. 4).
+    The teacher is the classifier with averaged weights (Tarvainen and Valpola, "Mean teacher", arXiv 1703.01780), and
+    sees the images as they are.
+
+    Where the batch has shares, the class is that of the product of teacher's and shares' probabilities: two judges of
+    different views, of which neither can outvote the other where it is certain. In the place of the threshold each
+    image then counts by how certain the product is, 1 - entropy / log K.
+
+    Args:
+      objective: any in which the discriminator moves, for a head that classifies; it sees as many of the unlabelled
+        images as there are labelled ones. Its first move of the discriminator gets the term.
+      limits: of the distortions.
+      weight: of the term.
+      threshold: 0..1; 0.95 in the paper.
+    """
+
+    def agree(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
+        k_images, k_disc = jax.random.split(key)
+        believed = jax.nn.log_softmax(nets.teacher(batch.unl_images, None).class_logits)
+        if batch.unl_shares is None:
+            counts = (believed.max(axis=-1) > math.log(max(threshold, 1e-30))).astype(jnp.float32)
+        else:
+            believed = believed + jnp.log(jnp.maximum(batch.unl_shares, 1e-9))
+            counts = 1.0 - entropy(believed) / math.log(believed.shape[-1])
+        believed, counts = jax.lax.stop_gradient((believed, counts))
+        answers = nets.disc(distort(batch.unl_images, k_images, limits), k_disc).class_logits
+        disagreement = cross_entropy(answers, jnp.argmax(believed, axis=-1))
+        return Terms(
+            loss={"d/consistency": weight * (counts * disagreement).mean()}, watch={"d/confident": counts.mean()}
+        )
+
+    def of_half(terms: Part) -> Part:
+        def without_the_rest(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
+            return terms(nets, batch._replace(unl_images=batch.unl_images[: len(batch.lab_images)]), key)
+
+        return without_the_rest
+
+    halved = tuple(move._replace(terms=of_half(move.terms)) for move in objective)
+    return _beside_the_first_of_the_discriminator(halved, agree)
+
+
+def _beside_the_first_of_the_discriminator(objective: Objective, part: Part) -> Objective:
     first = next(index for index, move in enumerate(objective) if "d" in move.slots)
-    smoothed = objective[first]._replace(terms=together(objective[first].terms, smooth))
-    return (*objective[:first], smoothed, *objective[first + 1 :])
+    both = objective[first]._replace(terms=together(objective[first].terms, part))
+    return (*objective[:first], both, *objective[first + 1 :])

@@ -1,8 +1,9 @@
-"""Generators and discriminators as pure `Net` records. The only file that imports Flax Linen.
+"""What networks are made of: layers on `ops.Maps`, and how a Linen module becomes a `Net`.
 
-Layers are Keras's: SAME padding, Glorot-uniform kernels, zero biases, leaky ReLU of slope 0.2.
+Layers are Keras's where not said otherwise: SAME padding, Glorot-uniform kernels, zero biases, leaky ReLU of slope 0.2.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,14 +14,13 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from sgan_jax.heads import Head
-from sgan_jax.ops import MATRIX_PRODUCTS, Maps
 from sgan_jax.types import DiscOut, Layer, Net, Params
 
 _SLOPE = 0.2
 _glorot = nn.initializers.glorot_uniform()
 
 
-class _Conv(nn.Module):
+class Conv(nn.Module):
     """A convolution in one of the forms of `ops`, with a kernel and a bias."""
 
     features: int
@@ -30,35 +30,46 @@ class _Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        """`[N, H, W, I]` to `[N, H', W', features]`."""
         kernel = self.param("kernel", _glorot, (self.size, self.size, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return self.convolve(x, kernel) + bias.reshape(1, 1, 1, -1)
 
 
-class _Dense(nn.Module):
+class Dense(nn.Module):
+    """A dense layer with a kernel and a bias."""
+
     features: int
     multiply: Callable[[jax.Array, jax.Array], jax.Array]
     kind: str = "Dense"
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        """`[N, I]` to `[N, features]`."""
         kernel = self.param("kernel", _glorot, (x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return self.multiply(x, kernel) + bias.reshape(1, -1)
 
 
-class _Function(nn.Module):
+class Function(nn.Module):
     """A layer without parameters; a module so that a description of the network shows it."""
 
     kind: str
     function: Callable[..., jax.Array]
 
     def __call__(self, *args: Any) -> jax.Array:
+        """What the function makes of them."""
         return self.function(*args)
 
 
-def _leaky_relu(name: str) -> _Function:
-    return _Function(f"Leaky ReLU {_SLOPE}", partial(nn.leaky_relu, negative_slope=_SLOPE), name=name)
+def leaky_relu(name: str) -> Function:
+    """Leaky ReLU of slope 0.2."""
+    return Function(f"Leaky ReLU {_SLOPE}", partial(nn.leaky_relu, negative_slope=_SLOPE), name=name)
+
+
+def dropout(rate: float) -> Function:
+    """Dropout of (x, key); with key None nothing is dropped."""
+    return Function(f"Dropout {rate}", partial(_dropout, rate=rate), name="dropout")
 
 
 def _dropout(x: jax.Array, key: jax.Array | None, *, rate: float) -> jax.Array:
@@ -68,70 +79,56 @@ def _dropout(x: jax.Array, key: jax.Array | None, *, rate: float) -> jax.Array:
     return jnp.where(kept, x / (1.0 - rate), jnp.zeros_like(x))
 
 
-class _Discriminator(nn.Module):
-    """Three stride-2 convolutions, flatten, dropout, one dense layer of logits."""
-
-    width: int
-    dropout: float
-    outputs: int
-    maps: Maps
-
-    @nn.compact
-    def __call__(self, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-        for block in (1, 2, 3):
-            x = _Conv(self.width, 3, "Conv 3x3, stride 2", self.maps.down, name=f"conv_{block}")(x)
-            x = _leaky_relu(f"leaky_{block}")(x)
-        features = _Function("Flatten", lambda x: x.reshape(len(x), -1), name="features")(x)
-        dropout = _Function(f"Dropout {self.dropout}", partial(_dropout, rate=self.dropout), name="dropout")
-        dropped = dropout(features, key)
-        return features, _Dense(self.outputs, self.maps.dense, name="logits")(dropped)
-
-
-class _Generator(nn.Module):
-    """A dense layer to a quarter of the image's size, two transposed convolutions, a 7x7 convolution and tanh."""
-
-    width: int
-    image_shape: tuple[int, int, int]
-    maps: Maps
-
-    @nn.compact
-    def __call__(self, latents: jax.Array) -> jax.Array:
-        height, width, channels = self.image_shape
-        x = _Dense(height // 4 * (width // 4) * self.width, self.maps.dense, name="dense")(latents)
-        x = _leaky_relu("leaky_0")(x)
-        small = (height // 4, width // 4, self.width)
-        x = _Function("Reshape", lambda x: x.reshape(-1, *small), name="reshape")(x)
-        for block in (1, 2):
-            x = _Conv(self.width, 4, "Transposed conv 4x4, stride 2", self.maps.up, name=f"up_{block}")(x)
-            x = _leaky_relu(f"leaky_{block}")(x)
-        x = _Conv(channels, 7, "Conv 7x7", self.maps.to_image, name="image")(x)
-        return _Function("tanh", jnp.tanh, name="tanh")(x)
-
-
-def discriminator(
-    image_shape: tuple[int, int, int],
-    classes: int,
-    head: Head,
-    width: int = 128,
-    dropout: float = 0.4,
-    maps: Maps = MATRIX_PRODUCTS,
-) -> Net:
-    """The tutorial's discriminator: 316,938 parameters for 28 x 28 x 1 images and ten logits.
+def group_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, groups: int) -> jax.Array:
+    """Normalised over each image's positions and each group of channels; Wu and He, arXiv 1803.08494.
 
     Args:
+      x: `[N, H, W, C]`.
+      scale: `[C]`, of each channel after that.
+      bias: `[C]`.
+      groups: divides C.
+    """
+    count, height, width, channels = x.shape
+    grouped = x.reshape(count, height * width, groups, channels // groups)
+    mean = grouped.mean(axis=(1, 3), keepdims=True)
+    variance = jnp.maximum(jnp.square(grouped).mean(axis=(1, 3), keepdims=True) - jnp.square(mean), 0.0)
+    normal = ((grouped - mean) * jax.lax.rsqrt(variance + 1e-5)).reshape(x.shape)
+    return normal * scale.reshape(1, 1, 1, -1) + bias.reshape(1, 1, 1, -1)
+
+
+class GroupNorm(nn.Module):
+    """`group_norm` with a trained scale and bias a channel, in as many groups of 8 or more as C permits."""
+
+    kind: str = "Group norm"
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`[N, H, W, C]` to the same."""
+        channels = x.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, (channels,))
+        bias = self.param("bias", nn.initializers.zeros, (channels,))
+        return group_norm(x, scale, bias, math.gcd(8, channels))
+
+
+def as_discriminator(
+    module: nn.Module, image_shape: tuple[int, int, int], classes: int, head: Head, dtype: DTypeLike
+) -> Net:
+    """A module `(images, key) -> (features, logits)` as a discriminator with a head.
+
+    Args:
+      module: takes key None for an answer without noise or dropout, and gives features `[B, F]`.
       image_shape: (H, W, C).
       classes: K.
-      head: splits the logits.
-      width: channels of each convolution.
-      dropout: rate before the dense layer, active where `apply` gets a key.
-      maps: how the layers compute; parameters, logits and features are float32.
+      head: splits the logits, which are `head.outputs(classes)`.
+      dtype: of what the layers compute; parameters, logits and features are float32.
     """
-    module = _Discriminator(width, dropout, head.outputs(classes), maps)
 
     def apply(params: Params, images: jax.Array, key: jax.Array | None = None) -> DiscOut:
-        out: Any = module.apply(*_cast(maps.dtype, {"params": params}, images), key)
+        out: Any = module.apply(*_cast(dtype, {"params": params}, images), key)
         features, logits = _cast(jnp.float32, *out)
         return DiscOut(features, *head.split(logits))
+
+    net = _net(module, image_shape, apply, (None,))
 
     def layers() -> list[Layer]:
         rows = net.layers()
@@ -140,25 +137,20 @@ def discriminator(
             rows.append(Layer("class", "Softmax", (None, classes), 0, logits))
         return [*rows, Layer("real", head.real, (None, 1), 0, logits)]
 
-    net = _net(module, image_shape, apply, (None,))
     return net._replace(layers=layers)
 
 
-def generator(
-    image_shape: tuple[int, int, int], latent: int = 100, width: int = 128, maps: Maps = MATRIX_PRODUCTS
-) -> Net:
-    """The tutorial's generator: 1,164,289 parameters for 28 x 28 x 1 images.
+def as_generator(module: nn.Module, latent: int, dtype: DTypeLike) -> Net:
+    """A module `latents -> images` as a generator.
 
     Args:
-      image_shape: (H, W, C), H and W multiples of 4.
+      module: takes `[B, latent]`, gives `[B, H, W, C]` in [-1, 1].
       latent: length of a latent vector.
-      width: channels of each transposed convolution.
-      maps: how the layers compute; parameters and images are float32.
+      dtype: of what the layers compute; parameters and images are float32.
     """
-    module = _Generator(width, image_shape, maps)
 
     def apply(params: Params, latents: jax.Array) -> jax.Array:
-        images: Any = module.apply(*_cast(maps.dtype, {"params": params}, latents))
+        images: Any = module.apply(*_cast(dtype, {"params": params}, latents))
         return _cast(jnp.float32, images)[0]
 
     return _net(module, (latent,), apply, ())
@@ -171,8 +163,9 @@ def _cast(dtype: DTypeLike, *trees: Any) -> list[Any]:
 def _net(module: nn.Module, input_shape: tuple[int, ...], apply: Any, rest: tuple[None, ...]) -> Net:
     example = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
 
-    def init(key: jax.Array) -> Params:
-        params: Params = module.init(key, jnp.zeros(example.shape, example.dtype), *rest)["params"]
+    def init(key: jax.Array, examples: jax.Array | None = None) -> Params:
+        given = jnp.zeros(example.shape, example.dtype) if examples is None else examples
+        params: Params = module.init(key, given, *rest)["params"]
         return params
 
     def layers() -> list[Layer]:

@@ -1,0 +1,81 @@
+"""The graph of like images of a data set, kept for the next run: it depends on the images alone."""
+
+import contextlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from sgan_jax.data import Dataset, cache
+from sgan_jax.errors import UserError
+from sgan_jax.propagation import Neighbours, neighbours
+
+log = logging.getLogger(__name__)
+
+LARGEST = 200_000  # images: their number squared is the work
+
+
+def load(dataset: Dataset, count: int, candidates: int) -> Neighbours:
+    """The neighbours of each training image, from the cache or made now.
+
+    Args:
+      dataset: its training images are compared.
+      count: neighbours of each.
+      candidates: of which they are chosen.
+
+    Raises:
+      UserError: there are too many images, or too few.
+    """
+    images = dataset.train_images
+    if not count < len(images) <= LARGEST:
+        raise UserError(
+            f"{dataset.name}: {len(images)} training images; a graph of them takes from {count + 1} to {LARGEST}"
+        )
+    path = None
+    with contextlib.suppress(UserError):  # no home directory: it is made every time
+        path = cache.root() / "graphs" / f"{dataset.digest[:32]}-{count}-{candidates}.npz"
+    if path is not None and (kept := _read(path, len(images), count)) is not None:
+        return kept
+    log.info(
+        "comparing each of %d images with %d others (two minutes for 60,000 on two cores; kept for later runs)",
+        len(images),
+        min(candidates, len(images) - 1),
+    )
+    near = neighbours(images, count, candidates)
+    if path is not None:
+        _write(path, near)
+    return near
+
+
+def _read(path: Path, images: int, count: int) -> Neighbours | None:
+    """What was kept, or None where there is nothing, or (with a warning) where it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            near = Neighbours(held["indices"], held["distances"])
+        whole = near.indices.shape == near.distances.shape == (images, count)
+        whole &= near.indices.dtype == np.int32 and near.distances.dtype == np.float32
+        if whole and near.indices.min() >= 0 and near.indices.max() < images and np.isfinite(near.distances).all():
+            return near
+        reason = "of another form"
+    except Exception as error:  # NumPy's and zipfile's errors are many
+        reason = str(error) or type(error).__name__
+    log.warning("%s: cannot be used (%s): making it again", path, reason)
+    return None
+
+
+def _write(path: Path, near: Neighbours) -> None:
+    part = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(prefix=f".{path.stem}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **near._asdict())
+        os.replace(part, path)
+    except OSError as error:
+        log.warning("%s: cannot be written (%s): the next run will compare the images again", path, error)
+        if part is not None:
+            Path(part).unlink(missing_ok=True)

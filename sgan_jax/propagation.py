@@ -1,0 +1,161 @@
+"""Labels spread along a graph of like images, before any training: what the known ones say of the others.
+
+Two images are alike where one can be bent into the other by small displacements, whatever they mean. A handful of
+labelled images then speaks for whole manners of writing that no labelled image shows, step by step along the graph,
+where a network would decide by the one feature that it happens to know.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_PAIRS = 2048  # compared at once: 26 MB of gradients of 28 x 28 images
+_ROWS = 1000  # of the matrix of plain distances at once
+_RESTART = 0.01  # what each round takes from the labels, and 1 - it from the neighbours
+_ROUNDS = 200
+_BALANCING = 50
+
+
+class Neighbours(NamedTuple):
+    """The images most alike to each of N."""
+
+    indices: np.ndarray  # int32 [N, k]
+    distances: np.ndarray  # float32 [N, k]
+
+
+def distortion(images: jax.Array, others: jax.Array, reach: int = 2) -> jax.Array:
+    """How unlike the images are when pixels may be displaced: the image distortion model.
+
+    For each pixel of an image the displacement of up to `reach` pixels is taken with which the 3 x 3 neighbourhood in
+    the other is most alike, whatever its neighbours take. Keysers, Deselaers, Gollan and Ney, "Deformation models for
+    image recognition" (IEEE TPAMI 29, 2007), section 3.4. It is not symmetric.
+
+    Args:
+      images: gradients as `gradients` makes them, `[B, H, W, G]`.
+      others: as many, compared one by one.
+      reach: pixels.
+
+    Returns:
+      The summed squares of what remains, `[B]`.
+    """
+    _, height, width, _ = images.shape
+    padded = jnp.pad(others, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+    best = jnp.full(images.shape[:3], jnp.inf)
+    for down in range(2 * reach + 1):
+        for across in range(2 * reach + 1):
+            displaced = padded[:, down : down + height, across : across + width]
+            best = jnp.minimum(best, _of_neighbourhood(jnp.square(images - displaced).sum(axis=-1)))
+    return best.sum(axis=(1, 2))
+
+
+def _of_neighbourhood(values: jax.Array) -> jax.Array:
+    """Sums over 3 x 3 pixels of `[B, H, W]`; outside of the frame is zero."""
+    padded = jnp.pad(values, ((0, 0), (1, 1), (1, 1)))
+    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+    return rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
+
+
+def gradients(images: jax.Array) -> jax.Array:
+    """Sobel's derivatives by row and by column of uint8 images in 0..1: `[B, H, W, C]` to `[B, H, W, 2 C]`."""
+    x = jnp.pad(images.astype(jnp.float32) / 255.0, ((0, 0), (1, 1), (1, 1), (0, 0)))
+
+    def smooth(x: jax.Array, axis: int) -> jax.Array:
+        first, middle, last = _three(x, axis)
+        return (first + 2.0 * middle + last) / 4.0
+
+    def slope(x: jax.Array, axis: int) -> jax.Array:
+        first, _, last = _three(x, axis)
+        return last - first
+
+    return jnp.concatenate([slope(smooth(x, 2), 1), slope(smooth(x, 1), 2)], axis=-1)
+
+
+def _three(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    end = x.shape[axis]
+    first, middle, last = (jax.lax.slice_in_dim(x, k, end - 2 + k, axis=axis) for k in range(3))
+    return first, middle, last
+
+
+def neighbours(images: np.ndarray, count: int, candidates: int) -> Neighbours:
+    """The images most alike to each image by `distortion`, among the candidates that are nearest pixel by pixel.
+
+    Args:
+      images: uint8 `[N, H, W, C]`.
+      count: k, at most N - 1.
+      candidates: how many are compared with each image by `distortion`, at least k.
+    """
+    candidates = min(candidates, len(images) - 1)
+    near = _candidates(images, candidates)
+    edges = np.asarray(jax.jit(gradients)(images))
+    compare = jax.jit(distortion)
+    first, second = np.repeat(np.arange(len(images)), candidates), near.ravel()
+    distances = np.empty(len(first), np.float32)
+    for start in range(0, len(first), _PAIRS):
+        here = slice(start, start + _PAIRS)
+        pairs = [edges[np.resize(chosen[here], _PAIRS)] for chosen in (first, second)]  # one compiled shape
+        distances[here] = np.asarray(compare(*pairs))[: len(first[here])]
+    by_image = distances.reshape(near.shape)
+    order = np.argsort(by_image, axis=1)[:, :count]
+    return Neighbours(
+        np.take_along_axis(near, order, axis=1).astype(np.int32), np.take_along_axis(by_image, order, axis=1)
+    )
+
+
+def _candidates(images: np.ndarray, count: int) -> np.ndarray:
+    """The nearest images by the plain distance of slightly blurred pixels, `[N, count]`, in no order."""
+    pixels = images.astype(np.float32) / 255.0
+    channels = [np.asarray(jax.jit(_of_neighbourhood)(pixels[..., c])) / 9.0 for c in range(pixels.shape[-1])]
+    flat = np.stack(channels, axis=-1).reshape(len(images), -1)
+    squares = np.square(flat).sum(axis=1)
+    near = np.empty((len(images), count), np.int64)
+    for start in range(0, len(images), _ROWS):
+        rows = flat[start : start + _ROWS]
+        distances = squares[None, :] - 2.0 * (rows @ flat.T)  # but for the row's own square
+        distances[np.arange(len(rows)), start + np.arange(len(rows))] = np.inf
+        near[start : start + _ROWS] = np.argpartition(distances, count - 1, axis=1)[:, :count]
+    return near
+
+
+def propagate(near: Neighbours, labelled: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """What each image's neighbours, and theirs, say of its class.
+
+    Zhou et al., "Learning with local and global consistency" (NIPS 2003): in each round an image takes 99 % of what its
+    neighbours have and 1 % of its own label. An edge weighs exp(-4 d / d_k), d_k the distance of the k-th neighbour.
+    In the end classes are made equally frequent, as the labelled images are.
+
+    Args:
+      near: of N images.
+      labelled: indices of the labelled ones, `[L]`.
+      labels: their classes, `[L]`.
+      classes: K.
+
+    Returns:
+      float32 `[N, K]`, each row adding up to 1: the shares of the classes.
+    """
+    farthest = np.maximum(near.distances[:, -1:], 1e-12)
+    weights = np.exp(-4.0 * near.distances / farthest).astype(np.float32)
+    known = np.zeros((len(weights), classes), np.float32)
+    known[labelled, labels] = 1.0
+    return np.asarray(_spread(jnp.asarray(near.indices), jnp.asarray(weights), jnp.asarray(known)))
+
+
+@jax.jit
+def _spread(indices: jax.Array, weights: jax.Array, known: jax.Array) -> jax.Array:
+    def of_neighbours(values: jax.Array) -> jax.Array:  # [N, K]: along each edge, both ways
+        taken = (weights[:, :, None] * values[indices]).sum(axis=1)
+        return taken.at[indices].add(weights[:, :, None] * values[:, None, :])
+
+    degree = of_neighbours(jnp.ones((len(known), 1)))
+    norm = jax.lax.rsqrt(degree)
+
+    def once(_: int, values: jax.Array) -> jax.Array:
+        return (1.0 - _RESTART) * norm * of_neighbours(norm * values) + _RESTART * known
+
+    def balance(_: int, shares: jax.Array) -> jax.Array:
+        shares = shares / shares.sum(axis=0, keepdims=True)
+        return shares / shares.sum(axis=1, keepdims=True)
+
+    spread = jax.lax.fori_loop(0, _ROUNDS, once, known) + 1e-12
+    return jax.lax.fori_loop(0, _BALANCING, balance, spread / spread.sum(axis=1, keepdims=True))

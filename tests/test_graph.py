@@ -1,0 +1,76 @@
+"""Facts about the graph that is kept from run to run."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sgan_jax import graph
+from sgan_jax.data import Dataset
+from sgan_jax.errors import UserError
+from sgan_jax.propagation import Neighbours
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Counts how often a graph is made, of a cache of its own."""
+    monkeypatch.setenv("SGAN_CACHE", str(tmp_path / "cache"))
+    made: list[int] = []
+    neighbours = graph.neighbours
+
+    def counted(*arguments: object) -> Neighbours:
+        made.append(1)
+        return neighbours(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(graph, "neighbours", counted)
+    return made
+
+
+def dataset(seed: int = 0, images: int = 12) -> Dataset:
+    draw = np.random.default_rng(seed)
+    pixels = draw.integers(0, 256, (images + 2, 8, 8, 1), dtype=np.uint8)
+    labels = np.arange(images + 2, dtype=np.int32) % 2
+    return Dataset("set", pixels[:images], labels[:images], pixels[images:], labels[images:], ("a", "b"))
+
+
+def same(a: Neighbours, b: Neighbours) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_a_graph_is_made_once_for_a_set_and_its_numbers(made: list[int]) -> None:
+    first = graph.load(dataset(), 3, 6)
+    assert same(graph.load(dataset(), 3, 6), first) and len(made) == 1
+    graph.load(dataset(), 2, 6), graph.load(dataset(), 3, 7), graph.load(dataset(1), 3, 6)
+    assert len(made) == 4
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a zip", None])
+def test_a_damaged_graph_is_made_again_with_a_warning(
+    damage: bytes | None, made: list[int], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = graph.load(dataset(), 3, 6)
+    (file,) = (tmp_path / "cache" / "graphs").iterdir()
+    if damage is None:
+        np.savez(file, indices=first.indices + 12, distances=first.distances)  # beyond the last image
+    else:
+        file.write_bytes(damage)
+    with caplog.at_level(logging.WARNING):
+        assert same(graph.load(dataset(), 3, 6), first)
+    assert len(made) == 2 and f"{file}: cannot be used" in caplog.text
+    assert same(graph.load(dataset(), 3, 6), first) and len(made) == 2
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning(
+    made: list[int], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with caplog.at_level(logging.WARNING):
+        assert graph.load(dataset(), 3, 6).indices.shape == (12, 3)
+    assert "cannot be written" in caplog.text
+
+
+def test_too_few_images_are_one_line(made: list[int]) -> None:
+    with pytest.raises(UserError, match=r"^set: 4 training images; a graph of them takes from 5 to 200000$"):
+        graph.load(dataset(images=4), 4, 6)
+    assert not made

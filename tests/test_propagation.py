@@ -1,0 +1,100 @@
+"""Facts about the graph of like images and about the labels that spread along it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sgan_jax.data.embedded import load_embedded
+from sgan_jax.propagation import Neighbours, distortion, gradients, neighbours, propagate
+
+
+def bar(column: int, size: int = 12) -> np.ndarray:
+    image = np.zeros((1, size, size, 1), np.uint8)
+    image[:, 3:9, column : column + 2] = 255
+    return image
+
+
+def unlike(a: np.ndarray, b: np.ndarray, reach: int = 2) -> float:
+    return float(distortion(gradients(jnp.asarray(a)), gradients(jnp.asarray(b)), reach)[0])
+
+
+def test_gradients_are_sobels() -> None:
+    ramp = np.tile(np.arange(0, 250, 25, dtype=np.uint8)[None, :, None, None], (1, 1, 7, 2))
+    found = np.asarray(gradients(jnp.asarray(ramp)))
+    assert found.shape == (1, 10, 7, 4)
+    np.testing.assert_allclose(found[0, 1:-1, 1:-1, :2], 50 / 255, rtol=1e-5)  # two rows of 25
+    np.testing.assert_allclose(found[0, 1:-1, 1:-1, 2:], 0, atol=1e-6)
+
+
+def test_what_is_displaced_within_reach_is_no_distance_and_farther_is_one() -> None:
+    assert unlike(bar(4), bar(4)) == 0
+    assert unlike(bar(4), bar(6)) == pytest.approx(0, abs=1e-6)
+    assert unlike(bar(4), bar(7)) > 1
+    assert unlike(bar(4), bar(7), reach=3) == pytest.approx(0, abs=1e-6)
+
+
+def test_distortion_without_reach_is_the_sum_of_squares_over_each_neighbourhood() -> None:
+    a, b = (jnp.asarray(np.random.default_rng(seed).normal(size=(1, 5, 6, 2)), jnp.float32) for seed in (0, 1))
+    squares = np.square(np.asarray(a - b)).sum(-1)[0]
+    padded = np.pad(squares, 1)
+    by_hand = sum(padded[y : y + 3, x : x + 3].sum() for y in range(5) for x in range(6))
+    assert float(distortion(a, b, reach=0)[0]) == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_neighbours_are_the_likest_of_the_candidates_in_order_and_never_the_image_itself() -> None:
+    images = np.concatenate([bar(2), bar(3), bar(5), bar(8)])
+    near = neighbours(images, count=2, candidates=3)
+    assert near.indices.dtype == np.int32 and near.distances.dtype == np.float32
+    assert (near.indices != np.arange(4)[:, None]).all()
+    assert (np.diff(near.distances, axis=1) >= 0).all()
+    assert near.indices[0, 0] == 1 and near.indices[3, 0] == 2
+
+
+def chain(*lengths: int) -> Neighbours:
+    """Rows of images, each linked to the one before and after it in its own row."""
+    indices = []
+    for first, length in zip(np.cumsum((0, *lengths)), lengths, strict=False):
+        places = np.arange(length)
+        indices.append(first + np.stack([np.maximum(places - 1, 1 - places), np.minimum(places + 1, length - 2)], 1))
+    joined = np.concatenate(indices).astype(np.int32)
+    return Neighbours(joined, np.ones(joined.shape, np.float32))
+
+
+def test_a_label_spreads_over_all_that_hangs_together_and_no_farther() -> None:
+    shares = propagate(chain(8, 8), np.array([0, 12]), np.array([1, 0]), classes=2)
+    assert shares.shape == (16, 2) and shares.dtype == np.float32
+    np.testing.assert_array_equal(shares.argmax(1), [1] * 8 + [0] * 8)
+    np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-5)
+    assert shares.max(1).min() > 0.99
+
+
+def test_between_two_labels_the_nearer_wins() -> None:
+    shares = propagate(chain(11), np.array([0, 10]), np.array([0, 1]), classes=2)
+    assert (np.diff(shares[:, 0]) < 0).all()
+    assert shares[5, 0] == pytest.approx(0.5, abs=0.02)
+
+
+def test_classes_come_out_equally_frequent() -> None:
+    near, labelled = chain(30), np.array([0, 1, 2, 29])
+    shares = propagate(near, labelled, np.array([0, 0, 0, 1]), classes=2)
+    np.testing.assert_allclose(shares.sum(0), 15, rtol=1e-3)
+
+
+def test_ten_labels_a_class_say_nine_in_ten_of_the_rest() -> None:
+    data = load_embedded()
+    chosen = np.concatenate([np.flatnonzero(data.train_labels == c)[:120] for c in range(10)])
+    images, labels = data.train_images[chosen], data.train_labels[chosen]
+    near = neighbours(images, count=4, candidates=20)
+    labelled = np.concatenate([np.arange(120 * c, 120 * c + 10) for c in range(10)])
+    shares = propagate(near, labelled, labels[labelled], classes=10)
+    rest = np.setdiff1d(np.arange(len(images)), labelled)
+    assert (shares.argmax(1) == labels)[rest].mean() > 0.9
+
+
+def test_propagation_is_deterministic() -> None:
+    key = np.random.default_rng(0)
+    near = Neighbours(key.integers(0, 50, (50, 3)).astype(np.int32), key.uniform(1, 2, (50, 3)).astype(np.float32))
+    first, second = (propagate(near, np.arange(4), np.arange(4) % 2, 2) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert isinstance(first, np.ndarray) and not isinstance(first, jax.Array)
