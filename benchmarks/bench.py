@@ -28,7 +28,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).resolve().parent / "peers"
 # A tutorial step's: 50 labelled, 50 real, 50 + 100 generated; of joint's, both players share 50 generated. Those whose
-# generator matches features see 50 real and 50 generated images more; for `manifold`, another 50 are generated.
+# generator matches features see 50 real and 50 generated images more; for `manifold` and `invariance`, another 50 are
+# generated.
 STEP_IMAGES = {
     "tutorial": 250,
     "joint": 150,
@@ -42,6 +43,7 @@ STEP_IMAGES = {
     "catgan": 200,
     "complement": 250,
     "manifold": 300,
+    "invariance": 300,
 }
 EVALUATED = 70_000
 PRODUCT = 2 * 2048**3  # operations of products.py's step

@@ -42,6 +42,8 @@ class Train:
 
     labels: int = 100
     """How many training images keep their label, balanced over the classes."""
+    validation: int = 0
+    """How many of these labels to keep from training: the accuracy on their images is shown, and chooses nothing."""
     dataset: str = "auto"
     """mnist, fashion_mnist, kmnist, mnist-5k (inside the package) or a TFDS name; auto: mnist, or else mnist-5k."""
     data_dir: _Text = None
@@ -100,6 +102,7 @@ class Train:
                 data_dir=self.data_dir,
                 labels=self.labels,
                 label_seed=self.label_seed,
+                validation=self.validation,
             ),
             model=dataclasses.replace(
                 preset.model,
@@ -137,6 +140,8 @@ class Sweep:
     """Draws of the labelled images for each of them; draw I trains with --seed I and --label-seed I."""
     preset: str = "fast"
     """Named configurations, separated by commas: tutorial, joint, fast; all get the same draws."""
+    validation: int = 0
+    """As of train: how many of the labels to keep from training."""
     dataset: str = "auto"
     """As of train: auto, mnist, fashion_mnist, kmnist, mnist-5k or a TFDS name."""
     data_dir: _Text = None

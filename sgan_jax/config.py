@@ -15,6 +15,7 @@ class DataConfig:
     data_dir: str | None = None
     labels: int = 100
     label_seed: int = 0
+    validation: int = 0  # of these labels, kept from training and used to measure
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,9 @@ PRESETS: dict[str, Config] = {
     "complement": Config(preset="complement", objective="complement"),
     # Feature matching and a classifier smooth along the generator's manifold: Lecouat et al., arXiv 1805.08957
     "manifold": Config(preset="manifold", objective="manifold"),
+    # Feature matching and a classifier that does not change along tangents of the generator's manifold: Kumar et al.,
+    # arXiv 1705.08850, without their encoder
+    "invariance": Config(preset="invariance", objective="invariance"),
     # A teacher of averaged weights and distorted unlabelled images: FixMatch, arXiv 2001.07685, beside the losses of
     # `feature_matching`, with networks that leave the time to it
     "consistency": Config(
@@ -237,6 +241,8 @@ def validate(config: Config) -> None:
     for flag, value in (("--width", config.model.width), ("--batch-size", config.batch_size)):
         if value > LARGEST:
             raise UserError(f"{flag}: {value}; must be at most {LARGEST}")
+    if not 0 <= config.data.validation < config.data.labels:
+        raise UserError(f"--validation: {config.data.validation}; must be between 0 and {config.data.labels - 1}")
     if config.precision not in PRECISIONS:
         raise UserError(f"--precision: {config.precision}; choose one of {', '.join(PRECISIONS)}")
     fractions = {

@@ -88,7 +88,8 @@ def train(
             run.forget_after(first)
             saver = stack.enter_context(checkpoint.saver(run.checkpoints))
         state, labelled = group.from_leader((state, labelled))
-        session = _Session(config, run, dataset, system, saver)
+        for_training, validation = _split(labelled, config)
+        session = _Session(config, run, dataset, system, saver, validation)
         if first >= config.total_steps:
             session.conclude(first, state)
             print(f"{run.path}: finished at step {first}; --epochs or --steps makes it longer")
@@ -96,7 +97,7 @@ def train(
         start = f"from step {first}" if first else "new run"
         print(f"{run.path}: {start}, to step {config.total_steps}", flush=True)
         run.result_file.unlink(missing_ok=True)  # of a shorter run that is made longer
-        steps = _dispatches(config, system, group, dataset, labelled, state, stop, profile)
+        steps = _dispatches(config, system, group, dataset, for_training, state, stop, profile)
         last = session.run(steps, first, log_every)
     if stop.by and last < config.total_steps:
         print(f"stopped by {stop.by.name}; the same command goes on from there")
@@ -167,8 +168,14 @@ def _follow(config: Config, system: System, group: Team, dataset: Dataset, drawn
         raise UserError("the run's first process could not begin; it says why")
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), system.abstract_state())
     state, labelled = group.from_leader((like, drawn))
-    for _ in _dispatches(config, system, group, dataset, labelled, state, stop):
+    for _ in _dispatches(config, system, group, dataset, _split(labelled, config)[0], state, stop):
         pass
+
+
+def _split(labelled: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the labelled images, for training and for validation: the last ones, balanced as the first are."""
+    first = len(labelled) - config.data.validation
+    return labelled[:first], labelled[first:]
 
 
 def _dispatches(
@@ -223,8 +230,17 @@ def stop_on_signal() -> Iterator[Stop]:
 class _Session:
     """The part of a run that one process makes."""
 
-    def __init__(self, config: Config, run: RunDir, dataset: Dataset, system: System, saver: checkpoint.Saver):
+    def __init__(
+        self,
+        config: Config,
+        run: RunDir,
+        dataset: Dataset,
+        system: System,
+        saver: checkpoint.Saver,
+        validation: np.ndarray,
+    ):
         self.config, self.run_dir, self.dataset, self.system, self.saver = config, run, dataset, system, saver
+        self.validation = validation
         self.keys = derive_keys(config.seed)
         self.classify: Classify = make_classify(system.disc)
         self.earlier = max((line.get("seconds") or 0.0 for line in run.metrics()), default=0.0)
@@ -275,6 +291,9 @@ class _Session:
                 "test_accuracy": (state.params.d, test),
                 "ema_test_accuracy": (state.ema.d, test),
             }
+            if len(self.validation):
+                kept = train_images[self.validation], self.dataset.train_labels[self.validation]
+                of["validation_accuracy"] = state.params.d, kept
             for name, (params, (images, labels)) in of.items():
                 accuracy[name] = evaluate(self.classify, params, images, labels, self.dataset.num_classes).accuracy
         images = sample_images(self.system.gen, state.params.g, self.keys.samples, SAMPLES)

@@ -493,10 +493,10 @@ def test_networks_that_cannot_be_described_are_one_line(arguments, message, fail
 # --- all commands ---
 
 FLAGS = {
-    "train": "labels dataset data-dir preset head epochs steps-per-epoch steps batch-size precision width "
+    "train": "labels validation dataset data-dir preset head epochs steps-per-epoch steps batch-size precision width "
     "learning-rate seed label-seed run devices cluster coordinator processes process "
     "profile profile-steps log-every",
-    "sweep": "labels draws preset dataset data-dir head epochs steps-per-epoch steps batch-size precision width "
+    "sweep": "labels draws preset validation dataset data-dir head epochs steps-per-epoch steps batch-size precision width "
     "learning-rate out report",
     "eval": "ckpt run data-dir json",
     "sample": "ckpt run count seed out",

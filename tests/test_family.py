@@ -19,6 +19,7 @@ from sgan_jax.objectives import (
     joint,
     supervised,
     with_consistency,
+    with_invariance,
     with_manifold,
 )
 from sgan_jax.types import Batch, Bound, DiscOut, Move, Objective
@@ -211,14 +212,44 @@ def test_manifold_term_moves_the_discriminator_and_not_the_generator() -> None:
     np.testing.assert_array_equal(of_v, np.zeros_like(V))
 
 
+# --- invariant along its tangents
+
+
+def invariance_term(nets: Bound, tangents: int, weight: float = 1.0, seed: int = 0) -> jax.Array:
+    (move,) = with_invariance(supervised(), weight, tangents)
+    return move.terms(nets, BATCH, jax.random.key(seed)).loss["d/invariance"]
+
+
+def test_invariance_along_all_directions_is_the_squared_norm_of_the_classifiers_jacobian() -> None:
+    # Four orthonormal tangents of images of four pixels: the sum of |w^T t|^2 is |w|_F^2, whatever the generator.
+    assert float(invariance_term(linear(W, V), 4, 0.01)) == pytest.approx(0.01 * float(jnp.square(W).sum()), rel=1e-5)
+
+
+def test_invariance_is_along_the_generators_directions_whatever_their_length() -> None:
+    direction = jnp.array([[3.0, 0.0, 4.0, 0.0]])  # all that the generator can do; 3 / 5 and 4 / 5 as a tangent
+    narrow = jnp.arange(1.0, 6.0).reshape(5, 1) * direction
+    by_hand = float(jnp.square((direction / 5.0) @ W).sum())
+    for longer in (1.0, 10.0):
+        assert float(invariance_term(linear(W, longer * narrow), 1)) == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_invariance_moves_the_discriminator_and_not_the_generator() -> None:
+    of_w, of_v = jax.grad(lambda w, v: invariance_term(linear(w, v), 2), argnums=(0, 1))(W, V)
+    assert np.abs(of_w).max() > 0.1
+    np.testing.assert_array_equal(of_v, np.zeros_like(V))
+
+
+@pytest.mark.parametrize(("wrap", "term"), [(with_manifold, "d/manifold"), (with_invariance, "d/invariance")])
 @pytest.mark.parametrize(("objective", "first"), [(joint(), 0), (feature_matching(), 0), (feature_matching()[::-1], 1)])
-def test_manifold_term_is_in_the_discriminators_first_move_alone(objective: Objective, first: int) -> None:
-    wrapped = with_manifold(objective)
+def test_a_term_along_the_manifold_is_in_the_discriminators_first_move_alone(
+    objective: Objective, first: int, wrap: Any, term: str
+) -> None:
+    wrapped = wrap(objective)
     assert slots_of(wrapped) == slots_of(objective)
     nets = linear(W, V)
     for index, (move, plain) in enumerate(zip(wrapped, objective, strict=True)):
         names: list[Any] = [list(one.terms(nets, BATCH, jax.random.key(0)).loss) for one in (plain, move)]
-        assert names[1] == names[0] + ["d/manifold"] * (index == first)
+        assert names[1] == names[0] + [term] * (index == first)
 
 
 # --- consistency

@@ -92,6 +92,21 @@ def test_a_run_may_end_within_an_epoch_and_be_made_longer(tmp_path):
     assert [line["step"] for line in metrics(run)] == [2, 3, 4]
 
 
+def test_labels_for_validation_are_of_the_budget_and_kept_from_training(tmp_path):
+    # The first ten of twenty labels are those of a run of ten: the same bits, whatever the other ten are used for.
+    train(tmp_path, "--labels", 10, "--steps", 2)
+    sha = sha256(tmp_path / "run", 2)
+    shutil.rmtree(tmp_path / "run")
+    printed = train(tmp_path, "--labels", 20, "--validation", 10, "--steps", 2)
+    assert sha256(tmp_path / "run", 2) == sha
+    assert len(json.loads((tmp_path / "run" / "labels.json").read_text())["indices"]) == 20
+    (line,) = metrics(tmp_path / "run")
+    assert 10 * line["validation_accuracy"] == pytest.approx(round(10 * line["validation_accuracy"]))
+    assert "validation accuracy" in printed
+    refused = call("train", *DIGITS, "--labels", 10, "--validation", 10, cwd=tmp_path)
+    assert (refused.returncode, refused.stderr) == (2, "sgan: error: --validation: 10; must be between 0 and 9\n")
+
+
 def test_damaged_checkpoints_are_set_aside_and_made_again_from_the_last_whole_one(run, tmp_path):
     spoil(run, 8, lambda data: data[: len(data) // 2])
     spoil(run, 6, invert_the_middle)
@@ -244,6 +259,7 @@ def test_data_that_moved_is_found_where_the_command_says(run, tmp_path):
 # Blocks of 512 bytes or 1 KiB, as the shell has it: indices are smaller, and then a picture, or an array, is larger.
 @pytest.mark.parametrize("blocks", [pytest.param(4, marks=pytest.mark.slow), 40])
 def test_a_full_disk_is_one_line_and_leaves_a_run_that_goes_on(blocks, tmp_path):
+    reference()  # compiles what a run needs: JAX warns of each compiled step that it has no room to keep
     train_command = command("train", *DIGITS, *SMALL, *EPOCHS, "--run", "run")
     limited = subprocess.run(
         ["sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh", *train_command],

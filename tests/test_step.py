@@ -158,6 +158,7 @@ TERMS = {  # beside those of the labelled images
     "feature_matching": SCORES | {"g/features"},
     "catgan": {"d/entropy", "d/imbalance", "d/fake_certainty", "g/entropy", "g/imbalance"},
     "complement": SCORES | {"d/entropy", "g/features", "g/pull_away"},
+    "invariance": SCORES | {"d/invariance", "g/features"},
     "manifold": SCORES | {"d/manifold", "g/features"},
 }
 

@@ -7,7 +7,7 @@ from sgan_jax.objectives.adversarial import joint, tutorial
 from sgan_jax.objectives.categorical import catgan
 from sgan_jax.objectives.classifier import supervised
 from sgan_jax.objectives.matching import complement, feature_matching
-from sgan_jax.objectives.wrappers import with_augmentation, with_consistency, with_manifold
+from sgan_jax.objectives.wrappers import with_augmentation, with_consistency, with_invariance, with_manifold
 from sgan_jax.types import Objective
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "tutorial",
     "with_augmentation",
     "with_consistency",
+    "with_invariance",
     "with_manifold",
 ]
 
@@ -54,5 +55,6 @@ OBJECTIVES: dict[str, Recipe] = {
     "feature_matching": Recipe(feature_matching),
     "catgan": Recipe(catgan, needs_classifier=True),
     "complement": Recipe(complement, needs_classifier=True),
+    "invariance": Recipe(lambda: with_invariance(feature_matching()), needs_classifier=True),
     "manifold": Recipe(lambda: with_manifold(feature_matching()), needs_classifier=True),
 }

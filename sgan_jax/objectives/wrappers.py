@@ -56,6 +56,39 @@ def with_manifold(objective: Objective, weight: float = 1e-3) -> Objective:
     return _beside_the_first_of_the_discriminator(objective, smooth)
 
 
+def with_invariance(objective: Objective, weight: float = 1e-3, tangents: int = 4) -> Objective:
+    """The objective with a classifier that changes little along tangents of the images' manifold, "d/invariance".
+
+    The term is the sum of |J_f t|^2 over orthonormal tangents t of the generator's manifold at G(z), J_f the Jacobian
+    of the class logits by the image: Kumar, Sattigeri and Fletcher, arXiv 1705.08850, section 2.1. Unlike `with_manifold`
+    it does not weigh a direction by how far the generator moves along it.
+
+    Left out is their encoder, with which they take tangents at real images; here they are at generated ones. Their
+    dominant singular vectors of the generator's Jacobian are taken as the span of its products with random directions.
+
+    Args:
+      objective: any in which the discriminator moves, for a head that classifies. Its first move of the discriminator
+        gets the term.
+      weight: of the term.
+      tangents: at each image, at most as many as a latent or an image has numbers.
+    """
+
+    def invariant(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
+        k_latents, k_directions, k_disc = jax.random.split(key, 3)
+        latents = nets.latents(k_latents, len(batch.unl_images))
+        directions = jax.random.normal(k_directions, (tangents, *latents.shape))
+        images, push = jax.linearize(nets.gen, latents)
+        along = jax.vmap(push)(directions)  # [T, B, H, W, C]
+        columns, _ = jnp.linalg.qr(jnp.moveaxis(along.reshape(*along.shape[:2], -1), 0, -1))  # [B, H W C, T]
+        across = jnp.moveaxis(columns, -1, 0).reshape(-1, *images.shape)
+        images, across = jax.lax.stop_gradient((images, across))
+        _, slope = jax.linearize(lambda x: nets.disc(x, k_disc).class_logits, images)
+        slopes = jax.vmap(slope)(across)  # [T, B, K]
+        return Terms(loss={"d/invariance": weight * jnp.square(slopes).sum(axis=(0, 2)).mean()}, watch={})
+
+    return _beside_the_first_of_the_discriminator(objective, invariant)
+
+
 def with_consistency(objective: Objective, limits: Limits, weight: float = 1.0, threshold: float = 0.95) -> Objective:
     """The objective with a classifier that is to say of a distorted image what its teacher says of the image.
 
