@@ -40,6 +40,7 @@ STEP_IMAGES = {
     "feature_matching": 250,
     "improved-gan-mnist": 500,
     "consistency": 352,
+    "best": 352,
     "catgan": 200,
     "complement": 250,
     "manifold": 300,

@@ -52,19 +52,19 @@ class Train:
     head: _Text = None
     """stacked, separate, k_plus_one or real_fake: how logits become scores; by default the preset's."""
     epochs: _Int = None
-    """Epochs to train, a checkpoint after each; by default the preset's 20."""
+    """Epochs to train, a checkpoint after each; by default the preset's (of tutorial, 20)."""
     steps_per_epoch: _Int = None
-    """Steps of an epoch; by default the preset's (600; of fast and supervised-augmented, 100)."""
+    """Steps of an epoch; by default the preset's (of tutorial, 600)."""
     steps: _Int = None
     """Steps to train in all, instead of --epochs."""
     batch_size: _Int = None
-    """Latents of a generator update; each discriminator loss takes half as many images. By default the preset's 100."""
+    """Latents of a generator update; each discriminator loss takes half as many images. By default the preset's (of tutorial, 100)."""
     precision: _Text = None
     """float32, bfloat16 or auto (bfloat16 where this machine is fast in it); by default the preset's float32."""
     width: _Int = None
-    """Channels of every convolution; by default the preset's (128; of fast and supervised-augmented, 64)."""
+    """Channels of every convolution, or another measure of the networks; by default the preset's (of tutorial, 128)."""
     learning_rate: _Float = None
-    """Adam's learning rate; by default the preset's (0.0002; of fast and supervised-augmented, 0.001)."""
+    """Adam's learning rate; by default the preset's (of tutorial, 0.0002)."""
     seed: int = 0
     """Seed of the weights, the batches and the noise."""
     label_seed: int = 0
@@ -139,7 +139,7 @@ class Sweep:
     draws: int = 10
     """Draws of the labelled images for each of them; draw I trains with --seed I and --label-seed I."""
     preset: str = "fast"
-    """Named configurations, separated by commas: tutorial, joint, fast; all get the same draws."""
+    """Named configurations, as of train, separated by commas; all get the same draws."""
     validation: int = 0
     """As of train: how many of the labels to keep from training."""
     dataset: str = "auto"

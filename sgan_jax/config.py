@@ -1,7 +1,7 @@
 """Everything that decides a run's result, as one frozen dataclass tree, with named presets. It stops at the loop."""
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_type_hints
 
 from sgan_jax.errors import UserError
@@ -95,40 +95,41 @@ class Config:
         return self.epochs * self.steps_per_epoch if self.steps is None else self.steps
 
 
-PRESETS: dict[str, Config] = {
+# What the presets of one paper each have in common, so that they differ in their objective alone: a run takes minutes.
+# Half the tutorial's channels and five times its learning rate.
+_ALIKE = Config(steps_per_epoch=100, model=ModelConfig(width=64), adam=AdamConfig(learning_rate=1e-3))
+# Chosen on training images, of other draws of labels than those that BENCHMARKS.md tells of.
+_DISTORTED = AugmentConfig(rotation=20.0, shear=0.3, scale=0.2, shift=2.0)
+
+_CONSISTENCY = Config(
+    objective="feature_matching",
+    epochs=10,
+    batch_size=64,
+    unlabelled=96,
+    ema_decay=0.995,
+    model=ModelConfig(networks="compact", width=32, dropout=0.3),
+    adam=AdamConfig(learning_rate=1e-3, beta1=0.9, beta2=0.99, schedule="cosine"),
+    augment=replace(_DISTORTED, elastic=1.0),
+    consistency=ConsistencyConfig(weight=1.0),
+)
+
+_PRESETS = {
     # The tutorial "How to Implement a Semi-Supervised GAN (SGAN) From Scratch in Keras". BENCHMARKS.md has results and
     # times: about 0.5 s a step on two cores of an AMD Zen 3.
     "tutorial": Config(),
     # The same losses (Salimans et al., arXiv 1606.03498) in one update of both players, with 50 generated images a step
-    "joint": Config(preset="joint", objective="joint"),
-    # The same with half the channels, a larger learning rate and labelled images that are distorted, for an accuracy as
-    # soon as may be. Chosen on training images, of other draws of labels than those that BENCHMARKS.md tells of.
-    "fast": Config(
-        preset="fast",
-        objective="joint",
-        steps_per_epoch=100,
-        model=ModelConfig(width=64),
-        adam=AdamConfig(learning_rate=1e-3),
-        augment=AugmentConfig(rotation=20.0, shear=0.3, scale=0.2, shift=2.0),
-    ),
+    "joint": Config(objective="joint"),
+    # The same, smaller, with labelled images that are distorted, for an accuracy as soon as may be
+    "fast": replace(_ALIKE, objective="joint", augment=_DISTORTED),
     # What the labels alone give: the same trunk without the unlabelled images, as Odena, arXiv 1606.01583, compares
-    "supervised": Config(preset="supervised", objective="supervised"),
-    # The same beside `fast`: all that differs from it is the objective
-    "supervised-augmented": Config(
-        preset="supervised-augmented",
-        objective="supervised",
-        steps_per_epoch=100,
-        model=ModelConfig(width=64),
-        adam=AdamConfig(learning_rate=1e-3),
-        augment=AugmentConfig(rotation=20.0, shear=0.3, scale=0.2, shift=2.0),
-    ),
+    "supervised": replace(_ALIKE, objective="supervised"),
+    "supervised-augmented": replace(_ALIKE, objective="supervised", augment=_DISTORTED),
     # One softmax with a class for generated images: Odena, arXiv 1606.01583; the losses of `joint` read off this head
-    "k_plus_one": Config(preset="k_plus_one", objective="joint", model=ModelConfig(head="k_plus_one")),
+    "k_plus_one": replace(_ALIKE, objective="joint", model=ModelConfig(head="k_plus_one", width=64)),
     # The generator matches mean features: Salimans et al., arXiv 1606.03498, section 3.1
-    "feature_matching": Config(preset="feature_matching", objective="feature_matching"),
-    # The same with the paper's own networks, noise and rates: 300 epochs
+    "feature_matching": replace(_ALIKE, objective="feature_matching"),
+    # The same with the paper's own networks, noise and rates: 300 epochs of 600 steps
     "improved-gan-mnist": Config(
-        preset="improved-gan-mnist",
         objective="feature_matching",
         epochs=300,
         batch_size=200,
@@ -137,29 +138,21 @@ PRESETS: dict[str, Config] = {
         adam=AdamConfig(learning_rate=3e-3, epsilon=1e-8),
     ),
     # Entropies of the classes in the place of "real" and "fake": Springenberg, arXiv 1511.06390
-    "catgan": Config(preset="catgan", objective="catgan"),
+    "catgan": replace(_ALIKE, objective="catgan"),
     # Feature matching, entropy of unlabelled images, pull-away term: Dai et al., arXiv 1705.09783, without its PixelCNN
-    "complement": Config(preset="complement", objective="complement"),
+    "complement": replace(_ALIKE, objective="complement"),
     # Feature matching and a classifier smooth along the generator's manifold: Lecouat et al., arXiv 1805.08957
-    "manifold": Config(preset="manifold", objective="manifold"),
+    "manifold": replace(_ALIKE, objective="manifold"),
     # Feature matching and a classifier that does not change along tangents of the generator's manifold: Kumar et al.,
     # arXiv 1705.08850, without their encoder
-    "invariance": Config(preset="invariance", objective="invariance"),
+    "invariance": replace(_ALIKE, objective="invariance"),
     # A teacher of averaged weights and distorted unlabelled images: FixMatch, arXiv 2001.07685, beside the losses of
     # `feature_matching`, with networks that leave the time to it
-    "consistency": Config(
-        preset="consistency",
-        objective="feature_matching",
-        epochs=8,
-        batch_size=64,
-        unlabelled=96,
-        ema_decay=0.995,
-        model=ModelConfig(networks="compact", width=32, dropout=0.3),
-        adam=AdamConfig(learning_rate=1e-3, beta1=0.9, beta2=0.99, schedule="cosine"),
-        augment=AugmentConfig(rotation=20.0, shear=0.3, scale=0.2, shift=2.0, elastic=1.0),
-        consistency=ConsistencyConfig(weight=1.0),
-    ),
+    "consistency": _CONSISTENCY,
+    # The same, whose teacher asks labels that spread along a graph of like images as well
+    "best": replace(_CONSISTENCY, propagation=PropagationConfig(neighbours=4)),
 }
+PRESETS: dict[str, Config] = {name: replace(preset, preset=name) for name, preset in _PRESETS.items()}
 
 LARGEST = 65536  # of a width or a batch: what is above is a slip, and no memory would hold it
 

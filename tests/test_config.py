@@ -191,17 +191,29 @@ def test_consistency_needs_a_head_with_classes() -> None:
         check_names(config)
 
 
-def test_k_plus_one_preset_differs_from_joint_in_its_head_only() -> None:
-    joint, ours = flatten(PRESETS["joint"]), flatten(PRESETS["k_plus_one"])
-    assert {name for name in joint if joint[name] != ours[name]} == {"preset", "model.head"}
-    assert ours["model.head"] == "k_plus_one"
+@pytest.mark.parametrize(
+    ("name", "beside", "differs"),
+    [
+        ("supervised", "feature_matching", {"objective"}),
+        ("catgan", "feature_matching", {"objective"}),
+        ("complement", "feature_matching", {"objective"}),
+        ("manifold", "feature_matching", {"objective"}),
+        ("invariance", "feature_matching", {"objective"}),
+        ("supervised-augmented", "fast", {"objective"}),
+        ("best", "consistency", {"propagation.neighbours"}),
+    ],
+)
+def test_presets_that_are_to_be_compared_differ_in_what_they_are_named_after(
+    name: str, beside: str, differs: set[str]
+) -> None:
+    theirs, ours = flatten(PRESETS[beside]), flatten(PRESETS[name])
+    assert {field for field in theirs if theirs[field] != ours[field]} == {"preset"} | differs
 
 
-def test_supervised_presets_differ_from_those_they_stand_beside_in_their_objective_only() -> None:
-    for beside, name in (("tutorial", "supervised"), ("fast", "supervised-augmented")):
-        theirs, ours = flatten(PRESETS[beside]), flatten(PRESETS[name])
-        assert {field for field in theirs if theirs[field] != ours[field]} == {"preset", "objective"}
-        assert ours["objective"] == "supervised"
+def test_k_plus_one_preset_is_fast_with_that_head_and_without_distortions() -> None:
+    fast, ours = PRESETS["fast"], PRESETS["k_plus_one"]
+    assert ours.model == dataclasses.replace(fast.model, head="k_plus_one")
+    assert dataclasses.replace(ours, preset="fast", model=fast.model, augment=fast.augment) == fast
 
 
 def test_command_line_names_the_heads_that_there_are() -> None:

@@ -60,8 +60,8 @@ def with_invariance(objective: Objective, weight: float = 1e-3, tangents: int = 
     """The objective with a classifier that changes little along tangents of the images' manifold, "d/invariance".
 
     The term is the sum of |J_f t|^2 over orthonormal tangents t of the generator's manifold at G(z), J_f the Jacobian
-    of the class logits by the image: Kumar, Sattigeri and Fletcher, arXiv 1705.08850, section 2.1. Unlike `with_manifold`
-    it does not weigh a direction by how far the generator moves along it.
+    of the class logits by the image: Kumar, Sattigeri and Fletcher, arXiv 1705.08850, section 2.1. Unlike
+    `with_manifold` it does not weigh a direction by how far the generator moves along it.
 
     Left out is their encoder, with which they take tangents at real images; here they are at generated ones. Their
     dominant singular vectors of the generator's Jacobian are taken as the span of its products with random directions.
