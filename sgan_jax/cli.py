@@ -62,7 +62,7 @@ class Train:
     precision: _Text = None
     """float32, bfloat16 or auto (bfloat16 where this machine is fast in it); by default the preset's float32."""
     width: _Int = None
-    """Channels of every convolution, or another measure of the networks; by default the preset's (of tutorial, 128)."""
+    """Channels of every convolution, or what the networks have for it; by default the preset's (of tutorial, 128)."""
     learning_rate: _Float = None
     """Adam's learning rate; by default the preset's (of tutorial, 0.0002)."""
     seed: int = 0
