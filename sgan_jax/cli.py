@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from sgan_jax.config import PRESETS, Config, choose
+from sgan_jax.config import MAX_DRAWS, PRESETS, Config, choose
 from sgan_jax.errors import UserError
 from sgan_jax.memory import keep_scratch
 
@@ -33,7 +33,7 @@ _Float = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", **_NOT_GIVEN)]
 _Preset = Annotated[str, tyro.conf.arg(help=f"Named configuration: {', '.join(PRESETS)}.")]
 _Path = Annotated[Path | None, tyro.conf.arg(metavar="PATH", **_NOT_GIVEN)]
 
-MAX_DRAWS = 10_000  # what is above is a slip
+MAX_ENSEMBLE = 1000  # what is above is a slip
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Train:
     steps: _Int = None
     """Steps to train in all, instead of --epochs."""
     batch_size: _Int = None
-    """Latents of a generator update; each discriminator loss takes half as many images. By default the preset's (of tutorial, 100)."""
+    """Latents of a generator update; each discriminator loss takes half as many images. By default the preset's."""
     precision: _Text = None
     """float32, bfloat16 or auto (bfloat16 where this machine is fast in it); by default the preset's float32."""
     width: _Int = None
@@ -138,6 +138,8 @@ class Sweep:
     """Numbers of labelled images, separated by commas."""
     draws: int = 10
     """Draws of the labelled images for each of them; draw I trains with --seed I and --label-seed I."""
+    ensemble: int = 1
+    """Runs on each draw, whose classifiers are averaged, too; run M of draw I trains with --seed I + 10000 M."""
     preset: str = "fast"
     """Named configurations, as of train, separated by commas; all get the same draws."""
     validation: int = 0
@@ -174,14 +176,17 @@ class Sweep:
             raise UserError(f"--labels: '{self.labels}'; must be whole numbers separated by commas")
         if not 1 <= self.draws <= MAX_DRAWS:
             raise UserError(f"--draws: {self.draws}; must be between 1 and {MAX_DRAWS}")
+        if not 1 <= self.ensemble <= MAX_ENSEMBLE:
+            raise UserError(f"--ensemble: {self.ensemble}; must be between 1 and {MAX_ENSEMBLE}")
         shared = {field.name for field in dataclasses.fields(Train)} - {"preset", "labels", "seed", "label_seed"}
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name in shared}
         counts = dict.fromkeys(map(int, labels))  # each once, in this order
         return [
-            Train(preset=preset, labels=count, seed=draw, label_seed=draw, **given).config()
+            Train(preset=preset, labels=count, seed=draw + MAX_DRAWS * member, label_seed=draw, **given).config()
             for draw in range(self.draws)
             for count in counts
             for preset in dict.fromkeys(presets)
+            for member in range(self.ensemble)
         ]
 
     def __call__(self) -> int:

@@ -154,6 +154,7 @@ _PRESETS = {
 }
 PRESETS: dict[str, Config] = {name: replace(preset, preset=name) for name, preset in _PRESETS.items()}
 
+MAX_DRAWS = 10_000  # of the labels; what is above is a slip. Runs on the same draw have seeds that far apart
 LARGEST = 65536  # of a width or a batch: what is above is a slip, and no memory would hold it
 
 PRECISIONS = ("float32", "bfloat16", "auto")  # auto: as the machine at hand has it

@@ -1,6 +1,6 @@
 """Accuracy, per class and confusion of the classifier that the discriminator carries."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -49,6 +49,28 @@ def make_classify(disc: Net) -> Classify:
         return jnp.argmax(logits, axis=-1).astype(jnp.int32)
 
     return jax.jit(classify)
+
+
+Shares = Callable[[Params, Images], jax.Array]
+
+
+def make_shares(disc: Net) -> Shares:
+    """Compiles `shares(params_d, images)`: uint8 `[B, H, W, C]` to the classes' probabilities, float32 `[B, K]`."""
+
+    def shares(params: Params, images: jax.Array) -> jax.Array:
+        return jax.nn.softmax(disc.apply(params, scale(images), None).class_logits)
+
+    return jax.jit(shares)
+
+
+def average(shares: Shares, players: Sequence[Params]) -> Classify:
+    """`classify` by the mean of several classifiers' probabilities; its parameters are not looked at."""
+
+    def classify(_: Params, images: Images) -> jax.Array:
+        total = sum(np.asarray(shares(params, images), np.float64) for params in players)
+        return jnp.asarray(np.argmax(total, axis=-1), jnp.int32)
+
+    return classify
 
 
 def predict(classify: Classify, params: Params, images: Images) -> np.ndarray:

@@ -8,13 +8,17 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from sgan_jax import loop, source, sweep_report
+import jax
+
+from sgan_jax import checkpoint, loop, source, sweep_report
 from sgan_jax.config import Config, validate
 from sgan_jax.data import EMBEDDED, Dataset, choose_labelled, load
 from sgan_jax.errors import UserError
+from sgan_jax.evaluate import average, evaluate, make_shares
 from sgan_jax.run_dir import RunDir, locked, read_json
-from sgan_jax.sweep_dir import ROOT, Images, Row, SweepDir, key
+from sgan_jax.sweep_dir import ROOT, Images, Key, Row, SweepDir, key, key_of
 from sgan_jax.system import build, check_names
+from sgan_jax.types import Params
 
 
 def sweep(configs: Sequence[Config], out: Path | None = None) -> int:
@@ -44,8 +48,8 @@ def sweep(configs: Sequence[Config], out: Path | None = None) -> int:
     folder = SweepDir(out or ROOT / dataset.name.replace("/", "-"))
     with locked(folder.path, "--out"), loop.stop_on_signal() as stop:
         done = folder.begin(configs, Images(dataset.name, dataset.digest))
-        if done:
-            print(f"{folder.path}: {len(done)} of {len(configs)} rows are there", flush=True)
+        if there := sum(key(config) in done for config in configs):
+            print(f"{folder.path}: {there} of {len(configs)} rows are there", flush=True)
         commit = source.commit()
         for number, config in enumerate(configs, 1):
             if key(config) in done:
@@ -61,6 +65,10 @@ def sweep(configs: Sequence[Config], out: Path | None = None) -> int:
             if stop.by:  # too late for the run to stop
                 print(f"stopped by {stop.by.name}; the same command goes on from there")
                 return 128 + stop.by
+        for members in _by_draw(configs):
+            averaged = key(members[0]).averaged(len(members))
+            if averaged.together > 1 and averaged not in done:
+                folder.append(_averaged(members, folder, dataset) | {"commit": commit})
         return sweep_report.report(folder.path)
 
 
@@ -75,13 +83,15 @@ def _load(config: Config, out: Path | None) -> Dataset:
 
 def _row(config: Config, run: RunDir) -> Row:
     """What results.jsonl says of a run that has ended; accuracies and their fall are shares, 0 to 1."""
+    row = key(config)
     record, result = run.record(), read_json(run.result_file)
     accuracies = [line["test_accuracy"] for line in run.metrics() if line.get("test_accuracy") is not None]
     part = [record, *record.get("resumed", [])][-1]
     return {
         "preset": config.preset,
         "labels": config.data.labels,
-        "draw": config.seed,
+        "draw": row.draw,
+        "member": row.member,
         "head": config.model.head,
         "dataset": result.pop("dataset"),
         "notice": result.pop("notice"),
@@ -92,4 +102,36 @@ def _row(config: Config, run: RunDir) -> Row:
         "config": record["config"],
         "versions": part["versions"],
         "device": part["device"],
+    }
+
+
+def _by_draw(configs: Sequence[Config]) -> list[list[Config]]:
+    """The runs on the same draw with the same preset and number of labels, together."""
+    together: dict[Key, list[Config]] = {}
+    for config in configs:
+        together.setdefault(key(config)._replace(member=0), []).append(config)
+    return list(together.values())
+
+
+def _averaged(members: Sequence[Config], folder: SweepDir, dataset: Dataset) -> Row:
+    """What results.jsonl says of the mean of several runs' classifiers; its time is that of all of them."""
+    rows = {key_of(row): row for row in folder.rows()}
+    first = rows[key(members[0])]
+    system = build(members[0], dataset.train_images.shape[1:], dataset.num_classes)
+    states = []
+    for config in members:
+        path = folder.run(key(config)).checkpoints / f"step_{config.total_steps}"
+        states.append(jax.tree.map(jax.numpy.asarray, checkpoint.restore(path, system.abstract_state())))
+    shares = make_shares(system.disc)
+
+    def accuracy(players: list[Params]) -> float:
+        test = dataset.test_images, dataset.test_labels
+        return evaluate(average(shares, players), None, *test, dataset.num_classes).accuracy
+
+    kept = ("preset", "labels", "draw", "head", "dataset", "notice", "steps", "digest", "config", "versions", "device")
+    return {name: first[name] for name in kept} | {
+        "together": len(members),
+        "seconds": round(sum(rows[key(config)]["seconds"] for config in members), 2),
+        "test_accuracy": accuracy([state.params.d for state in states]),
+        "ema_test_accuracy": accuracy([state.ema.d for state in states]),
     }

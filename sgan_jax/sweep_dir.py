@@ -1,7 +1,7 @@
 """The sweep directory: rows that are done, and the runs that they came of. No JAX here.
 
 results.jsonl   one line a row: a preset, a number of labels, a draw of them; configuration, figures, versions
-runs/           fast-100-s0 ... one run directory a row
+runs/           fast-100-s0 ... one run directory a row; fast-100-s0-m1 for a second run on the same draw
 table.md        means and deviations over the draws
 error.png       the same, drawn, beside published figures
 
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sgan_jax.config import Config, flatten, from_json
+from sgan_jax.config import MAX_DRAWS, Config, flatten, from_json
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
 from sgan_jax.run_dir import RunDir
@@ -48,9 +48,18 @@ class Key(NamedTuple):
     preset: str
     labels: int
     draw: int
+    member: int = 0  # of the runs on the same draw
+    together: int = 1  # how many of them are averaged
 
     def __str__(self) -> str:
-        return f"{self.preset}-{self.labels}-s{self.draw}"
+        member = f"-m{self.member}" if self.member else ""
+        return f"{self.preset}-{self.labels}-s{self.draw}{member}" + (
+            f", {self.together} together" if self.together > 1 else ""
+        )
+
+    def averaged(self, members: int) -> "Key":
+        """The row of so many runs on the draw together."""
+        return self._replace(member=0, together=members)
 
 
 class Images(NamedTuple):
@@ -65,7 +74,8 @@ class Images(NamedTuple):
 
 def key(config: Config) -> Key:
     """The row that a configuration is."""
-    return Key(config.preset, config.data.labels, config.seed)
+    draw = config.data.label_seed
+    return Key(config.preset, config.data.labels, draw, (config.seed - draw) // MAX_DRAWS)
 
 
 class SweepDir:
@@ -96,12 +106,13 @@ class SweepDir:
                 continue
             try:
                 whole = all(isinstance(row[name], kind) for name, kind in _FIELDS.items())
+                whole &= all(isinstance(row.get(name, 0), int) for name in ("member", "together"))
                 from_json(row["config"])
             except (KeyError, TypeError, UserError):
                 whole = False
             if not whole:
                 raise UserError(f"{self.results_file}: line {number} is damaged or of another version; another --out")
-            rows[_key_of(row)] = row
+            rows[key_of(row)] = row
         return list(rows.values())
 
     def _text(self) -> str:
@@ -117,7 +128,7 @@ class SweepDir:
         return names.pop() if len(names) == 1 else None
 
     def begin(self, configs: Sequence[Config], images: Images) -> set[Key]:
-        """Joins what is in the directory; returns the rows of `configs` that are done.
+        """Joins what is in the directory; returns what is done of the draws in `configs`.
 
         Args:
           configs: a row each.
@@ -136,8 +147,8 @@ class SweepDir:
         for row in rows:
             held = from_json(row["config"])
             now = asked.get(row["preset"], held)
-            self._refuse(_key_of(row), _differences(held, Images(row["dataset"], row["digest"]), now, images))
-        done = set(map(_key_of, rows))
+            self._refuse(key_of(row), _differences(held, Images(row["dataset"], row["digest"]), now, images))
+        done = set(map(key_of, rows))
         for config in configs:
             run = self.run(key(config))
             if key(config) not in done and run.config_file.exists() and run.holds_results():
@@ -149,7 +160,8 @@ class SweepDir:
         if not self.results_file.exists() or self._text() != whole:
             write_atomically(self.results_file, whole)
         with self.results_file.open("a"):
-            return done & {key(config) for config in configs}
+            draws = {key(config)._replace(member=0) for config in configs}
+            return {row for row in done if row.averaged(1) in draws}
 
     def _refuse(self, row: Key, differences: list[str]) -> None:
         if differences:
@@ -166,8 +178,9 @@ class SweepDir:
             os.fsync(file.fileno())
 
 
-def _key_of(row: Row) -> Key:
-    return Key(row["preset"], row["labels"], row["draw"])
+def key_of(row: Row) -> Key:
+    """What a line of results.jsonl is the row of."""
+    return Key(row["preset"], row["labels"], row["draw"], row.get("member", 0), row.get("together", 1))
 
 
 def _line(row: Row) -> str:

@@ -60,7 +60,11 @@ def cells(rows: Sequence[Row]) -> list[Cell]:
     gathered: dict[tuple[str, int], Cell] = {}
     order: list[str] = []
     for row in rows:
+        if row.get("member", 0):  # one run a draw is what the others are compared with
+            continue
         preset = row["preset"] if row["head"] == "stacked" else f"{row['preset']}, {row['head']}"
+        if row.get("together", 1) > 1:
+            preset += f", {row['together']} together"
         if preset not in order:
             order.append(preset)
         cell = gathered.setdefault(

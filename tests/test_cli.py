@@ -496,8 +496,8 @@ FLAGS = {
     "train": "labels validation dataset data-dir preset head epochs steps-per-epoch steps batch-size precision width "
     "learning-rate seed label-seed run devices cluster coordinator processes process "
     "profile profile-steps log-every",
-    "sweep": "labels draws preset validation dataset data-dir head epochs steps-per-epoch steps batch-size precision "
-    "width learning-rate out report",
+    "sweep": "labels draws ensemble preset validation dataset data-dir head epochs steps-per-epoch steps batch-size "
+    "precision width learning-rate out report",
     "eval": "ckpt run data-dir json",
     "sample": "ckpt run count seed out",
     "describe": "preset head image-size channels classes out",

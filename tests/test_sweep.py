@@ -13,11 +13,14 @@ import pytest
 from outer import DIGITS, HOME, NOTICE, SMALL, call, command, environment, metrics, succeed, write_images
 from test_resume_kill import KILLED
 
-from sgan_jax import cli, sweep_report
-from sgan_jax.config import Config, to_json
+from sgan_jax import checkpoint, cli, sweep_report
+from sgan_jax.config import Config, from_json, to_json
+from sgan_jax.data import load_embedded
 from sgan_jax.errors import UserError
 from sgan_jax.published import PUBLISHED
+from sgan_jax.step import scale
 from sgan_jax.sweep_dir import Images, Key, SweepDir, key
+from sgan_jax.system import build
 
 GRID = ("--preset", "joint", "--labels", "10,20", "--draws", 2)
 ARGUMENTS = (*DIGITS, *SMALL, *GRID, "--steps", 4, "--out", "out")
@@ -111,6 +114,40 @@ def test_draws_are_the_outermost_and_each_has_its_seeds_whatever_the_preset():
     keys = [key(config) for config in configs]
     first = [Key("joint", 20, 0), Key("fast", 20, 0), Key("joint", 10, 0), Key("fast", 10, 0)]
     assert keys == [*first, *(row._replace(draw=1) for row in first)]
+
+
+def test_runs_on_one_draw_have_the_same_labels_and_seeds_of_their_own():
+    configs = cli.Sweep(labels="10", draws=2, preset="fast", ensemble=2).configs()
+    assert [(config.seed, config.data.label_seed) for config in configs] == [(0, 0), (10_000, 0), (1, 1), (10_001, 1)]
+    assert [str(key(config)) for config in configs] == ["fast-10-s0", "fast-10-s0-m1", "fast-10-s1", "fast-10-s1-m1"]
+
+
+def test_an_ensemble_adds_its_runs_to_a_sweep_and_averages_their_probabilities(out, capsys):
+    assert again(labels="10", draws=1, ensemble=3) == 0
+    assert "1 of 3 rows are there" in capsys.readouterr().out
+    *_, first, second, averaged = lines(out / "results.jsonl")
+    assert [(row["draw"], row["member"]) for row in (first, second)] == [(0, 1), (0, 2)]
+    assert (averaged["together"], averaged["draw"], averaged["labels"]) == (3, 0, 10)
+    runs = [out / "runs" / name for name in ("joint-10-s0", "joint-10-s0-m1", "joint-10-s0-m2")]
+    assert len({(run / "labels.json").read_text() for run in runs}) == 1
+    # By hand, from the checkpoints.
+    data = load_embedded()
+    config = from_json(json.loads((runs[0] / "config.json").read_text())["config"])
+    system = build(config, (28, 28, 1), 10)
+    states = [checkpoint.restore(run / "checkpoints/step_4", system.abstract_state()) for run in runs]
+    for name, players in (
+        ("test_accuracy", [state.params.d for state in states]),
+        ("ema_test_accuracy", [state.ema.d for state in states]),
+    ):
+        logits = [np.asarray(system.disc.apply(d, scale(data.test_images), None).class_logits) for d in players]
+        shares = [np.exp(one) / np.exp(one).sum(axis=1, keepdims=True) for one in logits]
+        assert averaged[name] == pytest.approx((sum(shares).argmax(axis=1) == data.test_labels).mean(), abs=1e-9)
+    # The same command has nothing left to do, and the table has both, with one run a draw in the plain row.
+    before = (out / "results.jsonl").read_bytes()
+    assert again(labels="10", draws=1, ensemble=3) == 0
+    assert (out / "results.jsonl").read_bytes() == before
+    table = (out / "table.md").read_text()
+    assert "| joint | 10 | 2 |" in table and "| joint, 3 together | 10 | 1 |" in table
 
 
 def test_flags_change_every_preset():
@@ -277,6 +314,7 @@ def test_other_images_are_one_line_whatever_the_preset(out, tmp_path):
         ({"labels": "10,0"}, "--labels: 0; must be at least 1"),
         ({"labels": "10,4001"}, "--labels 4001: class"),
         ({"draws": 0}, "--draws: 0; must be between 1 and 10000"),
+        ({"ensemble": 0}, "--ensemble: 0; must be between 1 and 1000"),
         ({"draws": 10**9}, "--draws: 1000000000; must be between 1 and 10000"),
         ({"preset": "fast,tutrial"}, "unknown preset 'tutrial'; choose one of"),
         ({"head": "staked"}, "unknown head 'staked'; choose one of"),
