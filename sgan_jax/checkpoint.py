@@ -100,6 +100,9 @@ def saver(directory: Path) -> Iterator[Saver]:
         with _told(directory):
             directory.mkdir(parents=True, exist_ok=True)
             manager = ocp.CheckpointManager(directory.absolute(), options=options)
+            # Orbax waits for its removal of leftovers when it saves, not when it is closed: where nothing is saved, the
+            # program would end beneath it, with a traceback.
+            getattr(manager, "_maybe_await_cleanup_tmp_directory", lambda: None)()
         try:
             yield Saver(manager)
         except BaseException:

@@ -116,6 +116,14 @@ def test_what_a_killed_save_left_is_removed_and_its_step_saved(tmp_path):
     checkpoint.restore(tmp_path / "step_3", state())
 
 
+def test_what_a_killed_save_left_is_removed_before_anything_else_even_if_nothing_is_saved(tmp_path):
+    # Else the program may end while a thread is still at it.
+    for number in range(40):
+        (tmp_path / f"step_{number}.orbax-checkpoint-tmp" / "state").mkdir(parents=True)
+    with checkpoint.saver(tmp_path):
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_a_damaged_checkpoint_is_kept_aside_and_its_step_can_be_saved_again(tmp_path):
     save(tmp_path, state(2), state(3))
     checkpoint.set_aside(tmp_path / "step_3")
