@@ -39,7 +39,7 @@ def discriminator(
     dropout: float = 0.3,
     maps: Maps = MATRIX_PRODUCTS,
 ) -> Net:
-    """Three convolutions with group norm, a dense layer of features: 862,026 parameters for 28 x 28 x 1 images.
+    """Three convolutions with group norm, a dense layer of features: 862,218 parameters for 28 x 28 x 1 images.
 
     Args:
       image_shape: (H, W, C).
