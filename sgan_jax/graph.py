@@ -1,15 +1,15 @@
 """The graph of like images of a data set, kept for the next run: it depends on the images alone."""
 
 import contextlib
+import io
 import logging
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from sgan_jax.data import Dataset, cache
 from sgan_jax.errors import UserError
+from sgan_jax.files import write_atomically
 from sgan_jax.propagation import Neighbours, neighbours
 
 log = logging.getLogger(__name__)
@@ -68,14 +68,9 @@ def _read(path: Path, images: int, count: int) -> Neighbours | None:
 
 
 def _write(path: Path, near: Neighbours) -> None:
-    part = None
+    held = io.BytesIO()
+    np.savez(held, **near._asdict())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(prefix=f".{path.stem}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **near._asdict())
-        os.replace(part, path)
+        write_atomically(path, held.getvalue())
     except OSError as error:
         log.warning("%s: cannot be written (%s): the next run will compare the images again", path, error)
-        if part is not None:
-            Path(part).unlink(missing_ok=True)

@@ -200,18 +200,10 @@ class Maps(NamedTuple):
     dtype: DTypeLike = jnp.float32  # of what they take and give, and of all that comes between them
 
 
-def _native_down(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return lax.conv_general_dilated(x, kernel, (2, 2), "SAME", dimension_numbers=_LAYOUT)
-
-
 def _native_up(x: jax.Array, kernel: jax.Array) -> jax.Array:
     flipped = kernel[::-1, ::-1]  # out[2i + a - 1] += x[i] kernel[a] is a convolution of the dilated input by it
     padding = ((2, 2), (2, 2))
     return lax.conv_general_dilated(x, flipped, (1, 1), padding, lhs_dilation=(2, 2), dimension_numbers=_LAYOUT)
-
-
-def _native_to_image(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_LAYOUT)
 
 
 def _strided(dtype: DTypeLike) -> Callable[[int], Callable[[jax.Array, jax.Array], jax.Array]]:
@@ -230,7 +222,7 @@ ROUNDED_PRODUCTS = Maps(
     partial(dense, dtype=jnp.bfloat16),
     _strided(jnp.bfloat16),
 )
-NATIVE = Maps(_native_down, _native_up, _native_to_image, jnp.matmul, _native_strided)
+NATIVE = Maps(_native_strided(2), _native_up, _native_strided(1), jnp.matmul, _native_strided)
 
 
 def maps_for(platform: str, precision: str) -> Maps:
