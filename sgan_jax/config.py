@@ -103,13 +103,13 @@ _DISTORTED = AugmentConfig(rotation=20.0, shear=0.3, scale=0.2, shift=2.0)
 
 _CONSISTENCY = Config(
     objective="feature_matching",
-    epochs=10,
+    epochs=4,
     batch_size=64,
-    unlabelled=96,
+    unlabelled=256,
     ema_decay=0.995,
     model=ModelConfig(networks="compact", width=32, dropout=0.3),
     adam=AdamConfig(learning_rate=1e-3, beta1=0.9, beta2=0.99, schedule="cosine"),
-    augment=replace(_DISTORTED, elastic=1.0),
+    augment=AugmentConfig(rotation=10.0, shear=0.15, scale=0.1, shift=1.5, elastic=0.7),
     consistency=ConsistencyConfig(weight=1.0),
 )
 
@@ -150,7 +150,7 @@ _PRESETS = {
     # `feature_matching`, with networks that leave the time to it
     "consistency": _CONSISTENCY,
     # The same, whose teacher asks labels that spread along a graph of like images as well
-    "best": replace(_CONSISTENCY, propagation=PropagationConfig(neighbours=4)),
+    "best": replace(_CONSISTENCY, propagation=PropagationConfig(neighbours=6)),
 }
 PRESETS: dict[str, Config] = {name: replace(preset, preset=name) for name, preset in _PRESETS.items()}
 

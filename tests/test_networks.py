@@ -396,8 +396,8 @@ def test_sizes_of_the_networks_of_improved_gan() -> None:
 
 def test_size_of_the_compact_discriminator() -> None:
     disc = NETWORKS["compact"].discriminator(MNIST, 10, HEADS["stacked"])
-    convolutions = (25 * 32 + 3 * 32) + (9 * 32 * 64 + 3 * 64) + (9 * 64 * 64 + 3 * 64)  # bias, scale and bias of norm
-    assert size(shapes(disc)) == convolutions + (7 * 7 * 64 * 256 + 256) + (256 * 10 + 10) == 862_218
+    convolutions = (25 * 32 + 3 * 32) + (9 * 32 * 64 + 3 * 64) + (9 * 64 * 128 + 3 * 128)  # bias, and two of the norm
+    assert size(shapes(disc)) == convolutions + (4 * 4 * 128 * 256 + 256) + (256 * 10 + 10) == 620_746
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))

@@ -55,8 +55,9 @@ def chain(*lengths: int) -> Neighbours:
     """Rows of images, each linked to the one before and after it in its own row."""
     indices = []
     for first, length in zip(np.cumsum((0, *lengths)), lengths, strict=False):
-        places = np.arange(length)
-        indices.append(first + np.stack([np.maximum(places - 1, 1 - places), np.minimum(places + 1, length - 2)], 1))
+        before, after = np.arange(length) - 1, np.arange(length) + 1
+        before[0], after[-1] = 1, length - 2
+        indices.append(first + np.stack([before, after], 1))
     joined = np.concatenate(indices).astype(np.int32)
     return Neighbours(joined, np.ones(joined.shape, np.float32))
 
@@ -78,7 +79,39 @@ def test_between_two_labels_the_nearer_wins() -> None:
 def test_classes_come_out_equally_frequent() -> None:
     near, labelled = chain(30), np.array([0, 1, 2, 29])
     shares = propagate(near, labelled, np.array([0, 0, 0, 1]), classes=2)
-    np.testing.assert_allclose(shares.sum(0), 15, rtol=1e-3)
+    np.testing.assert_array_equal(np.bincount(shares.argmax(1)), 15)
+
+
+def test_the_median_image_is_certain_however_few_the_labels() -> None:
+    near = Neighbours(np.array([[1, 2], [0, 2], [1, 3], [2, 4], [3, 5], [4, 3]]), np.ones((6, 2), np.float32))
+    shares = propagate(near, np.array([0, 5]), np.array([0, 1]), classes=2)
+    ordered = np.sort(shares, axis=1)
+    assert np.median(np.log(ordered[:, 1] / ordered[:, 0])) == pytest.approx(6, abs=1e-3)
+
+
+def test_images_that_no_label_reaches_stay_undecided() -> None:
+    shares = propagate(chain(4, 20), np.array([0, 3]), np.array([0, 1]), classes=2)
+    np.testing.assert_array_equal(shares[:4].argmax(1), [0, 0, 1, 1])
+    np.testing.assert_allclose(shares[4:], 0.5, atol=1e-6)
+
+
+def test_shares_solve_the_equations_of_zhou() -> None:
+    key = np.random.default_rng(1)
+    indices = np.stack([key.permutation(np.delete(np.arange(9), i))[:3] for i in range(9)]).astype(np.int32)
+    distances = np.sort(key.uniform(1, 2, (9, 3)), axis=1).astype(np.float32)
+    edges = np.zeros((9, 9))
+    np.put_along_axis(edges, indices, np.exp(-8 * distances / distances[:, -1:]), axis=1)
+    edges += edges.T
+    norm = 1 / np.sqrt(edges.sum(1))
+    known = np.zeros((9, 2))
+    known[[0, 4], [0, 1]] = 1
+    values = np.linalg.solve(np.eye(9) - 0.998 * norm[:, None] * edges * norm, known)
+    for _ in range(50):
+        values = values / values.sum(1, keepdims=True)
+        values = values / values.sum(0)
+    shares = propagate(Neighbours(indices, distances), np.array([0, 4]), np.array([0, 1]), classes=2)
+    found, expected = (np.log(one[:, 0] / one[:, 1]) for one in (shares, values))
+    np.testing.assert_allclose(found, expected * 6 / np.median(np.abs(expected)), atol=2e-2)
 
 
 def test_ten_labels_a_class_say_nine_in_ten_of_the_rest() -> None:
