@@ -166,8 +166,8 @@ class Sweep:
     """Adam's learning rate; by default each preset's."""
     out: _Path = None
     """Sweep directory; by default sweeps/DATASET."""
-    report: _Path = None
-    """Train nothing: make table and plot of this sweep directory again."""
+    ray: _Text = None
+    """Address of a Ray cluster that trains the runs: HOST:PORT, auto, or local; by default they are trained here."""
 
     def configs(self) -> list[Config]:
         """A configuration a row. The draws are the outermost, so that a sweep that is cut short is even."""
@@ -191,14 +191,24 @@ class Sweep:
 
     def __call__(self) -> int:
         """Runs the command."""
-        if self.report is not None:
-            from sgan_jax import sweep_report
-
-            return sweep_report.report(self.report)
         configs = self.configs()
         from sgan_jax import sweep
 
-        return sweep.sweep(configs, self.out)
+        return sweep.sweep(configs, self.out, self.ray)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Make table and plot of sweeps again from their results, without JAX; nothing is trained."""
+
+    sweep: tuple[Path, ...]
+    """Sweep directories, taken together; what is made is written into the first."""
+
+    def __call__(self) -> int:
+        """Runs the command."""
+        from sgan_jax import sweep_report
+
+        return sweep_report.report(*self.sweep)
 
 
 @dataclass(frozen=True)
@@ -270,6 +280,7 @@ class Describe:
 Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[Sample, tyro.conf.subcommand("sample")]
     | Annotated[Describe, tyro.conf.subcommand("describe")]
@@ -285,7 +296,7 @@ def main() -> None:
     logging.getLogger("sgan_jax").setLevel(logging.INFO)  # a first start tells that it fetches data
     command = tyro.cli(Command, prog="sgan", description="Semi-supervised GANs in JAX.")
     try:
-        if not (isinstance(command, Sweep) and command.report is not None):  # the one that does without JAX
+        if not isinstance(command, Report):  # the one that does without JAX
             _use_compilation_cache()  # first: JAX reads the environment when it is imported
             keep_scratch()
         status = command()

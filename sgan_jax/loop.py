@@ -41,6 +41,7 @@ def train(
     devices: int | None = None,
     profile: Profile | None = None,
     stop: "Stop | None" = None,
+    dataset: Dataset | None = None,
 ) -> int:
     """Trains, or goes on with the run that is in the directory.
 
@@ -50,8 +51,9 @@ def train(
       log_every: print the tutorial's line every so many steps.
       devices: how many share each step; by default one of a single process, or all of several.
       profile: the steps to trace.
-      stop: whom to ask whether to end, if the caller heeds the signals; it then also learns of one that came too late
-        to stop this run.
+      stop: whom to ask whether to end, if the caller heeds the signals and tells of them; it then also learns of one
+        that came too late to stop this run.
+      dataset: what `config.data` names, if the caller has it.
 
     Returns:
       The exit status: 0, or 128 + the signal's number if one stopped the run (the same command then goes on).
@@ -61,7 +63,7 @@ def train(
     """
     validate(config)
     check_names(config)
-    dataset = _load(config, path)
+    dataset = dataset or _load(config, path)
     if config.data.data_dir is not None:  # as the run will be evaluated from other folders
         located = dataclasses.replace(config.data, data_dir=str(Path(config.data.data_dir).absolute()))
         config = dataclasses.replace(config, data=located)
@@ -71,6 +73,7 @@ def train(
     if not group.same(f"{to_json(config)} {dataset.digest}".encode()):
         raise UserError("the processes of this run have other flags or other data; start each with the same")
     with ExitStack() as stack:
+        told = stop is not None  # by the caller
         stop = stop or stack.enter_context(stop_on_signal())
         if not group.leads:
             _follow(config, system, group, dataset, drawn, stop)
@@ -100,7 +103,8 @@ def train(
         steps = _dispatches(config, system, group, dataset, for_training, state, stop, profile)
         last = session.run(steps, first, log_every)
     if stop.by and last < config.total_steps:
-        print(f"stopped by {stop.by.name}; the same command goes on from there")
+        if not told:
+            stop.tell()
         return 128 + stop.by
     return 0
 
@@ -208,6 +212,11 @@ class Stop:
         number = group.largest(self.by or 0)
         self.by = signal.Signals(number) if number else None
         return bool(number)
+
+    def tell(self) -> None:
+        """Says that a signal ended what was going on."""
+        if self.by:
+            print(f"stopped by {self.by.name}; the same command goes on from there", flush=True)
 
 
 @contextmanager

@@ -5,12 +5,13 @@ images, so that presets can be compared draw by draw.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import jax
 
-from sgan_jax import checkpoint, loop, source, sweep_report
+from sgan_jax import checkpoint, cluster, loop, source, sweep_report
 from sgan_jax.config import Config, validate
 from sgan_jax.data import EMBEDDED, Dataset, choose_labelled, load
 from sgan_jax.errors import UserError
@@ -21,18 +22,20 @@ from sgan_jax.system import build, check_names
 from sgan_jax.types import Params
 
 
-def sweep(configs: Sequence[Config], out: Path | None = None) -> int:
-    """Trains the rows that are not done yet, in their order, and reports on all rows of the directory.
+def sweep(configs: Sequence[Config], out: Path | None = None, ray: str | None = None) -> int:
+    """Trains the rows that are not done yet and reports on all rows of the directory.
 
     Args:
       configs: a row each; `dataset` "auto" is resolved here.
       out: the sweep directory; by default one named after the data set under `sweeps/`.
+      ray: address of a Ray cluster that trains the rows; by default they are trained here, one after the other.
 
     Returns:
       The exit status: 0, or 128 + the signal's number if one stopped the sweep (the same command then goes on).
 
     Raises:
-      UserError: the settings, the data or the directory do not permit it; no row of this call has then been trained.
+      UserError: the settings, the data, the directory or the cluster do not permit it; no row of this call has then
+        been trained.
     """
     for config in configs:
         validate(config)
@@ -46,30 +49,54 @@ def sweep(configs: Sequence[Config], out: Path | None = None) -> int:
         if not build(config, dataset.train_images.shape[1:], dataset.num_classes).classifies:
             raise UserError(f"--head {config.model.head}: has no classifier whose error a sweep could measure")
     folder = SweepDir(out or ROOT / dataset.name.replace("/", "-"))
-    with locked(folder.path, "--out"), loop.stop_on_signal() as stop:
+    with ExitStack() as stack:
+        stack.enter_context(locked(folder.path, "--out"))
         done = folder.begin(configs, Images(dataset.name, dataset.digest))
         if there := sum(key(config) in done for config in configs):
             print(f"{folder.path}: {there} of {len(configs)} rows are there", flush=True)
+        left = [config for config in configs if key(config) not in done]
+        numbers = {key(config): f"row {number} of {len(configs)}" for number, config in enumerate(configs, 1)}
+        if ray and left:
+            stack.enter_context(cluster.connected(ray))  # before the signals are ours: Ray takes them, too
+        stop = stack.enter_context(loop.stop_on_signal())
         commit = source.commit()
-        for number, config in enumerate(configs, 1):
-            if key(config) in done:
-                continue
-            print(f"row {number} of {len(configs)}: {key(config)}", flush=True)
-            run = folder.run(key(config))
-            # In this process: the second row's overhead is 2.1 s, a process of its own takes 4.4 s. The bits are the
-            # same, a step takes no longer in the fourth row than in the first, and a row leaves 1 to 17 MB behind.
-            status = loop.train(config, run.path, stop=stop)
-            if status:
-                return status
-            folder.append(_row(config, run) | {"commit": commit})
-            if stop.by:  # too late for the run to stop
-                print(f"stopped by {stop.by.name}; the same command goes on from there")
-                return 128 + stop.by
+        for config in (_on_cluster if ray else _here)(left, folder, dataset, numbers, stop):
+            folder.append(_row(config, folder.run(key(config))) | {"commit": commit})
+        if stop.by:
+            stop.tell()
+            return 128 + stop.by
         for members in _by_draw(configs):
             averaged = key(members[0]).averaged(len(members))
             if averaged.together > 1 and averaged not in done:
                 folder.append(_averaged(members, folder, dataset) | {"commit": commit})
         return sweep_report.report(folder.path)
+
+
+def _here(
+    configs: Sequence[Config], folder: SweepDir, dataset: Dataset, numbers: Mapping[Key, str], stop: loop.Stop
+) -> Iterator[Config]:
+    """Trains one row after the other, in this process; yields each that is done.
+
+    The second row's overhead is 2.1 s, a process of its own takes 4.4 s. The bits are the same, a step takes no longer
+    in the fourth row than in the first, and a row leaves 1 to 17 MB behind.
+    """
+    for config in configs:
+        print(f"{numbers[key(config)]}: {key(config)}", flush=True)
+        if loop.train(config, folder.run(key(config)).path, stop=stop, dataset=dataset):
+            return
+        yield config
+        if stop.by:  # too late for the run to stop
+            return
+
+
+def _on_cluster(
+    configs: Sequence[Config], folder: SweepDir, dataset: Dataset, numbers: Mapping[Key, str], stop: loop.Stop
+) -> Iterator[Config]:
+    """Trains the rows on the cluster's workers, as many at once as it takes; yields each that is done."""
+    print(f"{len(configs)} rows are given to the cluster", flush=True)
+    for config in cluster.train([(config, folder.run(key(config)).path) for config in configs], dataset, stop):
+        print(f"{numbers[key(config)]}: {key(config)} is done", flush=True)
+        yield config
 
 
 def _load(config: Config, out: Path | None) -> Dataset:

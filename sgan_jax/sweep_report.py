@@ -1,5 +1,6 @@
-"""What a sweep found, as a table and a plot. No JAX here: `sweep --report DIR` answers at once."""
+"""What sweeps found, as a table and a plot. No JAX here: `report --sweep DIR` answers at once."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, median, stdev
@@ -10,7 +11,7 @@ from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
 from sgan_jax.progress import duration
 from sgan_jax.published import PUBLISHED
-from sgan_jax.sweep_dir import Row, SweepDir
+from sgan_jax.sweep_dir import Row, SweepDir, key_of
 
 COLUMNS = (
     "preset",
@@ -36,16 +37,24 @@ class Cell(NamedTuple):
     seconds: list[float]  # that the runs took, [n]
 
 
-def report(path: Path) -> int:
-    """Prints the table of a sweep's rows, writes it to table.md and draws error.png.
+def report(path: Path, *others: Path) -> int:
+    """Prints the table of the rows of sweeps, writes it to table.md and draws error.png, both in the first directory.
 
     Raises:
-      UserError: there is no row, or a file cannot be written.
+      UserError: a directory has no row, they are of different images, or a file cannot be written.
     """
     folder = SweepDir(path)
-    rows = folder.rows()
-    if not rows:
-        raise UserError(f"{folder.results_file}: holds no row; expected a directory made by `sweep`")
+    rows: list[Row] = []
+    for one in (folder, *map(SweepDir, others)):
+        found_here = one.rows()
+        if not found_here:
+            raise UserError(f"{one.results_file}: holds no row; expected a directory made by `sweep`")
+        rows += found_here
+        if rows[0]["digest"] != found_here[0]["digest"]:
+            raise UserError(f"{one.path}: is of other images ({found_here[0]['dataset']}) than {path}")
+    twice = [name for name, count in Counter(map(key_of, rows)).items() if count > 1]
+    if twice:
+        raise UserError(f"--sweep: row {twice[0]} is in two of the directories; give sweeps of different rows")
     found, about = cells(rows), rows[0]["notice"] or rows[0]["dataset"]
     text = table(found, about)
     print(f"\n{text}", end="", flush=True)

@@ -49,10 +49,11 @@ RANKS = {
     "sweep_dir": 5,
     "loop": 6,
     "sweep_report": 6,
+    "cluster": 7,
     "inspect_run": 7,
-    "sweep": 7,
-    "cli": 8,
-    "__main__": 9,
+    "sweep": 8,
+    "cli": 9,
+    "__main__": 10,
 }
 
 # What training computes, as functions of arrays: no configuration, files, printing, logging, NumPy randomness.
@@ -77,6 +78,7 @@ ONLY_IN = {
     "tyro": "cli",
     "tensorflow_datasets": "data",
     "matplotlib": "pictures",
+    "ray": "cluster",
 }
 WITHOUT_JAX = ["config", "errors", "pictures", "progress", "run_dir", "sweep_dir", "sweep_report", "cli", "data"]
 # Slow to import: inside the function that needs them, so that --help answers at once.

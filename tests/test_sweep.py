@@ -422,7 +422,7 @@ def test_a_report_is_made_again_without_jax(out):
     code = "import sys\nfrom sgan_jax import cli\ntry: cli.main()\nexcept SystemExit as end: print(end.code)\n"
     code += "print([name for name in ('jax', 'flax', 'orbax') if name in sys.modules])"
     done = subprocess.run(
-        [sys.executable, "-c", code, "sweep", "--report", "out"], capture_output=True, text=True, env=environment()
+        [sys.executable, "-c", code, "report", "--sweep", "out"], capture_output=True, text=True, env=environment()
     )
     assert done.stderr == ""
     assert done.stdout.endswith("\n0\n[]\n")
@@ -435,6 +435,23 @@ def test_a_report_on_a_directory_without_rows_is_one_line(tmp_path):
     for path in (tmp_path, tmp_path / "missing", sweep_of(tmp_path / "torn", tail="{").path):
         with pytest.raises(UserError, match=r"results\.jsonl: holds no row; expected a directory made by `sweep`$"):
             sweep_report.report(path)
+
+
+def test_sweeps_of_the_same_images_are_reported_together_in_the_first(tmp_path):
+    one, other = sweep_of(tmp_path / "one", a_row()), sweep_of(tmp_path / "other", a_row(preset="fast"))
+    assert sweep_report.report(one.path, other.path) == 0
+    assert [line.split(" | ")[0] for line in one.table_file.read_text().splitlines()[4:]] == ["| tutorial", "| fast"]
+    assert one.plot_file.exists() and not other.table_file.exists() and not other.plot_file.exists()
+
+
+def test_sweeps_that_make_no_table_together_are_one_line(tmp_path):
+    one, same = sweep_of(tmp_path / "one", a_row()), sweep_of(tmp_path / "same", a_row(), a_row(draw=1))
+    images = sweep_of(tmp_path / "images", a_row(draw=2, digest="1" * 64, dataset="kmnist"))
+    with pytest.raises(UserError, match=r"^--sweep: row tutorial-100-s0 is in two of the directories; "):
+        sweep_report.report(one.path, same.path)
+    with pytest.raises(UserError, match=r"images: is of other images \(kmnist\) than .*one$"):
+        sweep_report.report(one.path, images.path)
+    assert not one.table_file.exists()
 
 
 def test_published_figures_are_drawn_beside_those_on_the_same_data_only():
