@@ -39,8 +39,9 @@ STEP_IMAGES = {
     "k_plus_one": 150,
     "feature_matching": 250,
     "improved-gan-mnist": 500,
-    "consistency": 352,
-    "best": 352,
+    "consistency": 672,  # 256 unlabelled ones as they are and distorted; of the rest 32 each, and 64 for the generator
+    "best": 672,
+    "best-unaugmented": 672,
     "catgan": 200,
     "complement": 250,
     "manifold": 300,

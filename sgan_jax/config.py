@@ -112,6 +112,7 @@ _CONSISTENCY = Config(
     augment=AugmentConfig(rotation=10.0, shear=0.15, scale=0.1, shift=1.5, elastic=0.7),
     consistency=ConsistencyConfig(weight=1.0),
 )
+_BEST = replace(_CONSISTENCY, propagation=PropagationConfig(neighbours=6))
 
 _PRESETS = {
     # The tutorial "How to Implement a Semi-Supervised GAN (SGAN) From Scratch in Keras". BENCHMARKS.md has results and
@@ -150,7 +151,9 @@ _PRESETS = {
     # `feature_matching`, with networks that leave the time to it
     "consistency": _CONSISTENCY,
     # The same, whose teacher asks labels that spread along a graph of like images as well
-    "best": replace(_CONSISTENCY, propagation=PropagationConfig(neighbours=6)),
+    "best": _BEST,
+    # The same on images as they are: the track without augmentation
+    "best-unaugmented": replace(_BEST, augment=AugmentConfig()),
 }
 PRESETS: dict[str, Config] = {name: replace(preset, preset=name) for name, preset in _PRESETS.items()}
 

@@ -240,7 +240,7 @@ def test_another_preset_and_another_head_make_a_run_of_their_own(run, tmp_path, 
         (("--log-every", -1), "--log-every: -1; must be 0 (off) or more"),
         (
             ("--preset", "tutrial"),
-            "unknown preset 'tutrial'; choose one of best, catgan",
+            "unknown preset 'tutrial'; choose one of best, best-unaugmented, catgan",
         ),
         (("--preset", "catgan", "--head", "real_fake"), "head 'real_fake' has no classes, which objective 'catgan' is"),
         (("--data-dir", "missing"), "--data-dir missing: does not exist"),
@@ -475,7 +475,7 @@ def test_describe_takes_other_heads_and_images(sgan):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--preset", "x"), "unknown preset 'x'; choose one of best, catgan"),
+        (("--preset", "x"), "unknown preset 'x'; choose one of best, best-unaugmented, catgan"),
         (("--preset", "supervised", "--head", "real_fake"), "head 'real_fake' has no classes, which objective 'sup"),
         (("--image-size", 30), "images of 30 x 30 pixels: the generator doubles its size twice; both must be"),
         (("--image-size", 0), "--image-size: 0; must be between 1 and 4096"),

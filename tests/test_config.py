@@ -201,6 +201,11 @@ def test_consistency_needs_a_head_with_classes() -> None:
         ("invariance", "feature_matching", {"objective"}),
         ("supervised-augmented", "fast", {"objective"}),
         ("best", "consistency", {"propagation.neighbours"}),
+        (
+            "best-unaugmented",
+            "best",
+            {f"augment.{name}" for name in ("rotation", "shear", "scale", "shift", "elastic")},
+        ),
     ],
 )
 def test_presets_that_are_to_be_compared_differ_in_what_they_are_named_after(
