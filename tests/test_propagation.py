@@ -73,7 +73,7 @@ def test_a_label_spreads_over_all_that_hangs_together_and_no_farther() -> None:
 def test_between_two_labels_the_nearer_wins() -> None:
     shares = propagate(chain(11), np.array([0, 10]), np.array([0, 1]), classes=2)
     assert (np.diff(shares[:, 0]) < 0).all()
-    assert shares[5, 0] == pytest.approx(0.5, abs=0.02)
+    assert (shares[:5, 0] > 0.5).all() and (shares[6:, 0] < 0.5).all()
 
 
 def test_classes_come_out_equally_frequent() -> None:
@@ -95,23 +95,52 @@ def test_images_that_no_label_reaches_stay_undecided() -> None:
     np.testing.assert_allclose(shares[4:], 0.5, atol=1e-6)
 
 
-def test_shares_solve_the_equations_of_zhou() -> None:
-    key = np.random.default_rng(1)
-    indices = np.stack([key.permutation(np.delete(np.arange(9), i))[:3] for i in range(9)]).astype(np.int32)
-    distances = np.sort(key.uniform(1, 2, (9, 3)), axis=1).astype(np.float32)
+def test_shares_are_what_the_papers_equations_give() -> None:
+    """Dense matrices of nine images, inverted; rounds until none changes its class, then two more."""
+    draw = np.random.default_rng(1)
+    indices = np.stack([draw.permutation(np.delete(np.arange(9), i))[:3] for i in range(9)]).astype(np.int32)
+    distances = np.sort(draw.uniform(1, 2, (9, 3)), axis=1).astype(np.float32)
     edges = np.zeros((9, 9))
     np.put_along_axis(edges, indices, np.exp(-8 * distances / distances[:, -1:]), axis=1)
     edges += edges.T
     norm = 1 / np.sqrt(edges.sum(1))
-    known = np.zeros((9, 2))
-    known[[0, 4], [0, 1]] = 1
-    values = np.linalg.solve(np.eye(9) - 0.998 * norm[:, None] * edges * norm, known)
-    for _ in range(50):
+    labelled, labels = np.array([0, 4]), np.array([0, 1])
+
+    def solve(said: np.ndarray, kept: float) -> np.ndarray:
+        values = np.linalg.solve(np.eye(9) - kept * norm[:, None] * edges * norm, said)
         values = values / values.sum(1, keepdims=True)
-        values = values / values.sum(0)
-    shares = propagate(Neighbours(indices, distances), np.array([0, 4]), np.array([0, 1]), classes=2)
+        for _ in range(50):
+            values = values / values.sum(0)
+            values = values / values.sum(1, keepdims=True)
+        return values
+
+    def all_speak(values: np.ndarray, kept: float) -> np.ndarray:
+        said = np.eye(2)[values.argmax(1)]
+        said[labelled] = np.eye(2)[labels]
+        return solve(said, kept)
+
+    known = np.zeros((9, 2))
+    known[labelled, labels] = 1
+    before, values = None, solve(known, 0.998)
+    while before is None or (before.argmax(1) != values.argmax(1)).any():
+        before, values = values, all_speak(values, 0.9995)
+    values = all_speak(all_speak(values, 0.995), 0.995)
+    shares = propagate(Neighbours(indices, distances), labelled, labels, classes=2)
     found, expected = (np.log(one[:, 0] / one[:, 1]) for one in (shares, values))
     np.testing.assert_allclose(found, expected * 6 / np.median(np.abs(expected)), atol=2e-2)
+
+
+def test_an_odd_labelled_image_is_outvoted_by_what_hangs_together() -> None:
+    """Two rings joined by a thread; the second class's only label lies on the thread, nearer to the first ring."""
+    rings = chain(20, 20)
+    indices = np.concatenate([rings.indices, [[3, 41], [40, 42], [41, 43], [42, 23]]]).astype(np.int32)
+    for first in (0, 20):  # closed, and denser than a thread: each image is linked to four others of its ring
+        places = np.arange(20)
+        ring = first + np.stack([(places + 1) % 20, (places + 2) % 20], 1)
+        indices[first : first + 20] = ring
+    near = Neighbours(indices, np.ones(indices.shape, np.float32))
+    shares = propagate(near, np.array([10, 40]), np.array([0, 1]), classes=2)
+    np.testing.assert_array_equal(shares[:40].argmax(1), [0] * 20 + [1] * 20)
 
 
 def test_ten_labels_a_class_say_nine_in_ten_of_the_rest() -> None:
