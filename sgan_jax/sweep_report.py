@@ -7,6 +7,7 @@ from statistics import mean, median, stdev
 from typing import NamedTuple
 
 from sgan_jax import pictures
+from sgan_jax.config import PRESETS
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
 from sgan_jax.progress import duration
@@ -29,7 +30,7 @@ COLUMNS = (
 class Cell(NamedTuple):
     """The draws of one preset and number of labels."""
 
-    preset: str  # and the head, where it is not the default
+    preset: str  # and the head, where it is not the preset's
     labels: int
     steps: int
     errors: list[float]  # of the test images by the last weights, %, [n]
@@ -71,7 +72,9 @@ def cells(rows: Sequence[Row]) -> list[Cell]:
     for row in rows:
         if row.get("member", 0):  # one run a draw is what the others are compared with
             continue
-        preset = row["preset"] if row["head"] == "stacked" else f"{row['preset']}, {row['head']}"
+        preset = row["preset"]
+        if row["head"] != (PRESETS[preset].model.head if preset in PRESETS else "stacked"):
+            preset += f", {row['head']}"
         if row.get("together", 1) > 1:
             preset += f", {row['together']} together"
         if preset not in order:

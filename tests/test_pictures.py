@@ -408,6 +408,14 @@ def test_bars_of_errors_reach_one_deviation_up_and_down() -> None:
     np.testing.assert_array_equal(bars.get_segments(), [[[10, 6.0], [10, 10.0]], [[100, -1.0], [100, 5.0]]])
 
 
+def test_our_curves_stand_beside_one_another_and_published_ones_where_they_are() -> None:
+    [axes] = errors_figure([OURS, THEIRS, OURS, OURS], "mnist").axes
+    places = [container[0].get_xdata()[0] for container in axes.containers]
+    assert places[1] == THEIRS.points[0].labels
+    np.testing.assert_allclose(places[::2], [10 / 1.03, 10], rtol=1e-6)
+    assert places[3] == pytest.approx(10.3)
+
+
 def test_every_curve_of_errors_is_named_and_no_text_overlaps() -> None:
     figure = errors_figure([OURS, *[THEIRS] * 12], "mnist-5k: not comparable with MNIST: test error")
     extents, names = boxes_of_text(figure)

@@ -391,7 +391,8 @@ def test_the_table_is_as_worked_by_hand():
     ]
     one = a_row(labels=20, test_accuracy=0.8325, ema_test_accuracy=1.0, seconds=1.4)
     other = a_row(preset="fast", head="separate", labels=20, steps=2000)
-    text = sweep_report.table(sweep_report.cells([*three, other, one]), "mnist")
+    own = a_row(preset="k_plus_one", head="k_plus_one", labels=20, steps=2000)
+    text = sweep_report.table(sweep_report.cells([*three, other, one, own]), "mnist")
     assert text.splitlines() == [
         "Error on the test images in %, mean and sample deviation over n draws of the labelled images (mnist)",
         "",
@@ -401,6 +402,7 @@ def test_the_table_is_as_worked_by_hand():
         "| tutorial | 20 | 1 | 16.75 | - | 0.00 | - | 12000 | 0:00:01 |",
         "| tutorial | 100 | 3 | 7.00 | 3.61 | 4.00 | 1.00 | 12000 | 0:01:30 |",
         "| fast, separate | 20 | 1 | 10.00 | - | 5.00 | - | 2000 | 0:01:00 |",
+        "| k_plus_one | 20 | 1 | 10.00 | - | 5.00 | - | 2000 | 0:01:00 |",
     ]
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKERS = "Dsv^<>Pph8X*d"  # of published figures, in turn
+APART = 1.03  # from one of our curves to the next at the same number of labels, so that their bars can be told apart
 LEAST_SPAN = 6.25  # largest error over smallest, so that two of the ticks at 1, 2, 5, 10 ... are always in between
 
 
@@ -56,7 +57,8 @@ def errors_figure(curves: Sequence[Curve], title: str) -> "Figure":
     axes.set_yscale("log", nonpositive="clip")
     labels = sorted({point.labels for curve in curves for point in curve.points})
     axes.set_xlim(labels[0] / 1.3, labels[-1] * 1.3)
-    published = 0
+    ours, published = 0, 0
+    last = sum(not curve.published for curve in curves) - 1
     lowest, highest = [], []
     for curve, name in zip(curves, names, strict=True):
         points = [point for point in curve.points if point.mean > 0]
@@ -65,8 +67,10 @@ def errors_figure(curves: Sequence[Curve], title: str) -> "Figure":
             style = {"marker": MARKERS[published % len(MARKERS)], "markersize": 5, "color": "#8b949e", "zorder": 2}
             style |= {"linewidth": 0.8, "linestyle": ":", "elinewidth": 0.8, "markerfacecolor": "white"}
             published += 1
+        aside = 1.0 if curve.published else APART ** (ours - last / 2)
+        ours += not curve.published
         spread = [point.deviation or 0.0 for point in points]
-        axes.errorbar([p.labels for p in points], [p.mean for p in points], spread, label=name, **style)
+        axes.errorbar([p.labels * aside for p in points], [p.mean for p in points], spread, label=name, **style)
         for point, deviation in zip(points, spread, strict=True):
             lowest.append(max(point.mean - deviation, point.mean / 2))
             highest.append(point.mean + deviation)
