@@ -22,6 +22,7 @@ COLUMNS = (
     "deviation",
     "averaged weights %",
     "deviation",
+    "largest fall",
     "steps",
     "time a run (median)",
 )
@@ -35,6 +36,7 @@ class Cell(NamedTuple):
     steps: int
     errors: list[float]  # of the test images by the last weights, %, [n]
     ema_errors: list[float]  # by the averaged weights, %, [n]
+    falls: list[float]  # from a run's best epoch to its last, points, [n] where it is known
     seconds: list[float]  # that the runs took, [n]
 
 
@@ -80,10 +82,12 @@ def cells(rows: Sequence[Row]) -> list[Cell]:
         if preset not in order:
             order.append(preset)
         cell = gathered.setdefault(
-            (preset, row["labels"]), Cell(preset, row["labels"], row["steps"], errors=[], ema_errors=[], seconds=[])
+            (preset, row["labels"]),
+            Cell(preset, row["labels"], row["steps"], errors=[], ema_errors=[], falls=[], seconds=[]),
         )
         cell.errors.append(100 * (1 - row["test_accuracy"]))
         cell.ema_errors.append(100 * (1 - row["ema_test_accuracy"]))
+        cell.falls.extend([100 * row["fall"]] if "fall" in row else [])
         cell.seconds.append(row["seconds"])
     return sorted(gathered.values(), key=lambda cell: (order.index(cell.preset), cell.labels))
 
@@ -101,7 +105,10 @@ def table(found: Sequence[Cell], about: str) -> str:
             figure for values in (cell.errors, cell.ema_errors) for figure in (_mean(values), _deviation(values))
         ]
         counts = [str(cell.labels), str(len(cell.errors))]
-        lines.append(_table_row([cell.preset, *counts, *figures, str(cell.steps), duration(median(cell.seconds))]))
+        fall = f"{max(cell.falls):.2f}" if cell.falls else "-"
+        lines.append(
+            _table_row([cell.preset, *counts, *figures, fall, str(cell.steps), duration(median(cell.seconds))])
+        )
     return "\n".join(lines) + "\n"
 
 

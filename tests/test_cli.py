@@ -497,7 +497,8 @@ FLAGS = {
     "learning-rate seed label-seed run devices cluster coordinator processes process "
     "profile profile-steps log-every",
     "sweep": "labels draws ensemble preset validation dataset data-dir head epochs steps-per-epoch steps batch-size "
-    "precision width learning-rate out report",
+    "precision width learning-rate out ray",
+    "report": "sweep",
     "eval": "ckpt run data-dir json",
     "sample": "ckpt run count seed out",
     "describe": "preset head image-size channels classes out",
