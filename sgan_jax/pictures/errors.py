@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKERS = "Dsv^<>Pph8X*d"  # of published figures, in turn
-APART = 1.03  # from one of our curves to the next at the same number of labels, so that their bars can be told apart
+APART, ALL_APART = 1.03, 1.12  # from one of our curves to the next at the same labels, to tell bars apart; to the last
 LEAST_SPAN = 6.25  # largest error over smallest, so that two of the ticks at 1, 2, 5, 10 ... are always in between
 
 
@@ -67,7 +67,7 @@ def errors_figure(curves: Sequence[Curve], title: str) -> "Figure":
             style = {"marker": MARKERS[published % len(MARKERS)], "markersize": 5, "color": "#8b949e", "zorder": 2}
             style |= {"linewidth": 0.8, "linestyle": ":", "elinewidth": 0.8, "markerfacecolor": "white"}
             published += 1
-        aside = 1.0 if curve.published else APART ** (ours - last / 2)
+        aside = 1.0 if curve.published else min(APART, ALL_APART ** (1 / max(last, 1))) ** (ours - last / 2)
         ours += not curve.published
         spread = [point.deviation or 0.0 for point in points]
         axes.errorbar([p.labels * aside for p in points], [p.mean for p in points], spread, label=name, **style)
