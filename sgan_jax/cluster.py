@@ -17,10 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sgan_jax import loop
+from sgan_jax import checkpoint, loop
 from sgan_jax.config import Config
 from sgan_jax.data import Dataset
 from sgan_jax.errors import UserError
+from sgan_jax.run_dir import RunDir
 
 _LOST = 10  # times that a run may be lost with its worker before it is taken for the cause
 _PATIENCE = 10  # seconds for an answer
@@ -110,14 +111,14 @@ class _Stopped(Exception):
 def _train(config: Config, dataset: Dataset, command: list[str]) -> bytes:
     sys.argv = command  # what config.json is to tell
     with tempfile.TemporaryDirectory(prefix="sgan-") as folder:
-        run = Path(folder) / "run"
-        if loop.train(config, run, dataset=dataset):
+        run = RunDir(Path(folder) / "run")
+        if loop.train(config, run.path, dataset=dataset):
             raise _Stopped
-        last = max((run / "checkpoints").glob("step_*"), key=lambda path: int(path.name.removeprefix("step_")))
-        others = {path.name for path in (run / "checkpoints").iterdir()} - {last.name}
+        for step in checkpoint.steps(run.checkpoints)[:-1]:
+            shutil.rmtree(run.checkpoints / f"step_{step}")
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as tar:
-            tar.add(run, ".", filter=lambda entry: None if Path(entry.name).name in others else entry)
+            tar.add(run.path, ".")
         return packed.getvalue()
 
 
