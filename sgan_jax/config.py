@@ -97,8 +97,8 @@ class Config:
 
 # Half the tutorial's channels and five times its learning rate: a run takes minutes.
 _SMALL = Config(steps_per_epoch=100, model=ModelConfig(width=64), adam=AdamConfig(learning_rate=1e-3))
-# What the presets of one paper each have in common, so that they differ in their objective alone. At a constant rate the
-# accuracy of most of them fell by 0.3 to 2.9 points from its peak to the last step, which is the one that counts.
+# What the presets of one paper each have in common, so that they differ in their objective alone. At a constant rate
+# the accuracy of most of them fell by 0.3 to 2.9 points from its peak to the last step, which is the one that counts.
 _ALIKE = replace(_SMALL, adam=replace(_SMALL.adam, schedule="cosine"))
 # Chosen on training images, of other draws of labels than those that BENCHMARKS.md tells of.
 _DISTORTED = AugmentConfig(rotation=20.0, shear=0.3, scale=0.2, shift=2.0)

@@ -54,7 +54,8 @@ def _read(path: Path, images: int, count: int) -> Neighbours | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as held:
+        # Opened here: NumPy leaves a file open that it cannot make out.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as held:
             near = Neighbours(held["indices"], held["distances"])
         whole = near.indices.shape == near.distances.shape == (images, count)
         whole &= near.indices.dtype == np.int32 and near.distances.dtype == np.float32

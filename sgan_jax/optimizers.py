@@ -16,7 +16,8 @@ def adam(
     size of epsilon itself: this makes its first updates six times smaller.
 
     Args:
-      learning_rate: about the largest change of a weight in one update; or a function of the updates made before.
+      learning_rate: about the largest change of a weight in one update; or a function of the number of updates made
+        before, a float32.
       beta1: decay of the first moment.
       beta2: decay of the second moment.
       epsilon: as Keras's, 1e-7.
@@ -31,7 +32,7 @@ def adam(
     ) -> tuple[optax.Updates, optax.ScaleByAdamState]:
         count = state.count + 1
         t = count.astype(jnp.float32)
-        largest = learning_rate(state.count) if callable(learning_rate) else learning_rate
+        largest = learning_rate(state.count.astype(jnp.float32)) if callable(learning_rate) else learning_rate
         rate = largest * jnp.sqrt(1 - beta2**t) / (1 - beta1**t)
         mu = jax.tree.map(lambda m, g: m + (1 - beta1) * (g - m), state.mu, grads)
         nu = jax.tree.map(lambda v, g: v + (1 - beta2) * (jnp.square(g) - v), state.nu, grads)

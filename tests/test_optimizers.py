@@ -82,3 +82,10 @@ def test_a_rate_may_be_a_function_of_the_updates_made_before():
         updates, state = one.update(grad, state, params)
         params = optax.apply_updates(params, updates)
         np.testing.assert_allclose(ours[0], params[0], rtol=1e-6)
+
+
+def test_a_rate_that_falls_is_that_of_the_updates_made_before():
+    # A gradient that stays is divided by its own size, so that a step is as long as the rate.
+    adam = optimizers.adam(optax.cosine_decay_schedule(0.1, 3), 0.5, 0.999, 1e-30)
+    path = np.ravel(trajectory(adam, [[jnp.ones((1,))]] * 4))
+    np.testing.assert_allclose(-np.diff(path, prepend=0), [0.1, 0.075, 0.025, 0], atol=1e-6)
