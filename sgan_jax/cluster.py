@@ -22,6 +22,7 @@ from sgan_jax.config import Config
 from sgan_jax.data import Dataset
 from sgan_jax.errors import UserError
 from sgan_jax.run_dir import RunDir
+from sgan_jax.stop import Stop
 
 _LOST = 10  # times that a run may be lost with its worker before it is taken for the cause
 _PATIENCE = 10  # seconds for an answer
@@ -67,7 +68,7 @@ def _knock(address: str) -> None:
     socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
 
 
-def train(runs: Sequence[tuple[Config, Path]], dataset: Dataset, stop: loop.Stop) -> Iterator[Config]:
+def train(runs: Sequence[tuple[Config, Path]], dataset: Dataset, stop: Stop) -> Iterator[Config]:
     """Trains on the connected cluster; yields each configuration when its run directory is there.
 
     Args:

@@ -13,7 +13,9 @@ class DataConfig:
 
     dataset: str = "auto"
     data_dir: str | None = None
-    labels: int = 100
+    image_size: int | None = None  # to which images of one's own are resized
+    stream: bool | None = None  # whether unlabelled ones are read when needed; None: where they do not fit in memory
+    labels: int | None = 100  # None: all that are known of images of one's own, 100 of other sets; resolved by the loop
     label_seed: int = 0
     validation: int = 0  # of these labels, kept from training and used to measure
 
@@ -160,6 +162,7 @@ _PRESETS = {
 PRESETS: dict[str, Config] = {name: replace(preset, preset=name) for name, preset in _PRESETS.items()}
 
 MAX_DRAWS = 10_000  # of the labels; what is above is a slip. Runs on the same draw have seeds that far apart
+LARGEST_IMAGE = 512  # pixels of height or width: networks grow with their square
 LARGEST = 65536  # of a width or a batch: what is above is a slip, and no memory would hold it
 
 PRECISIONS = ("float32", "bfloat16", "auto")  # auto: as the machine at hand has it
@@ -195,6 +198,8 @@ def _from_json(kind: type[Any], values: Any, where: str) -> Any:
         wanted = types[name]
         if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
             value = _from_json(wanted, value, f"{where}: {name}")
+        elif isinstance(value, bool) and wanted == bool | None:
+            pass
         elif isinstance(value, bool) or not isinstance(value, int | float if wanted is float else wanted):
             expected = getattr(wanted, "__name__", wanted)
             raise UserError(f"{where}: {name} is {value!r:.40}, expected {expected}; start a new run with --run")
@@ -227,7 +232,7 @@ def validate(config: Config) -> None:
       UserError: names the flag and what it takes.
     """
     at_least_one = {
-        "--labels": config.data.labels,
+        "--labels": 1 if config.data.labels is None else config.data.labels,
         "--epochs": config.epochs,
         "--steps-per-epoch": config.steps_per_epoch,
         "--steps": 1 if config.steps is None else config.steps,
@@ -240,8 +245,11 @@ def validate(config: Config) -> None:
     for flag, value in (("--width", config.model.width), ("--batch-size", config.batch_size)):
         if value > LARGEST:
             raise UserError(f"{flag}: {value}; must be at most {LARGEST}")
-    if not 0 <= config.data.validation < config.data.labels:
-        raise UserError(f"--validation: {config.data.validation}; must be between 0 and {config.data.labels - 1}")
+    most = (config.data.labels or config.data.validation + 1) - 1  # of labels still to be counted, any number
+    if not 0 <= config.data.validation <= most:
+        raise UserError(f"--validation: {config.data.validation}; must be between 0 and {most}")
+    if config.data.image_size is not None and not 8 <= config.data.image_size <= LARGEST_IMAGE:
+        raise UserError(f"--image-size: {config.data.image_size}; must be between 8 and {LARGEST_IMAGE}")
     if config.precision not in PRECISIONS:
         raise UserError(f"--precision: {config.precision}; choose one of {', '.join(PRECISIONS)}")
     fractions = {

@@ -15,6 +15,14 @@ from sgan_jax.system import System
 from sgan_jax.types import Data, TrainState
 
 
+class Diverged(Exception):
+    """A loss is no number any more. Nothing of the dispatch in which that happened has been yielded."""
+
+    def __init__(self, step: int, term: str, value: float):
+        super().__init__(f"step {step}: {term} is {value}")
+        self.step = step
+
+
 class Dispatched(NamedTuple):
     """What one dispatch left."""
 
@@ -43,6 +51,7 @@ def dispatches(
     key: jax.Array,
     stopped: Callable[[], bool],
     profile: Profile | None = None,
+    feed: Iterator[np.ndarray] | None = None,
 ) -> Iterator[Dispatched]:
     """Trains from `state` to the configured end, one dispatch an item.
 
@@ -55,8 +64,13 @@ def dispatches(
       key: of the run.
       stopped: asked before each dispatch, whether to end; every process is to get the same answer.
       profile: the steps to trace.
+      feed: the unlabelled images of each step in turn, uint8 `[U, H, W, C]`, where `data` has none.
+
+    Raises:
+      Diverged: a loss became infinite or NaN.
     """
-    advance = jax.jit(repeat(system.train_step(team)), static_argnums=3, donate_argnums=0)
+    train_step = system.train_step(team, streamed=feed is not None)
+    advance = jax.jit(repeat(train_step), static_argnums=3, donate_argnums=0)
     step = int(state.step)
     if step >= config.total_steps:
         return  # before `place`, in which processes wait for each other: the leader does not come here
@@ -65,17 +79,29 @@ def dispatches(
     with ExitStack() as tracing:
         while step < config.total_steps and not stopped():
             before, taken = step, step - first
-            steps = steps_at_once(jax.default_backend(), config, step)
+            steps = 1 if feed else steps_at_once(jax.default_backend(), config, step)
             if profile:
                 steps = profile.cut(taken, steps)
                 if taken + 1 == profile.first:
                     tracing.enter_context(jax.profiler.trace(profile.folder))
+            if feed:
+                data = data._replace(unl_images=team.place(jax.numpy.asarray(next(feed))))
             state, metrics = advance(state, data, key, steps)
             columns = _to_host(metrics)  # waits, or the queue of steps would grow ahead of the device
+            _refuse_divergence(before, columns)
             step += steps
             if profile and step - first == profile.last:
                 tracing.close()
             yield Dispatched(before, step, state, columns)
+
+
+def _refuse_divergence(before: int, columns: dict[str, np.ndarray]) -> None:
+    """Raises Diverged for the first step of a dispatch with a value that is no number."""
+    bad = {name: np.flatnonzero(~np.isfinite(column)) for name, column in columns.items()}
+    found = [(int(rows[0]), name) for name, rows in bad.items() if len(rows)]
+    if found:
+        row, name = min(found)
+        raise Diverged(before + row + 1, name, float(columns[name][row]))
 
 
 def _to_host(metrics: dict[str, jax.Array]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sgan_jax.data import Dataset
 from sgan_jax.step import scale
 from sgan_jax.types import Net, Params
 
@@ -42,41 +43,69 @@ Classify = Callable[[Params, Images], jax.Array]
 
 
 def make_classify(disc: Net) -> Classify:
-    """Compiles `classify(params_d, images) -> classes`: uint8 `[B, H, W, C]` to int32 `[B]`, without dropout."""
+    """Compiles `classify(params_d, images)`: uint8 `[B, H, W, C]` to class logits, float32 `[B, K]`; no dropout."""
 
     def classify(params: Params, images: jax.Array) -> jax.Array:
-        logits = disc.apply(params, scale(images), None).class_logits
-        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        return disc.apply(params, scale(images), None).class_logits
 
     return jax.jit(classify)
 
 
-Shares = Callable[[Params, Images], jax.Array]
+Parts = dict[str, tuple[np.ndarray, np.ndarray]]  # images and labels, by name
 
 
-def make_shares(disc: Net) -> Shares:
-    """Compiles `shares(params_d, images)`: uint8 `[B, H, W, C]` to the classes' probabilities, float32 `[B, K]`."""
+def parts(dataset: Dataset, validation: np.ndarray) -> Parts:
+    """The images whose class is known: "train", and "test" and "validation" where there are any.
 
-    def shares(params: Params, images: jax.Array) -> jax.Array:
-        return jax.nn.softmax(disc.apply(params, scale(images), None).class_logits)
-
-    return jax.jit(shares)
-
-
-def average(shares: Shares, players: Sequence[Params]) -> Classify:
-    """`classify` by the mean of several classifiers' probabilities; its parameters are not looked at."""
-
-    def classify(_: Params, images: Images) -> jax.Array:
-        total = sum(np.asarray(shares(params, images), np.float64) for params in players)
-        return jnp.asarray(np.argmax(total, axis=-1), jnp.int32)
-
-    return classify
+    Args:
+      dataset: all images.
+      validation: indices of the training images that are kept from training.
+    """
+    images, labels = dataset.train_images, dataset.train_labels
+    known = (images, labels) if dataset.known.all() else (images[dataset.known], labels[dataset.known])
+    found: Parts = {"train": known}
+    if dataset.has_test:
+        found["test"] = dataset.test_images, dataset.test_labels
+    if len(validation):
+        found["validation"] = images[validation], labels[validation]
+    return found
 
 
-def predict(classify: Classify, params: Params, images: Images) -> np.ndarray:
-    """The class of every image, int32 `[N]`; one compiled shape, the last batch filled up."""
+def held_out(parts: Parts) -> str | None:
+    """Which part tells what the classifier is worth: "test", or else "validation", or else None."""
+    return next((name for name in ("test", "validation") if name in parts), None)
+
+
+def average(classify: Classify, players: Sequence[Params]) -> Classify:
+    """`classify` by the mean of several classifiers' probabilities; its parameters are not looked at.
+
+    What it gives are logits of that mean: its logarithm.
+    """
+
+    def averaged(_: Params, images: Images) -> jax.Array:
+        total = sum(probabilities(np.asarray(classify(params, images))) for params in players)
+        return jnp.asarray(np.log(np.maximum(total, np.finfo(np.float64).tiny) / len(players)), jnp.float32)
+
+    return averaged
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Softmax of class logits `[N, K]`, float64."""
+    odds = np.exp(np.asarray(logits, np.float64) - logits.max(axis=-1, keepdims=True, initial=-np.inf))
+    return odds / odds.sum(axis=-1, keepdims=True)
+
+
+def class_logits(classify: Classify, params: Params, images: Images, classes: int) -> np.ndarray:
+    """Class logits of every image, float32 `[N, K]`; one compiled shape, the last batch filled up."""
     parts = [np.asarray(classify(params, batch))[:count] for batch, count in _batches(images)]
-    return np.concatenate([np.zeros(0, np.int32), *parts])
+    return np.concatenate([np.zeros((0, classes), np.float32), *parts])
+
+
+def tally(logits: np.ndarray, labels: np.ndarray) -> Evaluation:
+    """What class logits `[N, K]` get right of `labels` `[N]`."""
+    classes = logits.shape[1]
+    pairs = np.asarray(labels, np.int64) * classes + logits.argmax(axis=1)
+    return Evaluation(np.bincount(pairs, minlength=classes * classes).reshape(classes, classes))
 
 
 def _batches(images: Images) -> Iterable[tuple[Images, int]]:
@@ -99,6 +128,4 @@ def evaluate(classify: Classify, params: Params, images: Images, labels: np.ndar
       labels: int32 `[N]`.
       classes: K.
     """
-    predicted = predict(classify, params, images)
-    pairs = np.asarray(labels, np.int64) * classes + predicted
-    return Evaluation(np.bincount(pairs, minlength=classes * classes).reshape(classes, classes))
+    return tally(class_logits(classify, params, images, classes), labels)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+from jax.lax import slice_in_dim
 from jax.scipy.special import logsumexp
 
 
@@ -27,18 +28,24 @@ def _stacked(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
     return logits, logsumexp(logits, axis=-1)
 
 
+def _but_last(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`[B, K + 1]` as `[B, K]` and `[B]`, by slices: an index is a gather where B is a symbol, as in an export."""
+    return slice_in_dim(logits, 0, -1, axis=1), slice_in_dim(logits, -1, None, axis=1).squeeze(1)
+
+
 def _separate(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return logits[:, :-1], logits[:, -1]
+    return _but_last(logits)
 
 
 def _k_plus_one(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
     # Log-odds of the K real classes together against class K + 1.
     # The softmax over K + 1, given "real", is the softmax over the first K.
-    return logits[:, :-1], logsumexp(logits[:, :-1], axis=-1) - logits[:, -1]
+    real, fake = _but_last(logits)
+    return real, logsumexp(real, axis=-1) - fake
 
 
 def _real_fake(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return logits[:, :0], logits[:, 0]
+    return _but_last(logits)
 
 
 HEADS: dict[str, Head] = {

@@ -5,29 +5,26 @@ import math
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from sgan_jax import checkpoint, pictures
+from sgan_jax import pictures, predictions
 from sgan_jax.config import Config, validate
 from sgan_jax.data import load
 from sgan_jax.errors import UserError
-from sgan_jax.evaluate import Evaluation, evaluate, make_classify
-from sgan_jax.run_dir import RunDir, checkpoint_path, existing
-from sgan_jax.system import System, build, derive_keys, sample_images
-from sgan_jax.types import TrainState
+from sgan_jax.evaluate import (
+    Evaluation,
+    class_logits,
+    evaluate,
+    held_out,
+    make_classify,
+    parts,
+    probabilities,
+)
+from sgan_jax.opened import open_run
+from sgan_jax.run_dir import RunDir
+from sgan_jax.system import build, derive_keys, sample_images
 
 MAX_SAMPLES = 1000  # they are generated as one batch, which takes about 3 MB an image
-
-
-def _open(path: Path | None, ckpt: str) -> tuple[RunDir, System, TrainState, int]:
-    """A run, its system, and the state and step of one of its checkpoints."""
-    run = existing(path, ckpt)
-    dataset = run.record()["dataset"]
-    system = build(run.config(), tuple(dataset["image_shape"]), len(dataset["class_names"]))
-    chosen = checkpoint_path(run, ckpt, checkpoint.steps(run.checkpoints))
-    state = checkpoint.restore(chosen, system.abstract_state())
-    return run, system, jax.tree.map(jax.numpy.asarray, state), int(state.step)
 
 
 def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_json: bool) -> int:
@@ -38,59 +35,66 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
     Raises:
       UserError: no such run or checkpoint, no classifier in it, or other data than it was trained on.
     """
-    run, system, state, step = _open(path, ckpt)
-    record, config = run.record()["dataset"], run.config()
-    if not system.classifies:
-        raise UserError(
-            f"{run.path}: its head '{config.model.head}' has no classifier to evaluate; `sample` shows its generator"
-        )
+    opened = open_run(path, ckpt)
+    opened.needs_classifier("evaluate")
+    run, config, system, state, step = opened.run, opened.config, opened.system, opened.state, opened.step
+    record = run.record()["dataset"]
     folder = data_dir or config.data.data_dir
-    dataset = load(config.data.dataset if folder else run.dataset(), folder)
+    dataset = load(
+        config.data.dataset if folder else run.dataset(),
+        folder,
+        config.data.image_size,
+        config.data.stream if folder else None,
+    )
     if dataset.digest != record["digest"]:
         raise UserError(
             f"{dataset.name}: {run.path} was trained on other data, {record['name']}; give its folder with --data-dir"
         )
 
     classify, classes = make_classify(system.disc), dataset.num_classes
-    sets = {
-        "train_accuracy": (dataset.train_images, dataset.train_labels),
-        "test_accuracy": (dataset.test_images, dataset.test_labels),
-    }
+    labelled = run.labelled()
+    sets = parts(dataset, labelled[len(labelled) - config.data.validation :])
+    shown = held_out(sets) or "train"
     found = {
-        prefix + name: evaluate(classify, params.d, images, labels, classes)
+        f"{prefix}{name}_accuracy": evaluate(classify, params.d, images, labels, classes)
         for prefix, params in (("", state.params), ("ema_", state.ema))
         for name, (images, labels) in sets.items()
     }
-    accuracies, test = {name: one.accuracy for name, one in found.items()}, found["test_accuracy"]
+    accuracies, of_shown = {name: one.accuracy for name, one in found.items()}, found[f"{shown}_accuracy"]
     picture = run.confusion_file(step)
     if as_json:
-        print(json.dumps(_figures(run, step, record["notice"], accuracies, dataset.class_names, test)))
+        print(json.dumps(_figures(run, step, record["notice"], accuracies, dataset.class_names, of_shown)))
     else:
-        _print_figures(record["notice"], accuracies, dataset.class_names, test)
+        _print_figures(record["notice"], accuracies, dataset.class_names, of_shown)
     # After the figures, which are worth having where the run directory cannot be written.
     name = record["notice"] or dataset.name
-    title = f"{name}, {config.data.labels} labels, step {step}: test images"
-    pictures.save_confusion(test.confusion, dataset.class_names, picture, title)
+    title = f"{name}, {config.data.labels} labels, step {step}: {shown} images"
+    pictures.save_confusion(of_shown.confusion, dataset.class_names, picture, title)
+    if shown != "train":
+        images, labels = sets[shown]
+        said = probabilities(class_logits(classify, state.params.d, images, classes))
+        predictions.save(run.predictions_file(step), predictions.collect(shown, images, labels, said))
     if not as_json:
         print(f"\nconfusion matrix: {picture}")
     return 0
 
 
-def _print_figures(notice: str, accuracies: dict[str, float], names: tuple[str, ...], test: Evaluation) -> None:
+def _print_figures(notice: str, accuracies: dict[str, float], classes: tuple[str, ...], test: Evaluation) -> None:
     if notice:
         print(f"*** {notice} ***")
-    for label, name in (("Train", "train_accuracy"), ("Test", "test_accuracy")):
-        print(f"{label} Accuracy: {100 * accuracies[name]:.3f}%")
-    averaged = [f"{of} {100 * accuracies[f'ema_{of}_accuracy']:.3f}%" for of in ("train", "test")]
+    names = [name.removesuffix("_accuracy") for name in accuracies if not name.startswith("ema_")]
+    for name in names:
+        print(f"{name.capitalize()} Accuracy: {100 * accuracies[f'{name}_accuracy']:.3f}%")
+    averaged = [f"{name} {100 * accuracies[f'ema_{name}_accuracy']:.3f}%" for name in names]
     print(f"Averaged weights: {', '.join(averaged)}")
 
     def percent(value: float) -> str:  # NaN: no image of the class, or none given it
         return "-" if math.isnan(value) else f"{100 * value:.1f}%"
 
-    width = max(5, *map(len, names))
+    width = max(5, *map(len, classes))
     print(f"\n{'class':{width}}  images  recall  precision")
     for name, images, recall, precision in zip(
-        names, test.confusion.sum(axis=1), test.recall, test.precision, strict=True
+        classes, test.confusion.sum(axis=1), test.recall, test.precision, strict=True
     ):
         print(f"{name:{width}}  {images:6d}  {percent(recall):>6}  {percent(precision):>9}")
 
@@ -120,10 +124,10 @@ def sample_checkpoint(path: Path | None, ckpt: str, count: int, seed: int | None
         raise UserError(f"--count: {count}; must be between 1 and {MAX_SAMPLES}")
     if seed is not None and not 0 <= seed < 2**32:
         raise UserError(f"--seed: {seed}; must be between 0 and 4294967295")
-    run, system, state, step = _open(path, ckpt)
-    keys = derive_keys(run.config().seed if seed is None else seed)
-    chosen = out or run.sample_file(step).with_name(f"step_{step}-sample.png")
-    pictures.save_grid(sample_images(system.gen, state.params.g, keys.samples, count), chosen)
+    opened = open_run(path, ckpt)
+    keys = derive_keys(opened.config.seed if seed is None else seed)
+    chosen = out or opened.run.sample_file(opened.step).with_name(f"step_{opened.step}-sample.png")
+    pictures.save_grid(sample_images(opened.system.gen, opened.state.params.g, keys.samples, count), chosen)
     print(chosen)
     return 0
 

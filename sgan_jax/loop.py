@@ -2,35 +2,34 @@
 
 import dataclasses
 import platform
-import signal
 import sys
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import jax
 import numpy as np
 
-from sgan_jax import __version__, checkpoint, graph, pictures
+from sgan_jax import __version__, checkpoint, graph
+from sgan_jax.board import Board
 from sgan_jax.config import Config, to_json, validate
-from sgan_jax.data import EMBEDDED, Dataset, choose_labelled, load
-from sgan_jax.devices import Team, local, resolve_precision, team
-from sgan_jax.dispatch import Dispatched, dispatches
+from sgan_jax.data import DEFAULT_LABELS, EMBEDDED, Dataset, choose_labelled, how_many, load
+from sgan_jax.data.stream import batches
+from sgan_jax.devices import Team, resolve_precision, team
+from sgan_jax.dispatch import Dispatched, Diverged, dispatches
 from sgan_jax.errors import UserError
-from sgan_jax.evaluate import Classify, Images, evaluate, make_classify
 from sgan_jax.profiler import Profile
-from sgan_jax.progress import Progress
 from sgan_jax.propagation import propagate
-from sgan_jax.run_dir import RunDir, default_path, write_json
-from sgan_jax.system import Keys, System, build, check_names, derive_keys, sample_images
-from sgan_jax.types import Data, Params, TrainState
+from sgan_jax.run_dir import RunDir, default_path
+from sgan_jax.session import Session
+from sgan_jax.stop import Stop, stop_on_signal
+from sgan_jax.system import Keys, System, build, check_names, derive_keys
+from sgan_jax.types import Data, TrainState
 
-METRICS_EVERY = 100  # steps between two lines of losses in metrics.jsonl
-SAMPLES = 100  # images of a grid
+ON_NAN = ("stop", "rollback")
+MAX_ROLLBACKS = 10  # of a run: what diverges so often does so whatever the randomness
 EXAMPLES = 500  # images by which layers are scaled at first, as in the code of Improved GAN
 
 
@@ -40,8 +39,9 @@ def train(
     log_every: int = 0,
     devices: int | None = None,
     profile: Profile | None = None,
-    stop: "Stop | None" = None,
+    stop: Stop | None = None,
     dataset: Dataset | None = None,
+    on_nan: str = "stop",
 ) -> int:
     """Trains, or goes on with the run that is in the directory.
 
@@ -53,7 +53,10 @@ def train(
       profile: the steps to trace.
       stop: whom to ask whether to end, if the caller heeds the signals and tells of them; it then also learns of one
         that came too late to stop this run.
-      dataset: what `config.data` names, if the caller has it.
+      dataset: what `config.data` names, if the caller has it; the run is then the caller's, too, and not what commands
+        take for the newest one.
+      on_nan: what to do when a loss is no number any more: "stop", or "rollback" to the last checkpoint and go on from
+        there with other randomness.
 
     Returns:
       The exit status: 0, or 128 + the signal's number if one stopped the run (the same command then goes on).
@@ -63,12 +66,14 @@ def train(
     """
     validate(config)
     check_names(config)
-    dataset = dataset or _load(config, path)
-    if config.data.data_dir is not None:  # as the run will be evaluated from other folders
-        located = dataclasses.replace(config.data, data_dir=str(Path(config.data.data_dir).absolute()))
-        config = dataclasses.replace(config, data=located)
+    if on_nan not in ON_NAN:
+        raise UserError(f"--on-nan: {on_nan}; choose one of {', '.join(ON_NAN)}")
+    of_caller, dataset = dataset is not None, dataset or _load(config, path)
+    config = _resolved(config, dataset)
+    validate(config)
     system = build(config, dataset.train_images.shape[1:], dataset.num_classes)
-    drawn = choose_labelled(dataset.train_labels, config.data.labels, dataset.num_classes, config.data.label_seed)
+    count = how_many(config.data.labels, dataset)
+    drawn = choose_labelled(dataset.train_labels, count, dataset.num_classes, config.data.label_seed)
     group = team(devices, system.half_batch)
     if not group.same(f"{to_json(config)} {dataset.digest}".encode()):
         raise UserError("the processes of this run have other flags or other data; start each with the same")
@@ -85,14 +90,15 @@ def train(
         run = RunDir(path or default_path(config, dataset.name))
         with group.preparing():
             stack.enter_context(run.locked())
-            labelled = run.begin(config, _record(config, dataset, group), drawn)
+            labelled = run.begin(config, _record(config, dataset, group, drawn), drawn, newest=not of_caller)
             # Before the saver, which does not look again at what it found when it was made.
             state, first = _resume(run, system, derive_keys(config.seed), dataset.train_images[:EXAMPLES])
             run.forget_after(first)
             saver = stack.enter_context(checkpoint.saver(run.checkpoints))
-        state, labelled = group.from_leader((state, labelled))
+        state, labelled, _ = group.from_leader((state, labelled, np.asarray(len(run.rollbacks()))))
         for_training, validation = _split(labelled, config)
-        session = _Session(config, run, dataset, system, saver, validation)
+        board = stack.enter_context(Board(run.tensorboard, first)) if first < config.total_steps else None
+        session = Session(config, run, dataset, system, saver, validation, board)
         if first >= config.total_steps:
             session.conclude(first, state)
             print(f"{run.path}: finished at step {first}; --epochs or --steps makes it longer")
@@ -100,8 +106,18 @@ def train(
         start = f"from step {first}" if first else "new run"
         print(f"{run.path}: {start}, to step {config.total_steps}", flush=True)
         run.result_file.unlink(missing_ok=True)  # of a shorter run that is made longer
-        steps = _dispatches(config, system, group, dataset, for_training, state, stop, profile)
-        last = session.run(steps, first, log_every)
+        while True:
+            key = _training_key(config, len(run.rollbacks()))
+            steps = _dispatches(config, system, group, dataset, for_training, state, key, stop, profile)
+            try:
+                last = session.run(steps, first, log_every)
+                break
+            except Diverged as error:
+                saver.wait()
+                _roll_back(run, group, error, on_nan)
+                state, first = _resume(run, system, derive_keys(config.seed), dataset.train_images[:EXAMPLES])
+                run.forget_after(first)
+                print(f"{run.path}: {error}; goes on from step {first} with other randomness", flush=True)
     if stop.by and last < config.total_steps:
         if not told:
             stop.tell()
@@ -111,14 +127,28 @@ def train(
 
 def _load(config: Config, path: Path | None) -> Dataset:
     """The data; "auto" stays what it was when the run began that this command goes on with."""
-    if config.data.dataset != "auto" or config.data.data_dir is not None:
-        return load(config.data.dataset, config.data.data_dir)
-    places = [path] if path else [default_path(config, name) for name in ("mnist", EMBEDDED)]
+    data = config.data
+    if data.dataset != "auto" or (data.data_dir, data.image_size, data.stream) != (None, None, None):
+        return load(data.dataset, data.data_dir, data.image_size, data.stream)
+    if path:
+        places = [path]
+    else:
+        counted = dataclasses.replace(config, data=dataclasses.replace(data, labels=data.labels or DEFAULT_LABELS))
+        places = [default_path(counted, name) for name in ("mnist", EMBEDDED)]
     begun = [RunDir(place).dataset() for place in places if (place / "config.json").exists()]
     return load(begun[0] if len(begun) == 1 else "auto")
 
 
-def _record(config: Config, dataset: Dataset, group: Team) -> dict[str, Any]:
+def _resolved(config: Config, dataset: Dataset) -> Config:
+    """The configuration as the run keeps it: with the number of labels, and a folder that other places find, too."""
+    streamed = dataset.streamed is not None
+    data = dataclasses.replace(config.data, labels=how_many(config.data.labels, dataset), stream=streamed)
+    if data.data_dir is not None:
+        data = dataclasses.replace(data, data_dir=str(Path(data.data_dir).absolute()))
+    return dataclasses.replace(config, data=data)
+
+
+def _record(config: Config, dataset: Dataset, group: Team, drawn: np.ndarray) -> dict[str, Any]:
     """What config.json tells beside the configuration."""
     device = jax.devices()[0]
     packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -128,9 +158,11 @@ def _record(config: Config, dataset: Dataset, group: Team) -> dict[str, Any]:
             "digest": dataset.digest,
             "notice": dataset.notice,
             "train": len(dataset.train_images),
+            "streamed": len(dataset.streamed) if dataset.streamed is not None else 0,
             "test": len(dataset.test_images),
             "image_shape": list(dataset.train_images.shape[1:]),
             "class_names": list(dataset.class_names),
+            "labels_per_class": np.bincount(dataset.train_labels[drawn], minlength=dataset.num_classes).tolist(),
         },
         "versions": {"sgan_jax": __version__, "python": platform.python_version()} | {p: version(p) for p in packages},
         "device": {
@@ -166,14 +198,40 @@ def _resume(run: RunDir, system: System, keys: Keys, examples: np.ndarray) -> tu
     return jax.jit(system.init)(keys.init, examples), 0
 
 
-def _follow(config: Config, system: System, group: Team, dataset: Dataset, drawn: np.ndarray, stop: "Stop") -> None:
+def _follow(config: Config, system: System, group: Team, dataset: Dataset, drawn: np.ndarray, stop: Stop) -> None:
     """Takes the leader's steps with it and leaves everything else to it."""
     if not group.leader_is_ready():
         raise UserError("the run's first process could not begin; it says why")
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), system.abstract_state())
-    state, labelled = group.from_leader((like, drawn))
-    for _ in _dispatches(config, system, group, dataset, _split(labelled, config)[0], state, stop):
-        pass
+    state, labelled, rollbacks = group.from_leader((like, drawn, np.zeros((), int)))
+    key = _training_key(config, int(rollbacks))
+    try:
+        for _ in _dispatches(config, system, group, dataset, _split(labelled, config)[0], state, key, stop):
+            pass
+    except Diverged as error:
+        raise UserError(f"{error}; the run's first process says more") from None
+
+
+def _training_key(config: Config, rollbacks: int) -> jax.Array:
+    """The key of the steps: the seed's own, and another one after each time that the run was rolled back."""
+    key = derive_keys(config.seed).train
+    return jax.random.fold_in(key, rollbacks) if rollbacks else key
+
+
+def _roll_back(run: RunDir, group: Team, error: Diverged, on_nan: str) -> None:
+    """Notes that the run goes back, or refuses to."""
+    saved = checkpoint.steps(run.checkpoints)
+    last = f"the last good checkpoint is step_{saved[-1]}" if saved else "there is no checkpoint yet"
+    advice = "a smaller --learning-rate may help, in a new run"
+    if on_nan == "stop":
+        raise UserError(
+            f"{run.path}: {error}; {last}: --on-nan rollback goes on from it with other randomness; {advice}"
+        )
+    if jax.process_count() > 1:
+        raise UserError(f"{run.path}: {error}; {last}; --on-nan rollback is for one process; {advice}")
+    if len(run.rollbacks()) >= MAX_ROLLBACKS:
+        raise UserError(f"{run.path}: {error}, after {MAX_ROLLBACKS} rollbacks; {last}; {advice}")
+    run.note_rollback(str(error))
 
 
 def _split(labelled: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]:
@@ -189,143 +247,21 @@ def _dispatches(
     dataset: Dataset,
     labelled: np.ndarray,
     state: TrainState,
-    stop: "Stop",
+    key: jax.Array,
+    stop: Stop,
     profile: Profile | None = None,
 ) -> Iterator[Dispatched]:
     arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
-    data = Data(*map(jax.numpy.asarray, arrays))
+    data, feed = Data(*map(jax.numpy.asarray, arrays)), None
+    if dataset.streamed is not None:
+        if config.propagation.neighbours:
+            raise UserError(
+                f"--preset {config.preset}: compares all images with one another, and these do not fit in memory; "
+                "--preset consistency does not"
+            )
+        feed = batches(dataset.streamed, system.unlabelled, config.seed, int(state.step))
     if config.propagation.neighbours:
         near = graph.load(dataset, config.propagation.neighbours, config.propagation.candidates)
         shares = propagate(near, labelled, dataset.train_labels[labelled], dataset.num_classes)
         data = data._replace(unl_shares=jax.numpy.asarray(group.from_leader(shares)))
-    key = derive_keys(config.seed).train
-    return dispatches(config, system, group, data, state, key, lambda: stop.anywhere(group), profile)
-
-
-class Stop:
-    """Which signal has asked for the end, if one has."""
-
-    by: signal.Signals | None = None
-
-    def anywhere(self, group: Team) -> bool:
-        """Whether a signal came to any process of the run; each then takes it for its own."""
-        number = group.largest(self.by or 0)
-        self.by = signal.Signals(number) if number else None
-        return bool(number)
-
-    def tell(self) -> None:
-        """Says that a signal ended what was going on."""
-        if self.by:
-            print(f"stopped by {self.by.name}; the same command goes on from there", flush=True)
-
-
-@contextmanager
-def stop_on_signal() -> Iterator[Stop]:
-    """Ctrl-C and SIGTERM ask the loop to save and leave; a second one ends at once."""
-    stop = Stop()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        stop.by = signal.Signals(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class _Session:
-    """The part of a run that one process makes."""
-
-    def __init__(
-        self,
-        config: Config,
-        run: RunDir,
-        dataset: Dataset,
-        system: System,
-        saver: checkpoint.Saver,
-        validation: np.ndarray,
-    ):
-        self.config, self.run_dir, self.dataset, self.system, self.saver = config, run, dataset, system, saver
-        self.validation = validation
-        self.keys = derive_keys(config.seed)
-        self.classify: Classify = make_classify(system.disc)
-        self.earlier = max((line.get("seconds") or 0.0 for line in run.metrics()), default=0.0)
-        self.start = time.monotonic()
-
-    def run(self, dispatched: Iterable[Dispatched], first: int, log_every: int) -> int:
-        """Records what the dispatches after step `first` leave; returns the last step taken."""
-        config, step = self.config, first
-        with Progress(config.total_steps, first, config.steps_per_epoch, log_every) as progress:
-            progress.tag = self.dataset.notice
-            for before, step, everywhere, columns in dispatched:
-                state = local(everywhere)
-                whole = step % config.steps_per_epoch == 0 or step == config.total_steps
-                for row, done in enumerate(range(before + 1, step + 1)):
-                    values = {name: float(column[row]) for name, column in columns.items()}
-                    progress.log(done, values)
-                    if done % METRICS_EVERY == 0 and not (whole and done == step):
-                        self._log(done, values)
-                progress.update(step, values)
-                if whole:
-                    progress.print(self._finish_epoch(step, state, self.dataset.train_images, values))
-            if step > first:
-                self.saver.save(step, state)
-                self.saver.wait()
-            if step == config.total_steps:
-                progress.print(self._finish(step))
-        return step
-
-    def conclude(self, step: int, state: TrainState) -> None:
-        """Does what is left after the last checkpoint: a kill may have come between, or a stop at just this step."""
-        line = next((line for line in self.run_dir.metrics() if line["step"] == step), {})
-        if not line or (self.system.classifies and "test_accuracy" not in line):
-            self.run_dir.forget_after(step - 1)
-            self._finish_epoch(step, state, self.dataset.train_images, line)
-        self._finish(step)
-
-    def _log(self, step: int, values: dict[str, Any]) -> None:
-        self.run_dir.log({"step": step, "seconds": round(self.earlier + time.monotonic() - self.start, 2), **values})
-
-    def _finish_epoch(self, step: int, state: TrainState, train_images: Images, values: dict[str, float]) -> str:
-        """Evaluates, draws samples, logs and saves; returns a line about it."""
-        accuracy = {}
-        if self.system.classifies:
-            train = train_images, self.dataset.train_labels
-            test = self.dataset.test_images, self.dataset.test_labels
-            of: dict[str, tuple[Params, tuple[Images, np.ndarray]]] = {
-                "train_accuracy": (state.params.d, train),
-                "test_accuracy": (state.params.d, test),
-                "ema_test_accuracy": (state.ema.d, test),
-            }
-            if len(self.validation):
-                kept = train_images[self.validation], self.dataset.train_labels[self.validation]
-                of["validation_accuracy"] = state.params.d, kept
-            for name, (params, (images, labels)) in of.items():
-                accuracy[name] = evaluate(self.classify, params, images, labels, self.dataset.num_classes).accuracy
-        images = sample_images(self.system.gen, state.params.g, self.keys.samples, SAMPLES)
-        pictures.save_grid(images, self.run_dir.sample_file(step))
-        self._log(step, values | accuracy)
-        self.saver.save(step, state)
-        figures = ", ".join(
-            f"{name.replace('ema', 'averaged weights').replace('_', ' ')} {100 * value:.3f}%"
-            for name, value in accuracy.items()
-        )
-        return f"step_{step}: {figures or 'no classifier'}{self._noticed()}"
-
-    def _noticed(self) -> str:
-        return f" ({self.dataset.notice})" if self.dataset.notice else ""
-
-    def _finish(self, step: int) -> str:
-        """Writes the final figures; returns a line about it."""
-        last = [line for line in self.run_dir.metrics() if line["step"] == step][-1]
-        result = {
-            "dataset": self.dataset.name,
-            "notice": self.dataset.notice,
-            "labels": self.config.data.labels,
-            **last,
-        }
-        write_json(self.run_dir.result_file, result)
-        return f"finished: {self.run_dir.path}{self._noticed()}"
+    return dispatches(config, system, group, data, state, key, lambda: stop.anywhere(group), profile, feed)

@@ -5,7 +5,8 @@ labels.json     indices of the labelled images
 metrics.jsonl   losses every 100 steps, accuracy at every checkpoint
 checkpoints/    step_600 ... (Orbax)
 samples/        step_600.png ...
-eval/           confusion matrices
+eval/           what the classifier says of test images, after each epoch; confusion matrices
+tensorboard/    the same figures, samples and confusion for TensorBoard
 result.json     final figures
 """
 
@@ -109,6 +110,7 @@ class RunDir:
         self.metrics_file = path / "metrics.jsonl"
         self.result_file = path / "result.json"
         self.checkpoints = path / "checkpoints"
+        self.tensorboard = path / "tensorboard"
 
     def sample_file(self, step: int) -> Path:
         """The grid of generated images at a checkpoint."""
@@ -117,6 +119,10 @@ class RunDir:
     def confusion_file(self, step: int) -> Path:
         """The confusion matrix that `eval` draws."""
         return self.path / "eval" / f"step_{step}-confusion.png"
+
+    def predictions_file(self, step: int) -> Path:
+        """What the classifier said of the test images, or of those for validation."""
+        return self.path / "eval" / f"step_{step}-predictions.npz"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -128,13 +134,14 @@ class RunDir:
         with locked(self.path, "--run"):
             yield
 
-    def begin(self, config: Config, record: dict[str, Any], labelled: np.ndarray) -> np.ndarray:
+    def begin(self, config: Config, record: dict[str, Any], labelled: np.ndarray, newest: bool = True) -> np.ndarray:
         """Makes the directory, or joins the run that is in it; returns the indices of the labelled images.
 
         Args:
           config: what is asked for now.
           record: further fields of config.json: dataset, versions, device, command.
           labelled: the subset that a new run takes; an existing run keeps its own.
+          newest: have `runs/latest` point at it.
 
         Raises:
           UserError: the directory holds a run of other settings; names the fields that differ.
@@ -149,7 +156,8 @@ class RunDir:
         except OSError as error:
             raise _unwritable(self.path, "--run", error) from None
         try:
-            self._point_latest()
+            if newest:
+                self._point_latest()
         except OSError as error:  # a convenience: the run itself may lie elsewhere
             print(f"sgan: warning: {LATEST} cannot be written ({error.strerror or error})", file=sys.stderr)
         return self.labelled()
@@ -182,7 +190,8 @@ class RunDir:
         held = self.record()
         was = self._config(held)
         old, new = flatten(was), flatten(config)
-        moved = {"data.data_dir", "data.dataset"}  # the same images may have come another way: the digest decides
+        # The same images may have come another way: the digest decides.
+        moved = {"data.data_dir", "data.dataset", "data.image_size", "data.stream"}
         names = [n for n in new if n not in LENGTH_FIELDS | moved and old.get(n) != new[n]]
         differences = [f"{n} was {old.get(n)}, now {new[n]}" for n in names]
         if config.adam.schedule != "constant" and was.total_steps != config.total_steps:
@@ -236,6 +245,15 @@ class RunDir:
             raise UserError(f"{self.config_file}: damaged or of another version; start a new run with --run")
         return record
 
+    def rollbacks(self) -> list[str]:
+        """Why the run went back to a checkpoint, each time that it did."""
+        return list(map(str, self.record().get("rollbacks", [])))
+
+    def note_rollback(self, why: str) -> None:
+        """Adds to them: what follows has other randomness, also after a resume."""
+        record = self.record()
+        write_json(self.config_file, record | {"rollbacks": [*record.get("rollbacks", []), why]})
+
     def config(self) -> Config:
         """The run's configuration.
 
@@ -276,6 +294,17 @@ class RunDir:
                 f"{self.labels_file}: damaged: expected {count} indices below {len(images)}; start a new run with --run"
             )
         return np.asarray(indices, np.int64)
+
+    def result(self) -> dict[str, Any]:
+        """Final figures, empty where the run has not ended.
+
+        Raises:
+          UserError: result.json is damaged.
+        """
+        found = read_json(self.result_file) if self.result_file.exists() else {}
+        if not isinstance(found, dict):
+            raise UserError(f"{self.result_file}: damaged: expected figures by name; the same `train` writes it anew")
+        return found
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The lines of metrics.jsonl; one that a kill cut off is left out."""

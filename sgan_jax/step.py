@@ -60,6 +60,12 @@ def draw(data: Data, size: int, key: jax.Array, unlabelled: int | None = None) -
     return Batch(scale(data.lab_images[lab]), data.lab_labels[lab], scale(data.unl_images[unl]), shares)
 
 
+def take(data: Data, size: int, key: jax.Array, unlabelled: int | None = None) -> Batch:
+    """`size` labelled images, as of `draw`, and the unlabelled images as they are: whoever streams them has drawn."""
+    lab = jax.random.randint(jax.random.split(key)[0], (size,), 0, len(data.lab_images))
+    return Batch(scale(data.lab_images[lab]), data.lab_labels[lab], scale(data.unl_images))
+
+
 def make_train_step(
     disc: Net,
     gen: Net,
@@ -68,6 +74,7 @@ def make_train_step(
     half_batch: int,
     ema_decay: float,
     unlabelled: int | None = None,
+    sample: Callable[[Data, int, jax.Array, int | None], Batch] = draw,
 ) -> TrainStep:
     """Builds `train_step(state, data, key) -> (state, metrics)`.
 
@@ -83,6 +90,7 @@ def make_train_step(
       ema_decay: what is left of the averaged parameters after a step; of the first 1 / (1 - ema_decay) steps they are
         the plain mean.
       unlabelled: unlabelled images a step, by default as many.
+      sample: `draw`, or `take` where the data's unlabelled images are those of this step.
     """
 
     def latents(key: jax.Array, count: int) -> jax.Array:
@@ -106,7 +114,7 @@ def make_train_step(
 
     def train_step(state: TrainState, data: Data, key: jax.Array) -> tuple[TrainState, Metrics]:
         k_batch, *k_moves = jax.random.split(jax.random.fold_in(key, state.step), 1 + len(objective))
-        batch = draw(data, half_batch, k_batch, unlabelled)
+        batch = sample(data, half_batch, k_batch, unlabelled)
         metrics: Metrics = {}
         for move, k in zip(objective, k_moves, strict=True):
             state, named = make_move(state, move, batch, k)

@@ -13,10 +13,11 @@ import jax
 
 from sgan_jax import checkpoint, cluster, loop, source, sweep_report
 from sgan_jax.config import Config, validate
-from sgan_jax.data import EMBEDDED, Dataset, choose_labelled, load
+from sgan_jax.data import EMBEDDED, Dataset, choose_labelled, how_many, load
 from sgan_jax.errors import UserError
-from sgan_jax.evaluate import average, evaluate, make_shares
+from sgan_jax.evaluate import average, evaluate, make_classify
 from sgan_jax.run_dir import RunDir, locked, read_json
+from sgan_jax.stop import Stop, stop_on_signal
 from sgan_jax.sweep_dir import ROOT, Images, Key, Row, SweepDir, key, key_of
 from sgan_jax.system import build, check_names
 from sgan_jax.types import Params
@@ -43,8 +44,11 @@ def sweep(configs: Sequence[Config], out: Path | None = None, ray: str | None = 
     dataset = _load(configs[0], out)
     name = configs[0].data.dataset if configs[0].data.data_dir else dataset.name
     configs = [dataclasses.replace(c, data=dataclasses.replace(c.data, dataset=name)) for c in configs]
+    if not dataset.has_test:
+        raise UserError(f"{dataset.name}: no test images; a sweep compares errors on them")
     for config in configs:
-        choose_labelled(dataset.train_labels, config.data.labels, dataset.num_classes, config.data.label_seed)
+        count = how_many(config.data.labels, dataset)
+        choose_labelled(dataset.train_labels, count, dataset.num_classes, config.data.label_seed)
     for config in {config.preset: config for config in configs}.values():
         if not build(config, dataset.train_images.shape[1:], dataset.num_classes).classifies:
             raise UserError(f"--head {config.model.head}: has no classifier whose error a sweep could measure")
@@ -58,7 +62,7 @@ def sweep(configs: Sequence[Config], out: Path | None = None, ray: str | None = 
         numbers = {key(config): f"row {number} of {len(configs)}" for number, config in enumerate(configs, 1)}
         if ray and left:
             stack.enter_context(cluster.connected(ray))  # before the signals are ours: Ray takes them, too
-        stop = stack.enter_context(loop.stop_on_signal())
+        stop = stack.enter_context(stop_on_signal())
         commit = source.commit()
         for config in (_on_cluster if ray else _here)(left, folder, dataset, numbers, stop):
             folder.append(_row(config, folder.run(key(config))) | {"commit": commit})
@@ -73,7 +77,7 @@ def sweep(configs: Sequence[Config], out: Path | None = None, ray: str | None = 
 
 
 def _here(
-    configs: Sequence[Config], folder: SweepDir, dataset: Dataset, numbers: Mapping[Key, str], stop: loop.Stop
+    configs: Sequence[Config], folder: SweepDir, dataset: Dataset, numbers: Mapping[Key, str], stop: Stop
 ) -> Iterator[Config]:
     """Trains one row after the other, in this process; yields each that is done.
 
@@ -90,7 +94,7 @@ def _here(
 
 
 def _on_cluster(
-    configs: Sequence[Config], folder: SweepDir, dataset: Dataset, numbers: Mapping[Key, str], stop: loop.Stop
+    configs: Sequence[Config], folder: SweepDir, dataset: Dataset, numbers: Mapping[Key, str], stop: Stop
 ) -> Iterator[Config]:
     """Trains the rows on the cluster's workers, as many at once as it takes; yields each that is done."""
     print(f"{len(configs)} rows are given to the cluster", flush=True)
@@ -101,8 +105,9 @@ def _on_cluster(
 
 def _load(config: Config, out: Path | None) -> Dataset:
     """The data; "auto" stays what it was when the sweep began that this command goes on with."""
-    if config.data.dataset != "auto" or config.data.data_dir is not None:
-        return load(config.data.dataset, config.data.data_dir)
+    data = config.data
+    if data.dataset != "auto" or (data.data_dir, data.image_size, data.stream) != (None, None, None):
+        return load(data.dataset, data.data_dir, data.image_size, data.stream)
     places = [out] if out else [ROOT / name for name in ("mnist", EMBEDDED)]
     begun = [name for name in (SweepDir(place).dataset() for place in places) if name]
     return load(begun[0] if len(begun) == 1 else "auto")
@@ -149,11 +154,11 @@ def _averaged(members: Sequence[Config], folder: SweepDir, dataset: Dataset) -> 
     for config in members:
         path = folder.run(key(config)).checkpoints / f"step_{config.total_steps}"
         states.append(jax.tree.map(jax.numpy.asarray, checkpoint.restore(path, system.abstract_state())))
-    shares = make_shares(system.disc)
+    classify = make_classify(system.disc)
 
     def accuracy(players: list[Params]) -> float:
         test = dataset.test_images, dataset.test_labels
-        return evaluate(average(shares, players), None, *test, dataset.num_classes).accuracy
+        return evaluate(average(classify, players), None, *test, dataset.num_classes).accuracy
 
     kept = ("preset", "labels", "draw", "head", "dataset", "notice", "steps", "digest", "config", "versions", "device")
     return {name: first[name] for name in kept} | {

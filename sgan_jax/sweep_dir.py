@@ -36,7 +36,7 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "config": dict,
 }
 # What differs from row to row of a preset, and how the images were come by: their digest decides.
-_FREE = {"seed", "data.labels", "data.label_seed", "data.dataset", "data.data_dir"}
+_FREE = {"seed", "data.labels", "data.label_seed", "data.dataset", "data.data_dir", "data.image_size", "data.stream"}
 _LENGTH = {"epochs", "steps"}  # two ways of saying the same, compared as what they come to
 
 Row = dict[str, Any]
@@ -74,8 +74,9 @@ class Images(NamedTuple):
 
 def key(config: Config) -> Key:
     """The row that a configuration is."""
-    draw = config.data.label_seed
-    return Key(config.preset, config.data.labels, draw, (config.seed - draw) // MAX_DRAWS)
+    draw, labels = config.data.label_seed, config.data.labels
+    assert labels is not None  # a sweep is asked for numbers
+    return Key(config.preset, labels, draw, (config.seed - draw) // MAX_DRAWS)
 
 
 class SweepDir:

@@ -16,7 +16,7 @@ from sgan_jax.errors import UserError
 from sgan_jax.heads import HEADS
 from sgan_jax.networks import NETWORKS
 from sgan_jax.objectives import OBJECTIVES, with_augmentation, with_consistency
-from sgan_jax.step import TrainStep, init_state, make_train_step
+from sgan_jax.step import TrainStep, draw, init_state, make_train_step, take
 from sgan_jax.types import Data, Net, Objective, Params, TrainState
 
 SMALLEST_BATCH = 100  # of generated images
@@ -65,11 +65,21 @@ class System(NamedTuple):
 
         return self.abstract_state(), jax.eval_shape(data), jax.random.key(0)
 
-    def train_step(self, team: Team | None = None) -> TrainStep:
-        """The step, not compiled; its work shared by the devices of `team`."""
+    def train_step(self, team: Team | None = None, streamed: bool = False) -> TrainStep:
+        """The step, not compiled; its work shared by the devices of `team`.
+
+        Where it is streamed, the data's unlabelled images are those of this step.
+        """
         disc, gen = (team.spread(net) if team else net for net in (self.disc, self.gen))
         return make_train_step(
-            disc, gen, self.objective, self.optimizer, self.half_batch, self.ema_decay, self.unlabelled
+            disc,
+            gen,
+            self.objective,
+            self.optimizer,
+            self.half_batch,
+            self.ema_decay,
+            self.unlabelled,
+            take if streamed else draw,
         )
 
 
@@ -114,13 +124,9 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int, maps:
     if adam.schedule == "cosine":
         rate = optax.cosine_decay_schedule(adam.learning_rate, config.total_steps)
     model, made = config.model, NETWORKS[config.model.networks]
-    try:
-        gen = made.generator(image_shape, model.latent, model.width, maps)
-    except ValueError as error:
-        raise UserError(str(error)) from None
     return System(
         disc=made.discriminator(image_shape, classes, head, model.width, model.dropout, maps),
-        gen=gen,
+        gen=made.generator(image_shape, model.latent, model.width, maps),
         objective=objective,
         optimizer=optimizers.adam(rate, adam.beta1, adam.beta2, adam.epsilon),
         classifies=head.classifies,

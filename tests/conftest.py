@@ -3,6 +3,7 @@
 All of it is set in the environment before JAX is imported, so that commands which a test starts obey the same rules.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -13,7 +14,9 @@ import pytest
 
 # xdist's workers inherit the folder from the process that starts them.
 _OWNS_HOME = "PYTEST_XDIST_WORKER" not in os.environ
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 if _OWNS_HOME:
+    os.environ["SGAN_TEST_PROXIES"] = json.dumps({name: os.environ[name] for name in _PROXIES if name in os.environ})
     os.environ["SGAN_TEST_HOME"] = tempfile.mkdtemp(prefix="sgan-tests-")
 _HOME = os.environ["SGAN_TEST_HOME"]
 
@@ -30,7 +33,7 @@ os.environ |= {
     "HTTPS_PROXY": _NOWHERE,
     "NO_PROXY": "127.0.0.1,localhost",
 }
-os.environ |= {name.lower(): os.environ[name] for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")}
+os.environ |= {name.lower(): os.environ[name] for name in _PROXIES[:3]}
 
 # The same examples on every machine, however slow it is.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, database=None)

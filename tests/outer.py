@@ -44,6 +44,12 @@ def environment(**settings: str) -> dict[str, str]:
     return outer | QUICK | {"SGAN_VENV": str(_interpreter())} | settings
 
 
+def connected() -> dict[str, str]:
+    """The environment as it was before the tests took the network away, for what installs packages."""
+    theirs = {name: value for name, value in os.environ.items() if name.lower() not in ("http_proxy", "https_proxy")}
+    return theirs | json.loads(os.environ["SGAN_TEST_PROXIES"])
+
+
 def command(launcher: str, *arguments: object) -> list[str]:
     """`bin/LAUNCHER ARGUMENTS`."""
     return [str(ROOT / "bin" / launcher), *map(str, arguments)]

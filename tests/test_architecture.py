@@ -36,6 +36,8 @@ RANKS = {
     "products": 1,
     "profiler": 1,
     "progress": 1,
+    "board": 1,
+    "run_report": 6,
     "objectives": 2,
     "networks": 3,
     "propagation": 1,
@@ -43,17 +45,24 @@ RANKS = {
     "step": 3,
     "checkpoint": 4,
     "evaluate": 4,
+    "predictions": 1,
     "run_dir": 4,
     "system": 4,
     "dispatch": 5,
     "sweep_dir": 5,
-    "loop": 6,
+    "session": 6,
+    "stop": 2,
+    "loop": 7,
     "sweep_report": 6,
-    "cluster": 7,
+    "cluster": 8,
     "inspect_run": 7,
-    "sweep": 8,
-    "cli": 9,
-    "__main__": 10,
+    "export": 6,
+    "opened": 5,
+    "predict": 6,
+    "sweep": 9,
+    "cli": 10,
+    "estimator": 11,
+    "__main__": 11,
 }
 
 # What training computes, as functions of arrays: no configuration, files, printing, logging, NumPy randomness.
@@ -79,11 +88,40 @@ ONLY_IN = {
     "tensorflow_datasets": "data",
     "matplotlib": "pictures",
     "ray": "cluster",
+    "grain": "data",
+    "jinja2": "run_report",
+    "tensorboardX": "board",
+    "onnx": "export",
+    "safetensors": "export",
+    "sklearn": "estimator",
 }
-WITHOUT_JAX = ["config", "errors", "pictures", "progress", "run_dir", "sweep_dir", "sweep_report", "cli", "data"]
+WITHOUT_JAX = [
+    "config",
+    "errors",
+    "pictures",
+    "progress",
+    "predictions",
+    "run_dir",
+    "sweep_dir",
+    "sweep_report",
+    "cli",
+    "data",
+]
 # Slow to import: inside the function that needs them, so that --help answers at once.
-HEAVY = ["jax", "flax", "optax", "orbax", "tensorflow_datasets", "tensorflow", "matplotlib", "PIL", "rich.live"]
-WAIT_EVERYWHERE = {"tensorflow_datasets", "tensorflow", "matplotlib"}
+HEAVY = [
+    "jax",
+    "flax",
+    "optax",
+    "orbax",
+    "tensorflow_datasets",
+    "tensorflow",
+    "matplotlib",
+    "PIL",
+    "rich.live",
+    "jinja2",
+    "tensorboardX",
+]
+WAIT_EVERYWHERE = {"tensorflow_datasets", "tensorflow", "matplotlib", "onnx", "safetensors", "grain"}
 
 
 class Import(NamedTuple):

@@ -135,9 +135,12 @@ def test_the_run_directory_holds_what_the_readme_says():
     def names(where: str) -> list[str]:
         return sorted(path.name for path in (folder / RUN / where).iterdir())
 
-    assert names(".") == ["checkpoints", "config.json", "labels.json", "metrics.jsonl", "result.json", "samples"]
+    files = ["config.json", "labels.json", "metrics.jsonl", "result.json"]
+    assert names(".") == sorted(["checkpoints", "eval", *files, "samples", "tensorboard"])
     assert names("checkpoints") == [f"step_{step}" for step in STEPS]
     assert names("samples") == [f"step_{step}.png" for step in STEPS]
+    assert names("eval") == [f"step_{step}-predictions.npz" for step in STEPS]
+    assert all("tfevents" in name for name in names("tensorboard"))
     assert (folder / "runs/latest").resolve() == (folder / RUN).resolve()
 
 
@@ -270,7 +273,7 @@ def test_a_config_of_another_version_is_one_line_whatever_the_command(run, fails
     record["config"]["data"]["labels"] = "many"
     (run / "config.json").write_text(json.dumps(record))
     for arguments in (("train", *DIGITS, *SMALL, "--run", RUN), ("eval",), ("sample",)):
-        assert "config.json: data: labels is 'many', expected int; start a new run" in fails(*arguments)
+        assert "config.json: data: labels is 'many', expected int | None; start a new run" in fails(*arguments)
 
 
 # --- bin/eval ---
@@ -403,6 +406,7 @@ def test_other_data_than_the_run_was_trained_on_is_one_line(run, fails):
 
 
 def test_figures_are_printed_where_the_picture_cannot_be_written(run, sgan):
+    shutil.rmtree(run / "eval")
     (run / "eval").write_text("a file in the place of the folder")
     status, printed, error = sgan("eval")
     assert "Test Accuracy: " in printed
@@ -477,7 +481,6 @@ def test_describe_takes_other_heads_and_images(sgan):
     [
         (("--preset", "x"), "unknown preset 'x'; choose one of best, best-unaugmented, catgan"),
         (("--preset", "supervised", "--head", "real_fake"), "head 'real_fake' has no classes, which objective 'sup"),
-        (("--image-size", 30), "images of 30 x 30 pixels: the generator doubles its size twice; both must be"),
         (("--image-size", 0), "--image-size: 0; must be between 1 and 4096"),
         (("--channels", -1), "--channels: -1; must be between 1 and 4096"),
         (("--classes", 0), "--classes: 0; must be between 1 and 4096"),
@@ -493,13 +496,15 @@ def test_networks_that_cannot_be_described_are_one_line(arguments, message, fail
 # --- all commands ---
 
 FLAGS = {
-    "train": "labels validation dataset data-dir preset head epochs steps-per-epoch steps batch-size precision width "
-    "learning-rate seed label-seed run devices cluster coordinator processes process "
-    "profile profile-steps log-every",
-    "sweep": "labels draws ensemble preset validation dataset data-dir head epochs steps-per-epoch steps batch-size "
-    "precision width learning-rate out ray",
-    "report": "sweep",
+    "train": "labels validation dataset data-dir image-size stream preset head epochs steps-per-epoch steps batch-size "
+    "precision width learning-rate seed label-seed run devices cluster coordinator processes process "
+    "profile profile-steps on-nan log-every",
+    "sweep": "labels draws ensemble preset validation dataset data-dir image-size stream head epochs steps-per-epoch "
+    "steps batch-size precision width learning-rate out ray",
+    "report": "run sweep out serve port",
     "eval": "ckpt run data-dir json",
+    "predict": "run ckpt format out averaged",
+    "export": "format kind run ckpt averaged out",
     "sample": "ckpt run count seed out",
     "describe": "preset head image-size channels classes out",
 }

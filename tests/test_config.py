@@ -44,7 +44,7 @@ CHANGED = Config(
     batch_size=10,
     unlabelled=12,
     ema_decay=0.9,
-    data=DataConfig("mnist", "digits", 20, 9, 3),
+    data=DataConfig("mnist", "digits", 32, True, 20, 9, 3),
     model=ModelConfig("separate", 8, 16, 0.25, "mlp"),
     adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8, "cosine"),
     augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5),
@@ -199,7 +199,7 @@ def test_consistency_needs_a_head_with_classes() -> None:
         ("complement", "feature_matching", {"objective"}),
         ("manifold", "feature_matching", {"objective"}),
         ("invariance", "feature_matching", {"objective"}),
-        ("supervised-augmented", "fast", {"objective"}),
+        ("supervised-augmented", "fast", {"objective", "adam.schedule"}),
         ("best", "consistency", {"propagation.neighbours"}),
         (
             "best-unaugmented",
@@ -215,15 +215,16 @@ def test_presets_that_are_to_be_compared_differ_in_what_they_are_named_after(
     assert {field for field in theirs if theirs[field] != ours[field]} == {"preset"} | differs
 
 
-def test_k_plus_one_preset_is_fast_with_that_head_and_without_distortions() -> None:
+def test_k_plus_one_preset_is_fast_with_that_head_a_decaying_rate_and_no_distortions() -> None:
     fast, ours = PRESETS["fast"], PRESETS["k_plus_one"]
     assert ours.model == dataclasses.replace(fast.model, head="k_plus_one")
-    assert dataclasses.replace(ours, preset="fast", model=fast.model, augment=fast.augment) == fast
+    assert ours.adam == dataclasses.replace(fast.adam, schedule="cosine")
+    assert dataclasses.replace(ours, preset="fast", model=fast.model, adam=fast.adam, augment=fast.augment) == fast
 
 
 def test_command_line_names_the_heads_that_there_are() -> None:
     for command in (Train, Describe):
-        text = inspect.getsource(command).split("head: _Text = None")[1].splitlines()[1]
+        text = inspect.getsource(command).split("head: Text = None")[1].splitlines()[1]
         assert re.findall(r"\w+", text.split(":")[0].replace(" or ", " ")) == list(HEADS)
 
 

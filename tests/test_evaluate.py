@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sgan_jax import evaluate as module
-from sgan_jax.evaluate import Evaluation, evaluate, make_classify, predict
+from sgan_jax.evaluate import Evaluation, average, class_logits, evaluate, make_classify, probabilities
 from sgan_jax.types import DiscOut, Net
 
 CLASSES = 3
@@ -31,6 +31,10 @@ def images_of(values: list[int]) -> np.ndarray:
     return np.broadcast_to(np.array(values, np.uint8).reshape(-1, 1, 1, 1), (len(values), 2, 2, 1)).copy()
 
 
+def predict(images: np.ndarray | jax.Array, params: jax.Array = PARAMS) -> np.ndarray:
+    return class_logits(make_classify(DISC), params, images, CLASSES).argmax(axis=1)
+
+
 @pytest.fixture
 def four_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCH", 4)
@@ -51,9 +55,7 @@ def test_confusion_counts_true_rows_against_predicted_columns() -> None:
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 10])
 def test_last_batch_need_not_fill_and_only_one_shape_is_compiled(count: int) -> None:
     values = [(7 * i + 1) % CLASSES for i in range(count)]
-    predicted = predict(make_classify(DISC), PARAMS, images_of(values))
-    np.testing.assert_array_equal(predicted, values)
-    assert predicted.dtype == np.int32
+    np.testing.assert_array_equal(predict(images_of(values)), values)
     (shape,) = TRACED
     assert shape == (min(count, 4), 2, 2, 1)
 
@@ -68,13 +70,26 @@ def test_images_that_fill_up_the_last_batch_are_not_counted() -> None:
 @pytest.mark.usefixtures("four_a_batch")
 def test_images_on_the_device_give_what_images_on_the_host_give() -> None:
     values = [0, 1, 2, 2, 1, 0]
-    np.testing.assert_array_equal(predict(make_classify(DISC), PARAMS, jnp.asarray(images_of(values))), values)
+    np.testing.assert_array_equal(predict(jnp.asarray(images_of(values))), values)
 
 
 def test_classify_uses_the_parameters_it_is_given() -> None:
-    classify = make_classify(DISC)
-    np.testing.assert_array_equal(predict(classify, PARAMS, images_of([0, 1])), [0, 1])
-    np.testing.assert_array_equal(predict(classify, PARAMS + jnp.int32(1), images_of([0, 1])), [1, 2])
+    np.testing.assert_array_equal(predict(images_of([0, 1])), [0, 1])
+    np.testing.assert_array_equal(predict(images_of([0, 1]), PARAMS + jnp.int32(1)), [1, 2])
+
+
+def test_probabilities_are_the_softmax_also_of_logits_that_float32_could_not_exponentiate() -> None:
+    logits = np.array([[0, np.log(3), -np.inf], [1e4, 1e4, 0]], np.float32)
+    np.testing.assert_allclose(probabilities(logits), [[0.25, 0.75, 0], [0.5, 0.5, 0]], atol=1e-7)
+
+
+def test_several_classifiers_together_say_the_mean_of_their_probabilities() -> None:
+    # Logits [p, 0] of p = log 3, log 3 and -log 7: class 0 has 3/4, 3/4 and 1/8, in the mean 13/24.
+    def classify(params: Any, images: Any) -> jax.Array:
+        return jnp.stack([params, jnp.zeros(())])[None]
+
+    together = average(classify, [jnp.log(jnp.float32(p)) for p in (3, 3, 1 / 7)])
+    np.testing.assert_allclose(np.exp(together({}, np.zeros((1, 2, 2, 1), np.uint8))), [[13 / 24, 11 / 24]], rtol=1e-6)
 
 
 def test_absent_class_has_no_recall_and_a_class_never_predicted_no_precision() -> None:

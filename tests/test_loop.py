@@ -206,12 +206,12 @@ def test_labels_of_unlabelled_images_and_the_test_set_have_no_part_in_the_weight
 # Both ways in one process, to which the settings of the tests' commands apply.
 IN_BOTH_WAYS = """
 from pathlib import Path
-from sgan_jax import dispatch, loop
+from sgan_jax import dispatch, loop, session
 from sgan_jax.config import Config, DataConfig, ModelConfig
 
 small = {"data": DataConfig(dataset="mnist-5k", labels=10), "model": ModelConfig(width=2), "batch_size": 4}
 config = Config(steps=8, steps_per_epoch=4, **small)
-loop.METRICS_EVERY = 2
+session.METRICS_EVERY = 2
 loop.train(config, Path("single"), log_every=3)
 on_cpu = dispatch.steps_at_once
 dispatch.steps_at_once = lambda platform, *rest: on_cpu("gpu", *rest)
@@ -251,7 +251,8 @@ def test_data_that_moved_is_found_where_the_command_says(run, tmp_path):
     done = call("eval", "--run", "run", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == (
-        f"sgan: error: --data-dir {folder}: does not exist; expected a folder with the four IDX files\n"
+        f"sgan: error: --data-dir {folder}: does not exist; expected a folder with the four IDX files, or a folder "
+        "of images with a folder for each class, or an .npz file\n"
     )
     assert "Test Accuracy: " in succeed("eval", "--run", "run", "--data-dir", moved, cwd=tmp_path)
 

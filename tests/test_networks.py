@@ -472,7 +472,26 @@ def test_group_norm_by_hand() -> None:
     np.testing.assert_allclose(group_norm(x, scale, bias, 2), by_hand * np.asarray(scale) + np.asarray(bias), atol=1e-4)
 
 
-def test_a_generator_that_doubles_refuses_sizes_that_are_no_multiple_of_four_and_the_others_do_not() -> None:
-    with pytest.raises(ValueError, match=r"30 x 28 pixels.*multiples of 4"):
-        generator((30, 28, 1))
-    assert shapes(NETWORKS["mlp"].generator((30, 27, 1)))
+SIZES = [
+    (28, [14, 7, 4], [7, 14, 28]),
+    (64, [32, 16, 8, 4], [8, 16, 32, 64]),
+    (96, [48, 24, 12, 6], [12, 24, 48, 96]),
+]
+
+
+@pytest.mark.parametrize(("size", "down", "up"), SIZES)
+@pytest.mark.parametrize("name", ["compact", "tutorial"])
+def test_networks_have_as_many_convolutions_as_the_size_of_images_asks_for(
+    name: str, size: int, down: list[int], up: list[int]
+) -> None:
+    disc = NETWORKS[name].discriminator((size, size, 3), 4, HEADS["stacked"], width=8)
+    assert [row.output[1] for row in disc.layers() if row.name.startswith("conv")] == down
+    gen = generator((size, size, 3), width=8)
+    assert [row.output[1] for row in gen.layers() if row.name.startswith(("reshape", "up"))] == up
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_images_of_any_size_are_made(name: str) -> None:
+    gen = NETWORKS[name].generator((30, 27, 1), width=8)
+    images = jax.eval_shape(gen.apply, shapes(gen), jax.ShapeDtypeStruct((7, *gen.input_shape), jnp.float32))
+    assert images.shape == (7, 30, 27, 1)

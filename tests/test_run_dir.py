@@ -367,7 +367,6 @@ def test_a_config_with_another_kind_of_image_shape_is_an_error(shape):
         ("data", "labels", "many", r"runs/a: config\.json: data: labels is 'many', expected int"),
         ("data", "labels", 2.5, "labels is 2.5, expected int"),
         ("data", "labels", True, "labels is True, expected int"),
-        ("data", "labels", None, "labels is None, expected int"),
         ("data", "labels", 0, r"runs/a/config\.json: --labels: 0; must be at least 1"),
         ("data", "data_dir", 3, r"data_dir is 3, expected str \| None"),
         ("model", "head", ["stacked"], r"head is \['stacked'\], expected str"),

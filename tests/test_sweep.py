@@ -198,8 +198,9 @@ def test_a_line_that_a_kill_cut_off_is_written_again(left, out):
 
 def test_a_signal_in_the_last_moments_of_a_run_stops_the_sweep_after_it(tmp_path, monkeypatch, capsys):
     from sgan_jax import loop
+    from sgan_jax.stop import Stop
 
-    def train(config: Config, path: Path, *, stop: loop.Stop, dataset: Dataset) -> int:
+    def train(config: Config, path: Path, *, stop: Stop, dataset: Dataset) -> int:
         shutil.copytree(finished_sweep()[0] / "out/runs" / path.name, path)
         signal.raise_signal(signal.SIGTERM)
         return 0

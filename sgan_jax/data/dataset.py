@@ -5,12 +5,26 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from sgan_jax.errors import UserError
 
+UNKNOWN = -1  # the label of an image whose class is not known
+
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+class Source(Protocol):
+    """Images one by one, uint8 [H, W, C], as Grain reads them."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """One of them."""
+
 
 CLASS_NAMES: dict[str, tuple[str, ...]] = {
     "mnist": tuple("0123456789"),
@@ -32,21 +46,33 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled images in two parts, as plain arrays. N and M are the sizes of the parts."""
+    """Images in two parts, as plain arrays. N and M are the sizes of the parts; M is 0 where there is no test part."""
 
     name: str
     train_images: np.ndarray  # uint8 [N, H, W, C], 0..255
-    train_labels: np.ndarray  # int32 [N], 0..num_classes-1
+    train_labels: np.ndarray  # int32 [N], 0..num_classes-1, or UNKNOWN
     test_images: np.ndarray  # uint8 [M, H, W, C]
     test_labels: np.ndarray  # int32 [M]
     class_names: tuple[str, ...]
     notice: str = ""  # what every result on this set has to say, or nothing
+    own: bool = False  # the user's: by default every label that is known is used
+    streamed: Source | None = None  # unlabelled images besides, which are not held in memory
     known_digest: str = field(default="", repr=False)  # from the cache, which keeps it beside the arrays
 
     @property
     def num_classes(self) -> int:
         """K, the number of classes."""
         return len(self.class_names)
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which training images have a label, bool [N]."""
+        return self.train_labels != UNKNOWN
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there are test images."""
+        return len(self.test_images) > 0
 
     @cached_property
     def digest(self) -> str:
@@ -61,13 +87,14 @@ class Dataset:
         return sha.hexdigest()
 
 
-def check_labels(labels: np.ndarray, num_classes: int, where: object) -> np.ndarray:
-    """Labels [N] of any integer type as int32, each known to lie in 0..num_classes-1.
+def check_labels(labels: np.ndarray, num_classes: int, where: object, unknown: bool = False) -> np.ndarray:
+    """Labels [N] of any integer type as int32, each in 0..num_classes-1, or UNKNOWN where `unknown` allows for it.
 
     Raises UserError that names `where` (a file, or a set and its part) and the first label out of range.
     """
     labels = np.asarray(labels)
-    bad = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    low = labels < 0 if not unknown else (labels < 0) & (labels != UNKNOWN)
+    bad = np.flatnonzero(low | (labels >= num_classes))
     if bad.size:
         raise UserError(
             f"{where}: label {labels[bad[0]]} of example {bad[0]} is out of range; "

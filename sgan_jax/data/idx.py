@@ -20,6 +20,7 @@ from sgan_jax.errors import UserError
 
 log = logging.getLogger(__name__)
 
+OR_IMAGES = ", or a folder of images with a folder for each class, or an .npz file"
 STEMS = {"train_images": "train-images", "train_labels": "train-labels"}
 STEMS |= {"test_images": "t10k-images", "test_labels": "t10k-labels"}
 
@@ -74,11 +75,16 @@ def read_idx(path: Path, ndim: int) -> tuple[np.ndarray, str]:
     return np.frombuffer(raw, np.uint8, offset=head).reshape(shape), hashlib.sha256(raw).hexdigest()
 
 
+def some_files(data_dir: Path) -> bool:
+    """Whether any of the four files is there."""
+    return any(path for stem in STEMS.values() for path in data_dir.glob(f"{stem}[-.]idx*-ubyte*"))
+
+
 def find_files(data_dir: Path) -> dict[str, Path]:
     """The four files of `data_dir` by array name; UserError that names what is missing."""
     if not data_dir.is_dir():
         state = "is not a folder" if data_dir.exists() else "does not exist"
-        raise UserError(f"--data-dir {data_dir}: {state}; expected a folder with the four IDX files")
+        raise UserError(f"--data-dir {data_dir}: {state}; expected a folder with the four IDX files{OR_IMAGES}")
     found = {}
     for key, stem in STEMS.items():
         ndim = 3 if key.endswith("images") else 1
@@ -88,7 +94,7 @@ def find_files(data_dir: Path) -> dict[str, Path]:
         if path is None:
             raise UserError(
                 f"--data-dir {data_dir}: no file {plain[0]} or {plain[0]}.gz; expected the four IDX files "
-                "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte, gzip-compressed or not"
+                "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte, gzip-compressed or not" + OR_IMAGES
             )
         found[key] = path
     return found

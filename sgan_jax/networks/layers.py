@@ -110,6 +110,15 @@ class GroupNorm(nn.Module):
         return group_norm(x, scale, bias, math.gcd(8, channels))
 
 
+def halvings(image_shape: tuple[int, int, int], least: int, at_most: int) -> int:
+    """How often H and W are to be halved, rounded up, until neither is above `at_most`; `least` times at least."""
+    longest = max(image_shape[:2])
+    times = least
+    while -(-longest // 2**times) > at_most:
+        times += 1
+    return times
+
+
 def as_discriminator(
     module: nn.Module, image_shape: tuple[int, int, int], classes: int, head: Head, dtype: DTypeLike
 ) -> Net:

@@ -62,7 +62,7 @@ class _Discriminator(nn.Module):
 
             return Function(f"Gaussian noise {deviation}", add, name=f"noise_{layer}")
 
-        x = Function("Flatten, to 0..1", lambda x: (x.reshape(len(x), -1) + 1.0) / 2.0, name="pixels")(x)
+        x = Function("Flatten, to 0..1", lambda x: (x.reshape(x.shape[0], -1) + 1.0) / 2.0, name="pixels")(x)
         for layer, part in enumerate((1, 2, 4, 4, 4)):
             x = noise(_NOISE if layer else _INPUT_NOISE, layer)(x)
             x = _NormedDense(-(-self.width // part), self.maps, name=f"dense_{layer}")(x)

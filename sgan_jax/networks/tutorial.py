@@ -1,18 +1,30 @@
-"""The tutorial's networks: three strided convolutions, and two transposed ones."""
+"""The tutorial's networks: three strided convolutions, and two transposed ones; more where images are larger."""
+
+import math
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from sgan_jax.heads import Head
-from sgan_jax.networks.layers import Conv, Dense, Function, as_discriminator, as_generator, dropout, leaky_relu
+from sgan_jax.networks.layers import (
+    Conv,
+    Dense,
+    Function,
+    as_discriminator,
+    as_generator,
+    dropout,
+    halvings,
+    leaky_relu,
+)
 from sgan_jax.ops import MATRIX_PRODUCTS, Maps
 from sgan_jax.types import Net
 
 
 class _Discriminator(nn.Module):
-    """Three stride-2 convolutions, flatten, dropout, one dense layer of logits."""
+    """Stride-2 convolutions, flatten, dropout, one dense layer of logits."""
 
+    blocks: int
     width: int
     dropout: float
     outputs: int
@@ -20,17 +32,18 @@ class _Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-        for block in (1, 2, 3):
+        for block in range(1, self.blocks + 1):
             x = Conv(self.width, 3, "Conv 3x3, stride 2", self.maps.down, name=f"conv_{block}")(x)
             x = leaky_relu(f"leaky_{block}")(x)
-        features = Function("Flatten", lambda x: x.reshape(len(x), -1), name="features")(x)
+        features = Function("Flatten", lambda x: x.reshape(x.shape[0], -1), name="features")(x)
         dropped = dropout(self.dropout)(features, key)
         return features, Dense(self.outputs, self.maps.dense, name="logits")(dropped)
 
 
 class _Generator(nn.Module):
-    """A dense layer to a quarter of the image's size, two transposed convolutions, a 7x7 convolution and tanh."""
+    """A dense layer to a small image, transposed convolutions that double it, a 7x7 convolution and tanh."""
 
+    blocks: int
     width: int
     image_shape: tuple[int, int, int]
     maps: Maps
@@ -38,15 +51,23 @@ class _Generator(nn.Module):
     @nn.compact
     def __call__(self, latents: jax.Array) -> jax.Array:
         height, width, channels = self.image_shape
-        x = Dense(height // 4 * (width // 4) * self.width, self.maps.dense, name="dense")(latents)
+        small = (-(-height // 2**self.blocks), -(-width // 2**self.blocks), self.width)
+        x = Dense(math.prod(small), self.maps.dense, name="dense")(latents)
         x = leaky_relu("leaky_0")(x)
-        small = (height // 4, width // 4, self.width)
         x = Function("Reshape", lambda x: x.reshape(-1, *small), name="reshape")(x)
-        for block in (1, 2):
+        for block in range(1, self.blocks + 1):
             x = Conv(self.width, 4, "Transposed conv 4x4, stride 2", self.maps.up, name=f"up_{block}")(x)
             x = leaky_relu(f"leaky_{block}")(x)
         x = Conv(channels, 7, "Conv 7x7", self.maps.to_image, name="image")(x)
+        if x.shape[1:3] != (height, width):
+            x = Function("Crop", lambda x: _crop(x, height, width), name="crop")(x)
         return Function("tanh", jnp.tanh, name="tanh")(x)
+
+
+def _crop(x: jax.Array, height: int, width: int) -> jax.Array:
+    for axis, size in ((1, height), (2, width)):
+        x = jax.lax.slice_in_dim(x, 0, size, axis=axis)  # an index would be a gather where the batch is a symbol
+    return x
 
 
 def discriminator(
@@ -59,6 +80,8 @@ def discriminator(
 ) -> Net:
     """The tutorial's discriminator: 316,938 parameters for 28 x 28 x 1 images and ten logits.
 
+    Above 48 pixels it has a fourth convolution, above 96 a fifth.
+
     Args:
       image_shape: (H, W, C).
       classes: K.
@@ -67,7 +90,7 @@ def discriminator(
       dropout: rate before the dense layer, active where `apply` gets a key.
       maps: how the layers compute; parameters, logits and features are float32.
     """
-    module = _Discriminator(width, dropout, head.outputs(classes), maps)
+    module = _Discriminator(halvings(image_shape, 3, 6), width, dropout, head.outputs(classes), maps)
     return as_discriminator(module, image_shape, classes, head, maps.dtype)
 
 
@@ -76,18 +99,12 @@ def generator(
 ) -> Net:
     """The tutorial's generator: 1,164,289 parameters for 28 x 28 x 1 images.
 
+    It doubles twice, above 48 pixels three times; sizes that this does not meet are cropped.
+
     Args:
-      image_shape: (H, W, C), H and W multiples of 4.
+      image_shape: (H, W, C).
       latent: length of a latent vector.
       width: channels of each transposed convolution.
       maps: how the layers compute; parameters and images are float32.
-
-    Raises:
-      ValueError: H or W is no multiple of 4.
     """
-    height, across, _ = image_shape
-    if height % 4 or across % 4:
-        raise ValueError(
-            f"images of {height} x {across} pixels: the generator doubles its size twice; both must be multiples of 4"
-        )
-    return as_generator(_Generator(width, image_shape, maps), latent, maps.dtype)
+    return as_generator(_Generator(halvings(image_shape, 2, 12), width, image_shape, maps), latent, maps.dtype)

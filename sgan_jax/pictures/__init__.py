@@ -1,10 +1,11 @@
-"""PNG pictures: grids of images, confusion matrices, curves of errors, diagrams of networks. No JAX here."""
+"""Pictures: grids of images, confusion matrices, curves of errors and losses, diagrams of networks. No JAX here."""
 
-from sgan_jax.pictures.canvas import luminance, readable_ink
+from sgan_jax.pictures.canvas import luminance, pixels, png, readable_ink
 from sgan_jax.pictures.confusion import confusion_colors, confusion_figure, save_confusion
+from sgan_jax.pictures.curves import curves_svg, reliability_svg
 from sgan_jax.pictures.diagram import Layer, Network, arrange, diagram_figure, save_diagram
 from sgan_jax.pictures.errors import Curve, Point, errors_figure, save_errors
-from sgan_jax.pictures.grid import save_grid
+from sgan_jax.pictures.grid import grid, png_of, save_grid
 
 __all__ = [
     "Curve",
@@ -14,10 +15,16 @@ __all__ = [
     "arrange",
     "confusion_colors",
     "confusion_figure",
+    "curves_svg",
     "diagram_figure",
     "errors_figure",
+    "grid",
     "luminance",
+    "pixels",
+    "png",
+    "png_of",
     "readable_ink",
+    "reliability_svg",
     "save_confusion",
     "save_diagram",
     "save_errors",

@@ -1,9 +1,12 @@
 """The labelled subset: balanced, nested, drawn without replacement, the same on every machine."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from sgan_jax.data import choose_labelled
+from sgan_jax.data import Dataset, choose_labelled
+from sgan_jax.data.labels import how_many
 from sgan_jax.errors import UserError
 
 LABELS = np.random.default_rng(3).permutation(np.repeat(np.arange(10), 40)).astype(np.int32)
@@ -61,3 +64,28 @@ def test_a_class_with_too_few_examples_is_named():
         choose_labelled(labels, 44, 11, seed=0)
     with pytest.raises(UserError, match="label 10 of example 400 is out of range"):
         choose_labelled(labels, 10, 10, seed=0)
+
+
+def test_images_without_a_label_are_never_drawn():
+    labels = np.where(np.arange(400) % 4 == 0, LABELS, -1)
+    chosen = choose_labelled(labels, 20, 10, seed=0)
+    assert (labels[chosen] >= 0).all() and len(set(chosen.tolist())) == 20
+    with pytest.raises(UserError, match=r"class \d has \d+ training examples with a label, .* or 100, which are all"):
+        choose_labelled(labels, 99, 10, seed=0)
+
+
+def test_all_known_labels_may_be_of_classes_of_any_sizes_and_every_stretch_has_its_share_of_each():
+    labels = np.concatenate([np.repeat([0, 1], [30, 90]), np.full(50, -1)])
+    chosen = choose_labelled(labels, 120, 2, seed=0)
+    assert sorted(chosen.tolist()) == list(range(120))
+    for quarter in chosen.reshape(4, 30):
+        assert 6 <= np.bincount(labels[quarter])[0] <= 9  # 7.5 of 30
+    np.testing.assert_array_equal(chosen, choose_labelled(labels, 120, 2, seed=0))
+
+
+def test_the_number_of_labels_is_what_is_asked_for_or_all_of_ones_own_or_a_hundred():
+    images = np.zeros((3, 2, 2, 1), np.uint8)
+    own = Dataset(
+        "own", images, np.array([0, 1, -1], np.int32), images[:0], np.zeros(0, np.int32), ("a", "b"), own=True
+    )
+    assert (how_many(None, own), how_many(1, own), how_many(None, dataclasses.replace(own, own=False))) == (2, 1, 100)

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 
-@pytest.mark.parametrize("launcher", ["train", "sweep", "eval", "sample", "describe"])
+@pytest.mark.parametrize("launcher", ["train", "sweep", "data", "eval", "predict", "export", "sample", "describe"])
 def test_a_launcher_runs_its_command_in_the_callers_folder_with_the_arguments_as_given(ready, launcher):
     here = ready.home / "some where"
     here.mkdir()

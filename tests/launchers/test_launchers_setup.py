@@ -149,7 +149,10 @@ def test_extras_named_in_the_environment_are_installed_once(ready):
 def test_an_unknown_extra_is_one_line_that_lists_the_known_ones(ready):
     result = ready.call("train", SGAN_EXTRAS="cuda13")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == "sgan: error: SGAN_EXTRAS: unknown extra 'cuda13'; choose from cuda, dev, ray, tfds, tpu\n"
+    assert result.stderr == (
+        "sgan: error: SGAN_EXTRAS: unknown extra 'cuda13'; choose from "
+        "cuda, dev, export, ray, sklearn, stream, tfds, tpu\n"
+    )
 
 
 @pytest.mark.parametrize(

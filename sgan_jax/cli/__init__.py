@@ -1,0 +1,106 @@
+"""The command line: one entry point, a subcommand each.
+
+The launchers in bin/ and the console script `sgan` call `main`.
+
+Only what parsing needs is imported here; a command imports the rest, so that --help answers at once.
+"""
+
+import contextlib
+import functools
+import io
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from sgan_jax.cli.training import Sweep, Train
+from sgan_jax.cli.using import DataCommand, Describe, Eval, Export, Predict, Report, Sample
+from sgan_jax.errors import UserError
+from sgan_jax.memory import keep_scratch
+
+__all__ = ["Describe", "Sweep", "Train", "main"]
+
+Command = (
+    Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[DataCommand, tyro.conf.subcommand("data")]
+    | Annotated[Eval, tyro.conf.subcommand("eval")]
+    | Annotated[Predict, tyro.conf.subcommand("predict")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Sample, tyro.conf.subcommand("sample")]
+    | Annotated[Describe, tyro.conf.subcommand("describe")]
+)
+
+
+def main() -> None:
+    """Parses, runs and exits: 0 done, 2 the user's mistake, 128 + N stopped by signal N."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
+    logging.basicConfig(level=logging.WARNING, format="sgan: %(message)s")
+    logging.getLogger("sgan_jax").setLevel(logging.INFO)  # a first start tells that it fetches data
+    command = tyro.cli(Command, prog="sgan", description="Semi-supervised GANs in JAX.")
+    try:
+        if not isinstance(command, Report | DataCommand):  # those that do without JAX
+            _use_compilation_cache()  # first: JAX reads the environment when it is imported
+            keep_scratch()
+        status = command()
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while it flushes
+        status = 141
+    except (UserError, OSError, RuntimeError) as error:
+        message = _message(error)
+        if message is None:
+            raise
+        print(f"sgan: error: {message}", file=sys.stderr)
+        status = 2
+    sys.exit(status)
+
+
+def _message(error: UserError | OSError | RuntimeError) -> str | None:
+    """One line for what the user can mend, None for what is a fault of the program."""
+    if isinstance(error, OSError):  # a full disk, a name that is too long
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    text = str(error)
+    if isinstance(error, UserError):
+        return text
+    if text.startswith("Unable to initialize backend"):
+        return f"{text.splitlines()[0].split(' (')[0]}; set JAX_PLATFORMS to cpu or to what this machine has"
+    if "RESOURCE_EXHAUSTED" in text:
+        return f"out of memory; give a smaller --batch-size or --width ({text.splitlines()[0]:.120})"
+    return None
+
+
+def _use_compilation_cache() -> None:
+    """Compiled steps are kept per user and machine; whatever the user set in the environment wins."""
+    from sgan_jax.data import cache
+
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        with contextlib.suppress(UserError):  # no home directory: compile every time
+            folder = cache.root() / "xla"
+            os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+            warnings.showwarning = functools.partial(_mend_compilation_cache, folder, warnings.showwarning)
+
+
+def _mend_compilation_cache(folder: Path, show: Callable[..., None], message: object, *rest: Any) -> None:
+    """Shows a warning; one about a compiled step in our own folder that a kill cut off is heeded instead.
+
+    JAX warns of such a step at every start, compiles anew and never replaces it; so it is removed before JAX writes.
+    """
+    found = re.match(r"Error reading persistent compilation cache entry for '(\w+)'", str(message))
+    if found is None:
+        show(message, *rest)
+        return
+    with contextlib.suppress(OSError):
+        for entry in folder.glob(f"{found[1]}-*"):
+            entry.unlink()

@@ -1,0 +1,157 @@
+"""Images of one's own in an .npz file: x_train, y_train, perhaps x_test and y_test, perhaps x_unlabelled.
+
+Images are [N, H, W] or [N, H, W, C], C 1 or 3: uint8, or floats of 0 to 1. Labels are integers or text; -1 is an image
+without one, as in scikit-learn. Nothing in the file is run: pickled objects are refused.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from sgan_jax.data.dataset import UNKNOWN, Dataset
+from sgan_jax.data.folder import set_name
+from sgan_jax.data.images import resize
+from sgan_jax.errors import UserError
+
+log = logging.getLogger(__name__)
+
+SUFFIX = ".npz"
+_IMAGES = ("x_train", "x_test", "x_unlabelled")
+_LABELS = ("y_train", "y_test")
+
+
+def load_npz(path: str | Path, size: int | None = None) -> Dataset:
+    """The set in an .npz file (`--data-dir FILE.npz`).
+
+    Args:
+      path: the file.
+      size: height and width to resize all images to (`--image-size`).
+
+    Raises:
+      UserError: names the file, the array and what was expected.
+    """
+    path = Path(path)
+    held = _read(path)
+    for name in ("x_train", "y_train"):
+        if name not in held:
+            raise UserError(
+                f"{path}: no array {name} (there are {', '.join(held) or 'none'}); expected x_train, y_train"
+            )
+    if ("x_test" in held) != ("y_test" in held):
+        raise UserError(f"{path}: one of x_test and y_test only; expected both or neither")
+    images = {name: as_images(held[name], f"{path}: {name}") for name in _IMAGES if name in held}
+    for part in ("train", "test"):
+        x, y = f"x_{part}", f"y_{part}"
+        if y in held and held[y].shape != (len(images[x]),):
+            raise UserError(
+                f"{path}: {y} has shape {held[y].shape}; expected ({len(images[x])},), a label for each image of {x}"
+            )
+    shape = images["x_train"].shape[1:]
+    for name, array in images.items():
+        if array.shape[1:] != shape:
+            raise UserError(f"{path}: images of {name} are {array.shape[1:]}; expected {shape} as those of x_train")
+    names, labels = as_classes(held["y_train"], f"{path}: y_train")
+    if "x_unlabelled" in images:
+        images["x_train"] = np.concatenate([images["x_train"], images["x_unlabelled"]])
+        labels = np.concatenate([labels, np.full(len(images["x_unlabelled"]), UNKNOWN, np.int32)])
+    elif UNKNOWN not in labels:
+        log.warning("%s: no unlabelled images: those that --labels leaves without a label are used as such", path)
+    test = images.get("x_test", np.zeros((0, *shape), np.uint8))
+    if size is not None and shape[:2] != (size, size):
+        images["x_train"], test = resize(images["x_train"], size), resize(test, size)
+    return Dataset(
+        name=set_name(path),
+        train_images=images["x_train"],
+        train_labels=labels,
+        test_images=test,
+        test_labels=_known_classes(held.get("y_test", np.zeros(0, np.int32)), names, f"{path}: y_test"),
+        class_names=names,
+        own=True,
+    )
+
+
+def as_images(array: np.ndarray, where: str) -> np.ndarray:
+    """Images as uint8 `[N, H, W, C]`.
+
+    Args:
+      array: uint8 or other integers of 0..255, or floats of 0..1; `[N, H, W]` or `[N, H, W, C]`, C 1 or 3.
+      where: what messages call it.
+
+    Raises:
+      UserError: it is something else.
+    """
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or array.shape[-1] not in (1, 3) or 0 in array.shape[1:]:
+        last = "; channels come last" if array.ndim == 4 and array.shape[1] in (1, 3) else ""
+        raise UserError(f"{where}: shape {array.shape}; expected [N, H, W] or [N, H, W, C], C 1 or 3{last}")
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    kind = array.dtype.kind
+    if kind not in "iufb":
+        raise UserError(f"{where}: type {array.dtype}; expected uint8, or floats of 0 to 1")
+    if array.size:
+        low, high = array.min(), array.max()
+        if not (low >= 0 and high <= (1 if kind in "fb" else 255)):  # NaN is neither
+            expected = "floats of 0 to 1" if kind == "f" else "integers of 0 to 255"
+            raise UserError(f"{where}: values from {low} to {high}; expected {expected}")
+    return np.rint(array * 255.0).astype(np.uint8) if kind in "fb" else array.astype(np.uint8)
+
+
+def as_classes(labels: np.ndarray, where: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """The classes in the order of their labels, and int32 [N] into them; UNKNOWN where the label is -1.
+
+    Args:
+      labels: integers or text [N].
+      where: what messages call it.
+
+    Raises:
+      UserError: they are something else, or fewer than two classes.
+    """
+    if labels.dtype.kind not in "iuU":
+        raise UserError(f"{where}: type {labels.dtype}; expected integers (-1: no label) or text")
+    known = labels != (str(UNKNOWN) if labels.dtype.kind == "U" else UNKNOWN)
+    values, codes = np.unique(labels[known], return_inverse=True)
+    if labels.dtype.kind != "U" and values.size and values[0] < 0:
+        raise UserError(f"{where}: label {values[0]}; expected 0 or more, or {UNKNOWN} for no label")
+    if len(values) < 2:
+        found = f"one class only, {values[0]}" if len(values) else "no label"
+        raise UserError(f"{where}: {found}; expected at least two classes")
+    coded = np.full(len(labels), UNKNOWN, np.int32)
+    coded[known] = codes
+    return tuple(map(str, values)), coded
+
+
+def _known_classes(labels: np.ndarray, names: tuple[str, ...], where: str) -> np.ndarray:
+    """Test labels as int32 [M] into `names`."""
+    place = {name: code for code, name in enumerate(names)}
+    if labels.dtype.kind not in "iuU":
+        raise UserError(f"{where}: type {labels.dtype}; expected integers or text as in y_train")
+    for value in np.unique(labels):
+        if str(value) not in place:
+            raise UserError(f"{where}: label {value} is none of y_train's, {', '.join(names[:10])}")
+    return np.asarray([place[str(value)] for value in labels], np.int32)
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of the file that are asked for, under British names."""
+    if not path.is_file():
+        raise UserError(f"--data-dir {path}: no such file; expected a folder, or an .npz file")
+    try:
+        with path.open("rb") as opened:
+            file = np.load(opened, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise UserError(f"{path}: one array, no .npz archive; expected x_train, y_train (numpy.savez)")
+            british = {"x_unlabeled": "x_unlabelled"}
+            wanted = {name: british.get(name, name) for name in file.files}
+            return {new: file[old] for old, new in wanted.items() if new in _IMAGES + _LABELS}
+    except (UserError, MemoryError):
+        raise
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except Exception as error:  # NumPy's, zipfile's and zlib's errors are many
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise UserError(f"{path}: damaged, or no .npz file of plain arrays ({reason})") from None

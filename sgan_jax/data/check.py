@@ -1,0 +1,139 @@
+"""What `data check` tells of images before any training: counts, sizes, what cannot be used, what is there twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sgan_jax.data import folder, load
+from sgan_jax.data.arrays import SUFFIX
+from sgan_jax.data.dataset import UNKNOWN, Dataset
+from sgan_jax.data.idx import some_files
+from sgan_jax.data.listing import is_listing
+
+SHOWN = 10  # copies of a kind
+BETWEEN_PARTS, BETWEEN_CLASSES, WITHIN_A_CLASS = "in train and test", "in two classes", "twice in a class"
+
+
+class Copy(NamedTuple):
+    """Two images with the same pixels."""
+
+    kind: str
+    one: str
+    other: str
+
+
+def check(path: Path, image_size: int | None = None) -> int:
+    """Prints what is in a folder of images or IDX files, or in an .npz file.
+
+    Returns:
+      The exit status, 0.
+
+    Raises:
+      UserError: it cannot be trained on; after what was found.
+    """
+    if path.suffix != SUFFIX and is_listing(path) and not some_files(path):
+        found = folder.survey(path)
+        _print_sizes(found, image_size)
+        try:
+            dataset, train, test = folder.decode(found, image_size)
+        finally:
+            _print_left_out(found.left_out)
+        names = {"train": list(map(found.listing.name, train)), "test": list(map(found.listing.name, test))}
+    else:
+        dataset = load(data_dir=path, image_size=image_size)
+        sizes = {"train": len(dataset.train_images), "test": len(dataset.test_images)}
+        names = {part: [f"{part} image {index}" for index in range(size)] for part, size in sizes.items()}
+        print(f"images: {_shape(dataset)}")
+    _print_counts(dataset)
+    _print_copies(copies(dataset, names))
+    size = f" --image-size {image_size}" if image_size else ""
+    print(f"train on them: bin/train --preset best --data-dir {path}{size}")
+    return 0
+
+
+def copies(dataset: Dataset, names: dict[str, list[str]]) -> list[Copy]:
+    """Images with the same pixels, each with the first of its kind; an unlabelled copy does no harm and is left out.
+
+    Args:
+      dataset: the images.
+      names: of "train" and "test", what each image is called.
+    """
+    first: dict[bytes, dict[int, str]] = defaultdict(dict)  # of the pixels' digest: the first image of each class
+    found = []
+    for label, name, digest in _digests(dataset.train_images, dataset.train_labels, names["train"]):
+        if label == UNKNOWN:
+            continue
+        held = first[digest]
+        if label in held:
+            found.append(Copy(WITHIN_A_CLASS, held[label], name))
+        elif held:
+            found.append(Copy(BETWEEN_CLASSES, next(iter(held.values())), name))
+        held.setdefault(label, name)
+    train = {digest: name for _, name, digest in _digests(dataset.train_images, dataset.train_labels, names["train"])}
+    for _, name, digest in _digests(dataset.test_images, dataset.test_labels, names["test"]):
+        if digest in train:
+            found.append(Copy(BETWEEN_PARTS, train[digest], name))
+    return found
+
+
+def _digests(images: np.ndarray, labels: np.ndarray, names: list[str]) -> list[tuple[int, str, bytes]]:
+    rows = zip(images, labels, names, strict=True)
+    return [(int(label), name, hashlib.sha256(np.ascontiguousarray(image)).digest()) for image, label, name in rows]
+
+
+def _shape(dataset: Dataset) -> str:
+    height, width, channels = dataset.train_images.shape[1:]
+    return f"{width} x {height} pixels, {'grey' if channels == 1 else 'RGB'}"
+
+
+def _print_sizes(found: folder.Survey, image_size: int | None) -> None:
+    colour = "grey" if found.channels == 1 else "RGB"
+    sizes = sorted(found.sizes().items(), key=lambda item: -len(item[1]))
+    for (height, width), paths in sizes[:SHOWN]:
+        resized = (
+            f", resized to {image_size} x {image_size}" if image_size and (height, width) != (image_size,) * 2 else ""
+        )
+        print(f"images: {len(paths)} of {width} x {height} pixels, {colour}{resized}")
+    if len(sizes) > SHOWN:
+        print(f"images: {len(sizes) - SHOWN} other sizes")
+    grey = sum(header.grey for header in found.train.headers + found.test.headers)
+    if found.channels == 3 and grey:
+        print(f"images: {grey} are grey and become RGB as the others")
+
+
+def _print_left_out(left_out: list[folder.LeftOut]) -> None:
+    if left_out:
+        print(f"left out: {len(left_out)} files")
+        for one in left_out:
+            print(f"  {one.name}: {one.reason}")
+
+
+def _print_counts(dataset: Dataset) -> None:
+    width = max(len("unlabelled"), *map(len, dataset.class_names))
+    print(f"\n{'class':{width}}  labelled     test")
+    for label, name in enumerate(dataset.class_names):
+        counts = [int((labels == label).sum()) for labels in (dataset.train_labels, dataset.test_labels)]
+        print(f"{name:{width}}  {counts[0]:8d} {counts[1]:8d}")
+    unlabelled = int((~dataset.known).sum())
+    print(f"{'unlabelled':{width}}  {unlabelled:8d}")
+    if not unlabelled:
+        print("no unlabelled images: --labels N keeps N labels and uses the other images without theirs")
+    if not dataset.has_test:
+        print("no test images: --validation N keeps N labelled ones from training to measure on")
+    print()
+
+
+def _print_copies(found: list[Copy]) -> None:
+    for kind in (BETWEEN_PARTS, BETWEEN_CLASSES, WITHIN_A_CLASS):
+        of_kind = [copy for copy in found if copy.kind == kind]
+        if of_kind:
+            print(f"the same image {kind}: {len(of_kind)}")
+            for copy in of_kind[:SHOWN]:
+                print(f"  {copy.other} is {copy.one}")
+            if len(of_kind) > SHOWN:
+                print("  ...")

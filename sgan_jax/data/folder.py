@@ -1,0 +1,250 @@
+"""Images of one's own: a folder of each class, and as many without a class as there are.
+
+`listing` says how the folders lie. Files that cannot be used are left out and told of, by name; sizes have to agree, or
+all are resized.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sgan_jax.data.dataset import UNKNOWN, Dataset
+from sgan_jax.data.images import BadImage, Header, each, read_header, read_image
+from sgan_jax.data.listing import UNLABELLED, Listing, Part, list_images
+from sgan_jax.data.stream import Files, too_large
+from sgan_jax.errors import UserError
+
+log = logging.getLogger(__name__)
+
+SHOWN = 5  # files that a warning names
+
+
+class LeftOut(NamedTuple):
+    """A file that is not used, and why."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.reason})"
+
+
+class Usable(NamedTuple):
+    """Files of a part that can be used as far as their headers tell."""
+
+    part: Part
+    headers: list[Header]
+
+
+class Survey(NamedTuple):
+    """A folder whose files have been opened, none of them decoded."""
+
+    listing: Listing
+    train: Usable
+    test: Usable
+    left_out: list[LeftOut]
+
+    @property
+    def channels(self) -> int:
+        """1 where all images are grey, else 3."""
+        return 1 if all(header.grey for header in self.train.headers + self.test.headers) else 3
+
+    def sizes(self) -> dict[tuple[int, int], list[Path]]:
+        """(height, width) of the images, with the files that have it."""
+        found: dict[tuple[int, int], list[Path]] = {}
+        for part, headers in (self.train, self.test):
+            for path, header in zip(part.paths, headers, strict=True):
+                found.setdefault((header.height, header.width), []).append(path)
+        return found
+
+
+def survey(folder: Path) -> Survey:
+    """Opens every file of a folder of images.
+
+    Raises:
+      UserError: the folders do not lie as expected, or a class has no image.
+    """
+    listing = list_images(folder)
+    left_out = [LeftOut(listing.name(path), "lies in no folder of a class") for path in _images(listing.stray)]
+    train = _usable(listing, listing.train, left_out)
+    test = _usable(listing, listing.test, left_out)
+    for label, name in enumerate(listing.class_names):
+        if label not in train.part.labels:
+            raise UserError(f"{folder / name}: no image of this class can be used{_told(left_out, listing, name)}")
+    return Survey(listing, train, test, left_out)
+
+
+class Decoded(NamedTuple):
+    """A folder's images, and the file of each."""
+
+    dataset: Dataset
+    train: list[Path]
+    test: list[Path]
+
+
+def load_folder(folder: str | Path, size: int | None = None, stream: bool | None = None) -> Dataset:
+    """The images of a folder (`--data-dir`), decoded; grey where all are, else RGB.
+
+    Args:
+      folder: see `listing`.
+      size: height and width to resize all of them to (`--image-size`).
+      stream: whether unlabelled images are read when they are needed; by default where all do not fit in memory.
+
+    Raises:
+      UserError: names the file or folder, what was expected and what to do.
+    """
+    found = survey(Path(folder))
+    shape = image_shape(found, size)
+    why = "--stream" if stream else too_large(len(found.train.part.paths), shape) if stream is None else ""
+    if why and UNKNOWN in found.train.part.labels:
+        log.info("%s: unlabelled images are read from disk at every step (%s)", folder, why)
+        return _streamed(found, size, shape)
+    decoded = decode(found, size)
+    report(found)
+    return decoded.dataset
+
+
+def _streamed(found: Survey, size: int | None, shape: tuple[int, int, int]) -> Dataset:
+    """The labelled and the test images in memory, the others as files."""
+    part, headers = found.train
+    here = [index for index, label in enumerate(part.labels) if label != UNKNOWN]
+    later = [part.paths[index] for index, label in enumerate(part.labels) if label == UNKNOWN]
+    kept = Part([part.paths[index] for index in here], [part.labels[index] for index in here])
+    dataset = decode(found._replace(train=Usable(kept, [headers[index] for index in here])), size).dataset
+    report(found)
+    sha = hashlib.sha256(dataset.digest.encode())  # contents of all would take as long as an epoch: names and sizes
+    for path in later:
+        sha.update(f"{found.listing.name(path)} {path.stat().st_size}\n".encode("utf-8", "surrogateescape"))
+    return dataclasses.replace(dataset, streamed=Files(later, shape, size is not None), known_digest=sha.hexdigest())
+
+
+def decode(found: Survey, size: int | None) -> Decoded:
+    """The images of a survey, whose `left_out` then has those as well whose decoding failed.
+
+    Raises:
+      UserError: sizes differ and `size` is None, or a class is left without images.
+    """
+    shape = image_shape(found, size)
+    train, test = (_decode(found, usable.part, shape, size) for usable in (found.train, found.test))
+    for label, name in enumerate(found.listing.class_names):
+        if label not in train.labels:
+            told = _told(found.left_out, found.listing, name)
+            raise UserError(f"{found.listing.folder / name}: no image of this class can be used{told}")
+    dataset = Dataset(
+        name=set_name(found.listing.folder),
+        train_images=train.images,
+        train_labels=train.labels,
+        test_images=test.images,
+        test_labels=test.labels,
+        class_names=found.listing.class_names,
+        own=True,
+    )
+    return Decoded(dataset, train.paths, test.paths)
+
+
+def image_shape(found: Survey, size: int | None) -> tuple[int, int, int]:
+    """(H, W, C) of the images.
+
+    Raises:
+      UserError: their sizes differ and none is asked for.
+    """
+    if size is not None:
+        return size, size, found.channels
+    sizes = found.sizes()
+    (common, (some, *_)), *others = sorted(sizes.items(), key=lambda item: -len(item[1]))
+    if others:
+        other, (path, *_) = others[0]
+        raise UserError(
+            f"{path}: {_pixels(other)}; expected {_pixels(common)} as of {found.listing.name(some)}, or "
+            f"--image-size N (28, 32, 64, 96) to resize all of them ({len(sizes)} sizes in {found.listing.folder})"
+        )
+    return *common, found.channels
+
+
+def report(found: Survey) -> None:
+    """Warns of the files that are left out, with the names of the first ones."""
+    if found.left_out:
+        total = len(found.listing.train.paths) + len(found.listing.test.paths)
+        more = f", ... (all: bin/data check {found.listing.folder})" if len(found.left_out) > SHOWN else ""
+        log.warning(
+            "%s: %d of %d files left out: %s%s",
+            found.listing.folder,
+            len(found.left_out),
+            total,
+            ", ".join(map(str, found.left_out[:SHOWN])),
+            more,
+        )
+    if UNKNOWN not in found.train.part.labels:
+        log.warning(
+            "%s: no images in '%s': all %d have a class; those that --labels leaves without are used as unlabelled",
+            found.listing.folder,
+            UNLABELLED[0],
+            len(found.train.part.paths),
+        )
+
+
+def set_name(path: Path) -> str:
+    """What a set of one's own is called in results and directories: its folder's or file's name."""
+    return re.sub(r"[^\w.-]+", "-", path.resolve().name.removesuffix(".npz")).strip(".-") or "images"
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    return f"{size[1]} x {size[0]} pixels"
+
+
+def _told(left_out: list[LeftOut], listing: Listing, name: str) -> str:
+    """Why, as far as the class's own files tell."""
+    own = [str(one) for one in left_out if one.name.startswith(f"{name}/")]
+    return f": {', '.join(own[:SHOWN])}" if own else "; expected some in its folder"
+
+
+def _images(paths: Iterable[Path]) -> list[Path]:
+    """Those that are called as images are."""
+    from PIL import Image
+
+    suffixes = Image.registered_extensions()
+    return [path for path in paths if path.suffix.lower() in suffixes]
+
+
+def _usable(listing: Listing, part: Part, left_out: list[LeftOut]) -> Usable:
+    kept, headers = Part(), []
+    for path, label, header in zip(part.paths, part.labels, each(read_header, part.paths), strict=True):
+        if isinstance(header, BadImage):
+            left_out.append(LeftOut(listing.name(path), str(header)))
+        else:
+            kept.paths.append(path)
+            kept.labels.append(label)
+            headers.append(header)
+    return Usable(kept, headers)
+
+
+class _Arrays(NamedTuple):
+    images: np.ndarray  # uint8 [N, H, W, C]
+    labels: np.ndarray  # int32 [N]
+    paths: list[Path]
+
+
+def _decode(found: Survey, part: Part, shape: tuple[int, int, int], size: int | None) -> _Arrays:
+    """The images of a part, without those that fail."""
+    images = np.empty((len(part.paths), *shape), np.uint8)
+    kept = np.ones(len(images), bool)
+    resized = None if size is None else (size, size)
+    read = each(lambda path: read_image(path, shape[-1], resized), part.paths)
+    for index, image in enumerate(read):
+        if isinstance(image, BadImage):
+            found.left_out.append(LeftOut(found.listing.name(part.paths[index]), str(image)))
+            kept[index] = False
+        else:
+            images[index] = image
+    labels = np.asarray(part.labels, np.int32)
+    if kept.all():
+        return _Arrays(images, labels, part.paths)
+    return _Arrays(images[kept], labels[kept], [path for path, keep in zip(part.paths, kept, strict=True) if keep])

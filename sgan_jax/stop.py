@@ -1,0 +1,42 @@
+"""Signals that ask a run to save and leave."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from sgan_jax.devices import Team
+
+
+class Stop:
+    """Which signal has asked for the end, if one has."""
+
+    by: signal.Signals | None = None
+
+    def anywhere(self, group: Team) -> bool:
+        """Whether a signal came to any process of the run; each then takes it for its own."""
+        number = group.largest(self.by or 0)
+        self.by = signal.Signals(number) if number else None
+        return bool(number)
+
+    def tell(self) -> None:
+        """Says that a signal ended what was going on."""
+        if self.by:
+            print(f"stopped by {self.by.name}; the same command goes on from there", flush=True)
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[Stop]:
+    """Ctrl-C and SIGTERM ask the loop to save and leave; a second one ends at once."""
+    stop = Stop()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.by = signal.Signals(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,236 @@
+"""A folder of each class: what is read, what is refused in one line, and what is left out and told of."""
+
+import io
+import os
+import shutil
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from pets import SIZE, picture, write
+from PIL import Image
+
+from sgan_jax.data import UNKNOWN, load
+from sgan_jax.data.images import BadImage, read_image
+from sgan_jax.errors import UserError
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few hundred bytes whose header tells of width x height pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    )
+
+
+def png(seed: int) -> bytes:
+    held = io.BytesIO()
+    picture(seed, "L").save(held, "png")
+    return held.getvalue()
+
+
+def test_what_is_read_is_what_the_files_hold_classes_in_order_and_unlabelled_images_last(tmp_path):
+    found = load(data_dir=write(tmp_path / "pets"))
+    assert (found.name, found.class_names, found.own, found.notice) == ("pets", ("cat", "dog"), True, "")
+    assert found.train_labels.tolist() == [0, 0, 0, 1, 1] + [UNKNOWN] * 4
+    assert found.test_labels.tolist() == [0, 0, 1]
+    assert found.train_images.shape == (9, SIZE, SIZE, 1) and found.train_images.dtype == np.uint8
+    for index, image in enumerate([*found.train_images, *found.test_images]):
+        np.testing.assert_array_equal(image[..., 0], np.asarray(picture(index, "L")))
+
+
+def test_images_of_three_channels_stay_so_and_one_of_them_makes_the_grey_ones_rgb(tmp_path):
+    folder = write(tmp_path / "pets")
+    picture(100, "RGB").save(folder / "dog" / "rgb.png")
+    images = load(data_dir=folder).train_images
+    assert images.shape[-1] == 3
+    np.testing.assert_array_equal(images[5], np.asarray(picture(100, "RGB")))
+    np.testing.assert_array_equal(images[0], np.asarray(picture(0, "L"))[..., None].repeat(3, axis=-1))
+
+
+def test_american_spelling_folders_in_folders_hidden_files_and_numbered_classes(tmp_path):
+    for name in ("10", "9", "unlabeled/deep/deeper"):
+        (tmp_path / name).mkdir(parents=True)
+    picture(0, "L").save(tmp_path / "10" / "a.png")
+    picture(1, "L").save(tmp_path / "9" / "a.jpeg")
+    picture(2, "L").save(tmp_path / "unlabeled/deep/deeper/a.bmp")
+    for name in (".DS_Store", "9/Thumbs.db", "README.txt"):
+        (tmp_path / name).write_text("no image")
+    found = load(data_dir=tmp_path)
+    assert found.class_names == ("9", "10")
+    assert found.train_labels.tolist() == [0, 1, UNKNOWN] and not found.has_test
+
+
+def test_names_of_classes_need_not_be_ascii(tmp_path):
+    decomposed = "cafe\u0301"
+    for name in (decomposed, "日本"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        picture(len(name), "L").save(tmp_path / "set" / name / "ü.png")
+    assert load(data_dir=tmp_path / "set").class_names == ("café", "日本")
+
+
+@pytest.mark.parametrize("size", [5, 16])
+def test_images_of_any_size_are_resized_where_that_is_asked_for(tmp_path, size):
+    folder = write(tmp_path / "pets")
+    picture(50, "L", (30, 20)).save(folder / "cat" / "wide.png")
+    found = load(data_dir=folder, image_size=size)
+    assert found.train_images.shape == (10, size, size, 1)
+    expected = picture(50, "L", (30, 20)).resize((size, size), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(found.train_images[3][..., 0], np.asarray(expected))
+
+
+def test_sizes_that_differ_are_an_error_that_names_a_file_and_the_flag(tmp_path):
+    folder = write(tmp_path / "pets")
+    picture(50, "L", (30, 20)).save(folder / "cat" / "wide.png")
+    expected = (
+        r"cat/wide\.png: 30 x 20 pixels; expected 8 x 8 pixels as of cat/0\.png, or --image-size N .*\(2 sizes in"
+    )
+    with pytest.raises(UserError, match=expected):
+        load(data_dir=folder)
+
+
+def test_sixteen_bits_transparency_palettes_and_turned_photographs_are_what_one_sees(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.full((2, 2), 0x80FF, np.uint16)).save(path)
+    assert read_image(path, 1).ravel().tolist() == [0x80] * 4
+    Image.fromarray(np.array([[[10, 20, 30, 255], [10, 20, 30, 0]]], np.uint8), "RGBA").save(path)
+    assert read_image(path, 3).tolist() == [[[10, 20, 30], [255, 255, 255]]]
+    Image.fromarray(np.array([[[10, 20, 30], [200, 100, 0]]], np.uint8)).quantize(2).save(path)
+    assert read_image(path, 3).tolist() == [[[10, 20, 30], [200, 100, 0]]]
+    turned = Image.fromarray(np.array([[0, 255]], np.uint8).repeat(8, axis=0).repeat(8, axis=1))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # its top is to be on the right
+    turned.save(tmp_path / "a.jpg", exif=exif, quality=95)
+    seen = read_image(tmp_path / "a.jpg", 1)
+    assert seen.shape == (16, 8, 1) and seen[:7].max() < 20 and seen[9:].min() > 235
+
+
+BAD = {
+    "empty": (b"", "empty file"),
+    "text": (b"this is no image, whatever it is called", "no image that Pillow reads"),
+    "bomb": (bomb(10_000, 10_000), "10000 x 10000 pixels, more than 64 million"),
+    "huge": (bomb(2**31 - 1, 2**31 - 1), "million"),
+    "truncated": (png(77)[:70], ""),
+    "header only": (png(77)[:33], ""),
+    "flipped": (png(77)[:45] + bytes(b ^ 0xFF for b in png(77)[45:60]) + png(77)[60:], ""),
+}
+
+
+@pytest.mark.parametrize("case", sorted(BAD))
+def test_a_bad_image_is_left_out_and_told_of_by_name(tmp_path, caplog, case):
+    content, reason = BAD[case]
+    folder = write(tmp_path / "pets")
+    before = load(data_dir=folder)
+    (folder / "dog" / "bad.png").write_bytes(content)
+    caplog.clear()
+    after = load(data_dir=folder)
+    assert after.digest == before.digest
+    (record,) = caplog.records
+    assert "1 of 13 files left out: dog/bad.png (" in record.message and reason in record.message
+    with pytest.raises(BadImage):
+        read_image(folder / "dog" / "bad.png", 1)
+
+
+def test_a_pipe_a_dead_link_and_a_mode_without_eight_bits_are_left_out_too(tmp_path, caplog):
+    folder = write(tmp_path / "pets")
+    os.mkfifo(folder / "unlabelled" / "pipe.png")
+    (folder / "unlabelled" / "link.png").symlink_to(tmp_path / "nowhere.png")
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(folder / "unlabelled" / "float.tiff")
+    picture(60, "L").save(folder / "at_the_root.png")
+    assert len(load(data_dir=folder).train_images) == 9
+    (record,) = caplog.records
+    assert "4 of 15 files left out" in record.message
+    for part in (
+        "pipe.png (no file)",
+        "link.png (",
+        "float.tiff (mode F",
+        "at_the_root.png (lies in no folder of a class)",
+    ):
+        assert part in record.message
+
+
+def test_of_many_bad_files_some_are_named_and_where_to_find_all(tmp_path, caplog):
+    folder = write(tmp_path / "pets")
+    for number in range(9):
+        (folder / "unlabelled" / f"bad{number}.png").write_text("no")
+    load(data_dir=folder)
+    (record,) = caplog.records
+    assert record.message.count("(no image that Pillow reads)") == 5
+    assert record.message.endswith(f", ... (all: bin/data check {folder})")
+
+
+def change(action):
+    def apply(folder):
+        action(folder)
+
+    return apply
+
+
+FAULTS = {
+    "no class": (
+        lambda f: [shutil.rmtree(f / name) for name in ("cat", "dog", "test")],
+        "no folder of a class; expected",
+    ),
+    "one class": (lambda f: [shutil.rmtree(f / name) for name in ("dog", "test")], "one class only, 'cat'; expected"),
+    "empty class": (
+        lambda f: [p.unlink() for p in (f / "dog").iterdir()],
+        r"dog: no image of this class can be used; exp",
+    ),
+    "bad class": (lambda f: [p.write_text("x") for p in (f / "dog").iterdir()], r"can be used: dog/0\.png \(no image"),
+    "undecodable": (
+        lambda f: [p.write_bytes(png(1)[:60]) for p in (f / "dog").iterdir()],
+        r"can be used: dog/0\.png \(",
+    ),
+    "same name": (
+        lambda f: shutil.copytree(f / "cat", f / "CAT"),
+        "classes 'CAT' and 'cat' are one but for the spelling",
+    ),
+    "other test class": (lambda f: (f / "test" / "cow").mkdir(), r"cow: no class of .*, whose classes are cat, dog"),
+    "empty test": (lambda f: [shutil.rmtree(f / "test" / n) for n in ("cat", "dog")], "no folder of a class; expected"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(FAULTS))
+def test_each_fault_is_one_line(tmp_path, case):
+    folder = write(tmp_path / "pets")
+    fault, message = FAULTS[case]
+    fault(folder)
+    with pytest.raises(UserError, match=message) as error:
+        load(data_dir=folder)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(tmp_path):
+    folder = write(tmp_path / "pets")
+    os.rename(os.fsencode(folder / "dog"), os.fsencode(folder) + b"/d\xffg")
+    with pytest.raises(UserError, match="no UTF-8; rename it"):
+        load(data_dir=folder)
+
+
+def test_no_unlabelled_images_are_a_warning(tmp_path, caplog):
+    folder = write(tmp_path / "pets", test=False)
+    shutil.rmtree(folder / "unlabelled")
+    assert load(data_dir=folder).known.all()
+    assert "no images in 'unlabelled': all 5 have a class" in caplog.text
+
+
+def test_flags_that_do_not_belong_are_refused(tmp_path, write_idx, arrays):
+    folder = write(tmp_path / "pets")
+    with pytest.raises(UserError, match="--dataset mnist with --data-dir .*only IDX files have a name"):
+        load("mnist", folder)
+    with pytest.raises(UserError, match="--image-size 32: resizes images of one's own"):
+        load("mnist-5k", image_size=32)
+    write_idx(tmp_path / "idx", arrays)
+    with pytest.raises(UserError, match="--image-size 32: IDX files are taken as they are"):
+        load(data_dir=tmp_path / "idx", image_size=32)
+
+
+def test_idx_files_beside_a_folder_are_still_idx_files(tmp_path, write_idx, arrays):
+    write_idx(tmp_path / "idx", arrays)
+    (tmp_path / "idx" / "notes").mkdir()
+    assert load(data_dir=tmp_path / "idx").num_classes == 10

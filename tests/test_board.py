@@ -1,0 +1,24 @@
+"""What TensorBoard finds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sgan_jax.board import Board
+
+reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+
+
+def test_figures_and_pictures_are_read_back_and_a_resume_takes_back_the_steps_it_repeats(tmp_path: Path) -> None:
+    with Board(tmp_path, 0) as board:
+        for step in (1, 2, 3):
+            board.figures(step, {"d/real": 0.5 * step, "test_accuracy": 0.9, "note": "text"})
+        board.picture(3, "samples", np.zeros((4, 6, 1), np.uint8))
+    with Board(tmp_path, 2) as board:
+        board.figures(3, {"d/real": 7.0})
+    found = reader.EventAccumulator(str(tmp_path))
+    found.Reload()
+    assert sorted(found.Tags()["scalars"]) == ["accuracy/test_accuracy", "d/real"]
+    assert [(event.step, event.value) for event in found.Scalars("d/real")] == [(1, 0.5), (2, 1.0), (3, 7.0)]
+    assert [event.step for event in found.Scalars("accuracy/test_accuracy")] == [1, 2]
