@@ -243,6 +243,7 @@ def test_a_damaged_file_is_read_or_refused_in_one_line(kind: str, share: float, 
             assert str(error) and "\n" not in str(error), (kind, number)
         except Exception as error:
             raise AssertionError(f"{kind}, file {number}: {type(error).__name__}: {error}") from error
+    print(f"{kind}: {refused} refused, {int(share * count) - refused} read")
     assert refused > 0
     assert [path.name for path in tmp_path.iterdir()] == ["inside"], "nothing is written elsewhere"
 
