@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,14 @@ log = logging.getLogger(__name__)
 LARGEST = 200_000  # images: their number squared is the work
 
 
-def load(dataset: Dataset, count: int, candidates: int) -> Neighbours:
+def load(dataset: Dataset, count: int, candidates: int, check: Callable[[], None] = lambda: None) -> Neighbours:
     """The neighbours of each training image, from the cache or made now.
 
     Args:
       dataset: its training images are compared.
       count: neighbours of each.
       candidates: of which they are chosen.
+      check: called every second or so where the images are compared; what it raises ends this.
 
     Raises:
       UserError: there are too many images, or too few.
@@ -43,7 +45,7 @@ def load(dataset: Dataset, count: int, candidates: int) -> Neighbours:
         len(images),
         min(candidates, len(images) - 1),
     )
-    near = neighbours(images, count, candidates)
+    near = neighbours(images, count, candidates, check)
     if path is not None:
         _write(path, near)
     return near

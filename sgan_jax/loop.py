@@ -24,7 +24,7 @@ from sgan_jax.profiler import Profile
 from sgan_jax.propagation import propagate
 from sgan_jax.run_dir import RunDir, default_path
 from sgan_jax.session import Session
-from sgan_jax.stop import Stop, stop_on_signal
+from sgan_jax.stop import Stop, Stopped, stop_on_signal
 from sgan_jax.system import Keys, System, build, check_names, derive_keys
 from sgan_jax.types import Data, TrainState
 
@@ -108,9 +108,12 @@ def train(
         run.result_file.unlink(missing_ok=True)  # of a shorter run that is made longer
         while True:
             key = _training_key(config, len(run.rollbacks()))
-            steps = _dispatches(config, system, group, dataset, for_training, state, key, stop, profile)
             try:
+                steps = _dispatches(config, system, group, dataset, for_training, state, key, stop, profile)
                 last = session.run(steps, first, log_every)
+                break
+            except Stopped:  # before the first step
+                last = first
                 break
             except Diverged as error:
                 saver.wait()
@@ -261,7 +264,9 @@ def _dispatches(
             )
         feed = batches(dataset.streamed, system.unlabelled, config.seed, int(state.step))
     if config.propagation.neighbours:
-        near = graph.load(dataset, config.propagation.neighbours, config.propagation.candidates)
+        # Processes that wait for one another compare the images to the end, each for itself.
+        check = stop.check if jax.process_count() == 1 else lambda: None
+        near = graph.load(dataset, config.propagation.neighbours, config.propagation.candidates, check)
         shares = propagate(near, labelled, dataset.train_labels[labelled], dataset.num_classes)
         data = data._replace(unl_shares=jax.numpy.asarray(group.from_leader(shares)))
     return dispatches(config, system, group, data, state, key, lambda: stop.anywhere(group), profile, feed)

@@ -5,6 +5,7 @@ labelled images then speaks for whole manners of writing that no labelled image 
 where a network would decide by the one feature that it happens to know.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -82,21 +83,23 @@ def _three(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array, jax.Array]:
     return first, middle, last
 
 
-def neighbours(images: np.ndarray, count: int, candidates: int) -> Neighbours:
+def neighbours(images: np.ndarray, count: int, candidates: int, check: Callable[[], None] = lambda: None) -> Neighbours:
     """The images most alike to each image by `distortion`, among the candidates that are nearest pixel by pixel.
 
     Args:
       images: uint8 `[N, H, W, C]`.
       count: k, at most N - 1.
       candidates: how many are compared with each image by `distortion`, at least k.
+      check: called every second or so; what it raises ends this.
     """
     candidates = min(candidates, len(images) - 1)
-    near = _candidates(images, candidates)
+    near = _candidates(images, candidates, check)
     edges = np.asarray(jax.jit(gradients)(images))
     compare = jax.jit(distortion)
     first, second = np.repeat(np.arange(len(images)), candidates), near.ravel()
     distances = np.empty(len(first), np.float32)
     for start in range(0, len(first), _PAIRS):
+        check()
         here = slice(start, start + _PAIRS)
         pairs = [edges[np.resize(chosen[here], _PAIRS)] for chosen in (first, second)]  # one compiled shape
         distances[here] = np.asarray(compare(*pairs))[: len(first[here])]
@@ -107,7 +110,7 @@ def neighbours(images: np.ndarray, count: int, candidates: int) -> Neighbours:
     )
 
 
-def _candidates(images: np.ndarray, count: int) -> np.ndarray:
+def _candidates(images: np.ndarray, count: int, check: Callable[[], None]) -> np.ndarray:
     """The nearest images by the plain distance of slightly blurred pixels, `[N, count]`, in no order."""
     pixels = images.astype(np.float32) / 255.0
     channels = [np.asarray(jax.jit(_of_neighbourhood)(pixels[..., c])) / 9.0 for c in range(pixels.shape[-1])]
@@ -115,6 +118,7 @@ def _candidates(images: np.ndarray, count: int) -> np.ndarray:
     squares = np.square(flat).sum(axis=1)
     near = np.empty((len(images), count), np.int64)
     for start in range(0, len(images), _ROWS):
+        check()
         rows = flat[start : start + _ROWS]
         distances = squares[None, :] - 2.0 * (rows @ flat.T)  # but for the row's own square
         distances[np.arange(len(rows)), start + np.arange(len(rows))] = np.inf

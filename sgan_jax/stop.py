@@ -8,6 +8,10 @@ from types import FrameType
 from sgan_jax.devices import Team
 
 
+class Stopped(Exception):
+    """A signal has asked for the end, and what was being computed is given up: it is begun anew another time."""
+
+
 class Stop:
     """Which signal has asked for the end, if one has."""
 
@@ -18,6 +22,15 @@ class Stop:
         number = group.largest(self.by or 0)
         self.by = signal.Signals(number) if number else None
         return bool(number)
+
+    def check(self) -> None:
+        """Gives up what is being computed if a signal came to this process.
+
+        Raises:
+          Stopped: one did.
+        """
+        if self.by:
+            raise Stopped
 
     def tell(self) -> None:
         """Says that a signal ended what was going on."""

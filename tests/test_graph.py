@@ -10,6 +10,7 @@ from sgan_jax import graph
 from sgan_jax.data import Dataset
 from sgan_jax.errors import UserError
 from sgan_jax.propagation import Neighbours
+from sgan_jax.stop import Stopped
 
 
 @pytest.fixture
@@ -68,6 +69,20 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(
     with caplog.at_level(logging.WARNING):
         assert graph.load(dataset(), 3, 6).indices.shape == (12, 3)
     assert "cannot be written" in caplog.text
+
+
+def test_what_the_check_raises_ends_the_comparison_and_leaves_nothing(made: list[int], tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        graph.load(dataset(), 3, 6, check)
+    assert not list((tmp_path / "cache").rglob("*.npz"))
+    assert graph.load(dataset(), 3, 6, calls.clear).indices.shape == (12, 3) and not calls
 
 
 def test_too_few_images_are_one_line(made: list[int]) -> None:

@@ -108,3 +108,20 @@ def test_a_preempted_run_saves_and_leaves_within_ten_seconds(tmp_path: Path) -> 
         assert process.wait(60) == 128 + signal.SIGTERM
         assert time.monotonic() - began < 10
     assert len(list((tmp_path / "run" / "checkpoints").glob("step_*"))) == 1
+
+
+def test_a_run_that_still_compares_images_leaves_as_soon_and_the_same_command_begins_again(tmp_path: Path) -> None:
+    arguments = ("train", "--preset", "best", *DIGITS, "--width", 8, "--steps", 1, "--run", "run")
+    fresh = {"SGAN_CACHE": str(tmp_path / "cache")}
+    process = subprocess.Popen(
+        command(*arguments), cwd=tmp_path, env=environment(**fresh), stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if "comparing each of 4000 images" in line)
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert process.wait(60) == 128 + signal.SIGTERM
+        assert time.monotonic() - began < 10
+    assert not list((tmp_path / "cache").rglob("graphs/*"))
+    assert "finished" in succeed(*arguments, cwd=tmp_path, **fresh)
