@@ -1,11 +1,15 @@
 """A run's figures and pictures for TensorBoard, written without TensorFlow."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+
+from sgan_jax.errors import UserError
 
 
 class Board:
@@ -22,22 +26,49 @@ class Board:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of protobuf's, about how the package was built
-            from tensorboardX import SummaryWriter
+            from tensorboardX import event_file_writer, summary
+            from tensorboardX.proto import event_pb2
 
-        # Files are told apart by the second in which they were begun: a start within the same would replace the other.
-        own = f".{time.time_ns()}"
-        back = first + 1 if first else None
-        self._writer: Any = SummaryWriter(str(folder), purge_step=back, flush_secs=30, filename_suffix=own)
+        self._folder, self._summary, self._event = folder, summary, event_pb2
+        with self._told():
+            folder.mkdir(parents=True, exist_ok=True)
+            # Its SummaryWriter would leave the file to a thread, behind which training waits for ever once a full disk
+            # has ended it. Files are told apart by the second in which they were begun: a start within the same would
+            # replace the other.
+            prefix, own = str(folder / "events"), f".{time.time_ns()}"
+            self._writer: Any = event_file_writer.EventsWriter(prefix, filename_suffix=own)
+        if first:
+            begin = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            self._write(event_pb2.Event(wall_time=time.time(), step=first + 1, session_log=begin))
 
     def figures(self, step: int, values: dict[str, Any]) -> None:
-        """Numbers by name, `d/real` in the group `d`."""
+        """Numbers by name, `d/real` in the group `d`.
+
+        Raises:
+          UserError: the file cannot be written, as by `picture`.
+        """
         for name, value in values.items():
             if isinstance(value, int | float):
-                self._writer.add_scalar(name if "/" in name else f"accuracy/{name}", value, step)
+                self._add(step, self._summary.scalar(name if "/" in name else f"accuracy/{name}", value))
 
     def picture(self, step: int, name: str, pixels: np.ndarray) -> None:
         """A picture, uint8 `[H, W, C]`, C 1 or 3."""
-        self._writer.add_image(name, pixels, step, dataformats="HWC")
+        self._add(step, self._summary.image(name, pixels, dataformats="HWC"))
+
+    def _add(self, step: int, summary: Any) -> None:
+        self._write(self._event.Event(wall_time=time.time(), step=step, summary=summary))
+
+    def _write(self, event: Any) -> None:
+        with self._told():
+            self._writer.write_event(event)
+            self._writer.flush()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(f"{self._folder}: cannot be written ({error.strerror or error})") from None
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -46,5 +77,6 @@ class Board:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Writes what is left."""
-        self._writer.close()
+        """Closes the file, in which everything is."""
+        with suppress(OSError):
+            self._writer.close()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, get_type_hints
 
 from sgan_jax.errors import UserError
+from sgan_jax.limits import check_image_size
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,6 @@ _PRESETS = {
 PRESETS: dict[str, Config] = {name: replace(preset, preset=name) for name, preset in _PRESETS.items()}
 
 MAX_DRAWS = 10_000  # of the labels; what is above is a slip. Runs on the same draw have seeds that far apart
-LARGEST_IMAGE = 512  # pixels of height or width: networks grow with their square
 LARGEST = 65536  # of a width or a batch: what is above is a slip, and no memory would hold it
 
 PRECISIONS = ("float32", "bfloat16", "auto")  # auto: as the machine at hand has it
@@ -248,8 +248,8 @@ def validate(config: Config) -> None:
     most = (config.data.labels or config.data.validation + 1) - 1  # of labels still to be counted, any number
     if not 0 <= config.data.validation <= most:
         raise UserError(f"--validation: {config.data.validation}; must be between 0 and {most}")
-    if config.data.image_size is not None and not 8 <= config.data.image_size <= LARGEST_IMAGE:
-        raise UserError(f"--image-size: {config.data.image_size}; must be between 8 and {LARGEST_IMAGE}")
+    if config.data.image_size is not None:
+        check_image_size(config.data.image_size)
     if config.precision not in PRECISIONS:
         raise UserError(f"--precision: {config.precision}; choose one of {', '.join(PRECISIONS)}")
     fractions = {

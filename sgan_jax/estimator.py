@@ -95,7 +95,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         """
         try:
             images = self._images(X, self._shape_of_rows())
-            names, labels = as_classes(np.asarray(y).reshape(-1), "y")
+            given = _labels(y)
+            names, labels = as_classes(given.reshape(-1), "y")
             if len(labels) != len(images):
                 raise UserError(f"y: {len(labels)} labels for {len(images)} images; expected one each (-1: unknown)")
             none = np.zeros(0, np.int32)
@@ -111,8 +112,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
                 self._take(opened)
         except UserError as error:
             raise ValueError(str(error)) from None
-        known = np.asarray(y).reshape(-1)[labels != UNKNOWN]
-        self.classes_ = np.unique(known)
+        self.classes_ = np.unique(given.reshape(-1)[labels != UNKNOWN])
         self.n_features_in_ = int(np.prod(images.shape[1:]))
         return self
 
@@ -141,8 +141,10 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy on the images that have a label, 0..1; those of label -1 do not count."""
-        y = np.asarray(y)
-        known = y != (str(UNKNOWN) if y.dtype.kind in "US" else UNKNOWN)
+        y = _labels(y)
+        if self.classes_.dtype.kind == "U":  # of a run whose classes are text, or look like numbers and are
+            y = y.astype(str)
+        known = y != (str(UNKNOWN) if y.dtype.kind == "U" else UNKNOWN)
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
         return float(np.average(self.predict(np.asarray(X)[known]) == y[known], weights=weights))
 
@@ -167,6 +169,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
                 saver.save(int(self.state_.step), self.state_)
             write_json(run.labels_file, {"indices": self.labelled_})
             write_json(run.result_file, self.result_)
+            run.log(self.result_)
             write_json(run.config_file, self.record_ | {"estimator": {"labels": self.classes_.dtype.kind}})  # last
         except (UserError, OSError) as error:
             raise ValueError(str(error)) from None
@@ -202,8 +205,10 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             random_state=config.seed,
         )
         made._take(opened)
-        numbers = opened.run.record().get("estimator", {}).get("labels") in ("i", "u")
-        made.classes_ = np.asarray([int(name) if numbers else name for name in opened.class_names])
+        names, kind = opened.class_names, opened.run.record().get("estimator", {}).get("labels")
+        # What `train` made has classes by name: numbers if all are, as those of MNIST.
+        numbers = kind in ("i", "u") if kind else all(name.isdecimal() and str(int(name)) == name for name in names)
+        made.classes_ = np.asarray([int(name) if numbers else name for name in names])
         made.n_features_in_ = int(np.prod(opened.image_shape))
         return made
 
@@ -220,8 +225,9 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
     def _config(self) -> Config:
         fields = {field.name for field in dataclasses.fields(Train)}
-        given = {name: value for name, value in self.get_params().items() if name in fields}
-        config: Config = Train(**given, seed=self.random_state or 0).config()
+        params = {name: _plain(value) for name, value in self.get_params().items()}
+        given = {name: value for name, value in params.items() if name in fields}
+        config: Config = Train(**given, seed=params["random_state"] or 0).config()
         return config
 
     def _shape_of_rows(self) -> tuple[int, int, int] | None:
@@ -254,3 +260,19 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
     def _opened(self) -> tuple[System, TrainState]:
         system = build(from_json(self.record_["config"]), self.image_shape_, len(self.classes_))
         return system, jax.tree.map(jax.numpy.asarray, self.state_)
+
+
+def _plain(value: Any) -> Any:
+    """Python's own number for one of NumPy's, as grids of parameters have them."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _labels(y: Any) -> np.ndarray:
+    """Labels as integers or text; of objects, as tables have them, -1 among text included, text."""
+    array = np.asarray(y)
+    if array.dtype.kind != "O":
+        return array.astype(str) if array.dtype.kind == "S" else array
+    kinds = {type(_plain(value)) for value in array.ravel()}
+    if kinds == {int}:
+        return array.astype(np.int64)
+    return array.astype(str) if kinds <= {int, str} else array

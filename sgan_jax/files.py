@@ -1,5 +1,6 @@
 """Files that are whole or absent."""
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -8,14 +9,18 @@ from pathlib import Path
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes all of the file or nothing, also where the power fails; parent folders are made.
 
+    Text is UTF-8; what is none in it, as a file's name may be, is written as escapes.
+
     Raises:
       OSError: it cannot be written.
     """
+    if not path.name:  # "." and "/"
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with partial.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())  # or the name may reach the disk before the content
         os.replace(partial, path)

@@ -20,6 +20,7 @@ from sgan_jax.evaluate import (
     parts,
     probabilities,
 )
+from sgan_jax.limits import LARGEST_SIDE
 from sgan_jax.opened import open_run
 from sgan_jax.run_dir import RunDir
 from sgan_jax.system import build, derive_keys, sample_images
@@ -40,6 +41,11 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
     run, config, system, state, step = opened.run, opened.config, opened.system, opened.state, opened.step
     record = run.record()["dataset"]
     folder = data_dir or config.data.data_dir
+    if record.get("own") and not folder:
+        raise UserError(
+            f"{run.path}: a program of one's own trained it on its arrays; give them as --data-dir FILE.npz with "
+            "x_train, y_train, and x_test, y_test"
+        )
     dataset = load(
         config.data.dataset if folder else run.dataset(),
         folder,
@@ -137,8 +143,8 @@ def describe(config: Config, image_shape: tuple[int, int, int], classes: int, ou
     validate(config)
     height, _, channels = image_shape
     for flag, value in (("--image-size", height), ("--channels", channels), ("--classes", classes)):
-        if not 1 <= value <= 4096:
-            raise UserError(f"{flag}: {value}; must be between 1 and 4096")
+        if not 1 <= value <= LARGEST_SIDE:
+            raise UserError(f"{flag}: {value}; must be between 1 and {LARGEST_SIDE}")
     system = build(config, image_shape, classes)
     drawn = []
     for title, net in (("discriminator", system.disc), ("generator", system.gen)):

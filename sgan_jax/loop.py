@@ -74,6 +74,7 @@ def train(
     system = build(config, dataset.train_images.shape[1:], dataset.num_classes)
     count = how_many(config.data.labels, dataset)
     drawn = choose_labelled(dataset.train_labels, count, dataset.num_classes, config.data.label_seed)
+    _refuse_empty_classes(dataset, _split(drawn, config)[0])
     group = team(devices, system.half_batch)
     if not group.same(f"{to_json(config)} {dataset.digest}".encode()):
         raise UserError("the processes of this run have other flags or other data; start each with the same")
@@ -160,6 +161,7 @@ def _record(config: Config, dataset: Dataset, group: Team, drawn: np.ndarray) ->
             "name": dataset.name,
             "digest": dataset.digest,
             "notice": dataset.notice,
+            "own": dataset.own,
             "train": len(dataset.train_images),
             "streamed": len(dataset.streamed) if dataset.streamed is not None else 0,
             "test": len(dataset.test_images),
@@ -241,6 +243,18 @@ def _split(labelled: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray
     """Indices of the labelled images, for training and for validation: the last ones, balanced as the first are."""
     first = len(labelled) - config.data.validation
     return labelled[:first], labelled[first:]
+
+
+def _refuse_empty_classes(dataset: Dataset, labelled: np.ndarray) -> None:
+    """Refuses what leaves a class without a label to train on, as --validation may where they are few.
+
+    Raises:
+      UserError: names the class.
+    """
+    counts = np.bincount(dataset.train_labels[labelled], minlength=dataset.num_classes)
+    if not counts.all():
+        name = dataset.class_names[int(counts.argmin())]
+        raise UserError(f"--validation: keeps all labels of class '{name}' from training; expected a smaller number")
 
 
 def _dispatches(

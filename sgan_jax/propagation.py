@@ -6,6 +6,7 @@ where a network would decide by the one feature that it happens to know.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -20,6 +21,7 @@ _ROUNDS = 20  # of the former at most
 _SETTLED = 1e-4  # share of images that change their class
 _TOLERANCE = 1e-5  # of the linear equations, relative
 _BALANCING = 50
+_SWEEPS = 5  # over the classes, until each has its number of images
 _CERTAINTY = 6.0  # log-odds of the two likeliest classes of the median image: right in 99.8 %, as such images are
 
 
@@ -131,10 +133,13 @@ def propagate(near: Neighbours, labelled: np.ndarray, labels: np.ndarray, classe
 
     At first the labelled images alone speak: Zhou et al., "Learning with local and global consistency" (NIPS 2003),
     eq. 4, gives each image 99.8 % of what its neighbours have and 0.2 % of its own label. An edge weighs
-    exp(-8 d / d_k), d_k the distance of the k-th neighbour. Classes are made equally frequent, as the labelled images
-    are. Then every image speaks for the class that it was found to be of, again and again, until the classes meet where
-    few edges cross: threshold dynamics with class sizes, as those of Calder et al., arXiv 2006.11184, section 2.4. An
-    odd labelled image is outvoted there by what it does not hang together with.
+    exp(-8 d / d_k), d_k the distance of the k-th neighbour. Classes are made equally frequent. Then every image speaks
+    for the class that it was found to be of, again and again, until the classes meet where few edges cross: threshold
+    dynamics with class sizes, as those of Calder et al., arXiv 2006.11184, section 2.4. An odd labelled image is
+    outvoted there by what it does not hang together with.
+
+    Where some classes have more labels than others, all of it is done once more with classes as frequent as their
+    labels are; what cuts fewer edges is taken. Labels that are given need not be as frequent as their class, and may.
 
     Values of different rounds and numbers of labels differ in scale: they are raised to the power that makes the median
     image as certain as such images are right.
@@ -152,11 +157,21 @@ def propagate(near: Neighbours, labelled: np.ndarray, labels: np.ndarray, classe
     weights = np.exp(-8.0 * near.distances / farthest).astype(np.float32)
     known = np.zeros((len(weights), classes), np.float32)
     known[labelled, labels] = 1.0
-    return np.asarray(_spread(jnp.asarray(near.indices), jnp.asarray(weights), jnp.asarray(known)))
+    arrays = jnp.asarray(near.indices), jnp.asarray(weights), jnp.asarray(known)
+    even = np.asarray(_spread(*arrays, as_labels=False))
+    counts = np.bincount(labels, minlength=classes)
+    if counts.min() == counts.max():
+        return even
+
+    def cut(shares: np.ndarray) -> float:
+        found = shares.argmax(axis=1)
+        return float((weights * (found[near.indices] != found[:, None])).sum())
+
+    return min(even, np.asarray(_spread(*arrays, as_labels=True)), key=cut)
 
 
-@jax.jit
-def _spread(indices: jax.Array, weights: jax.Array, known: jax.Array) -> jax.Array:
+@partial(jax.jit, static_argnames="as_labels")
+def _spread(indices: jax.Array, weights: jax.Array, known: jax.Array, as_labels: bool) -> jax.Array:
     def of_neighbours(values: jax.Array) -> jax.Array:  # [N, K]: along each edge, both ways
         taken = (weights[:, :, None] * values[indices]).sum(axis=1)
         return taken.at[indices].add(weights[:, :, None] * values[:, None, :])
@@ -176,7 +191,8 @@ def _spread(indices: jax.Array, weights: jax.Array, known: jax.Array) -> jax.Arr
 
     def balanced(values: jax.Array) -> jax.Array:
         shares = jnp.maximum(values, 1e-12)
-        return jax.lax.fori_loop(0, _BALANCING, balance, shares / shares.sum(axis=1, keepdims=True))
+        shares = jax.lax.fori_loop(0, _BALANCING, balance, shares / shares.sum(axis=1, keepdims=True))
+        return _as_frequent(shares, known.sum(axis=0) / known.sum()) if as_labels else shares
 
     values = solve(known, _KEPT)
     reached = values.max(axis=1, keepdims=True) > 1e-9  # what no label reaches stays silent
@@ -200,3 +216,16 @@ def _spread(indices: jax.Array, weights: jax.Array, known: jax.Array) -> jax.Arr
     likeliest, _ = jax.lax.top_k(jnp.log(shares), 2)
     lead = jnp.maximum(jnp.median(likeliest[:, 0] - likeliest[:, 1]), 1e-3)  # 0 where labels reach less than half
     return jax.nn.softmax(jnp.log(shares) * _CERTAINTY / lead)
+
+
+def _as_frequent(shares: jax.Array, wanted: jax.Array) -> jax.Array:
+    """Shares `[N, K]` times a factor for each class, so that each is the likeliest of about its part `[K]` of them."""
+    logs, classes = jnp.log(shares), jnp.arange(shares.shape[1])[None, :]
+
+    def one(turn: jax.Array, factors: jax.Array) -> jax.Array:
+        c = turn % len(wanted)
+        others = jnp.where(classes == c, -jnp.inf, logs + factors).max(axis=1)
+        return factors.at[0, c].set(-jnp.quantile(logs[:, c] - others, 1.0 - wanted[c]))
+
+    factors = jax.lax.fori_loop(0, _SWEEPS * len(wanted), one, jnp.zeros(classes.shape))
+    return jax.nn.softmax(logs + factors)

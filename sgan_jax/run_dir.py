@@ -25,6 +25,7 @@ import numpy as np
 from sgan_jax.config import LENGTH_FIELDS, Config, flatten, from_json, to_json, validate
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
+from sgan_jax.limits import LARGEST_SIDE
 
 ROOT = Path("runs")
 LATEST = ROOT / "latest"
@@ -66,7 +67,7 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: not found; expected a run directory made by `train`") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: damaged: no JSON ({error}); start a new run with --run") from None
 
 
@@ -237,7 +238,10 @@ class RunDir:
         try:
             whole = all(isinstance(record[name], kind) for name, kind in _RECORD_FIELDS.items())
             whole &= all(isinstance(record["dataset"][name], kind) for name, kind in _DATASET_FIELDS.items())
-            whole &= [type(size) for size in record["dataset"]["image_shape"]] == [int, int, int]
+            shape = record["dataset"]["image_shape"]
+            whole &= (
+                [type(size) for size in shape] == [int, int, int] and min(shape) >= 1 and max(shape) <= LARGEST_SIDE
+            )
             whole &= all(isinstance(part["versions"], dict) for part in [record, *record.get("resumed", [])])
         except (KeyError, TypeError):
             whole = False
@@ -312,7 +316,7 @@ class RunDir:
             for text in self.metrics_file.read_text(errors="replace").splitlines():
                 try:
                     line = json.loads(text)
-                except ValueError:
+                except (ValueError, RecursionError):
                     continue
                 if isinstance(line, dict) and isinstance(line.get("step"), int):
                     yield line

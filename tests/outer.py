@@ -33,7 +33,8 @@ def _interpreter() -> Path:
     python.chmod(0o755)
     wanted = "{ printf '%s\\n' \"$PWD\"; sed '/^# === /,$d' pyproject.toml; cat constraints.txt; } | cksum"
     stamp = subprocess.run(wanted, shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()[0]
-    (folder / ".sgan-core").write_text(stamp + "\n")
+    for extra in ("core", "export"):  # the latter for bin/export, and part of what the tests need
+        (folder / f".sgan-{extra}").write_text(stamp + "\n")
     return folder
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sgan_jax.board import Board
+from sgan_jax.errors import UserError
 
 reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 
@@ -22,3 +23,12 @@ def test_figures_and_pictures_are_read_back_and_a_resume_takes_back_the_steps_it
     assert sorted(found.Tags()["scalars"]) == ["accuracy/test_accuracy", "d/real"]
     assert [(event.step, event.value) for event in found.Scalars("d/real")] == [(1, 0.5), (2, 1.0), (3, 7.0)]
     assert [event.step for event in found.Scalars("accuracy/test_accuracy")] == [1, 2]
+
+
+def test_a_full_disk_is_one_line_and_not_waited_for(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full, Board(tmp_path / "board", 0) as board:
+        board._writer._py_recordio_writer._writer.close()
+        board._writer._py_recordio_writer._writer = full
+        for _ in range(3):
+            with pytest.raises(UserError, match=r"board: cannot be written \(No space left on device\)$"):
+                board.figures(1, {"d/real": 0.5})

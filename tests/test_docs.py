@@ -82,7 +82,7 @@ def test_the_notebook_runs_from_beginning_to_end(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     alone, together = (float(share) for share in re.findall(r"(\d+\.\d)% ?", done.stdout)[-2:])
     assert together > alone + 10
-    assert "['checkpoints', 'config.json', 'labels.json', 'result.json']" in done.stdout
+    assert "['checkpoints', 'config.json', 'labels.json', 'metrics.jsonl', 'result.json']" in done.stdout
 
 
 def test_a_wheel_holds_all_that_is_needed_and_works_where_nothing_else_of_the_project_is(tmp_path: Path) -> None:

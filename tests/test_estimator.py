@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from outer import succeed
-from rooms import picture
+from outer import RUN, call, finished_run, metrics, succeed
+from rooms import RUN as ROOMS
+from rooms import picture, trained
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
@@ -17,6 +18,7 @@ from sklearn.utils import estimator_checks
 
 import sgan_jax
 from sgan_jax import SGANClassifier
+from sgan_jax.data import load_embedded
 
 TINY = {"preset": "joint", "width": 8, "batch_size": 8, "steps": 40, "steps_per_epoch": 40, "learning_rate": 0.003}
 KINDS = np.array(["floor", "sky"] * 30)
@@ -140,3 +142,33 @@ def test_the_package_has_it_and_nothing_else_by_that_way() -> None:
     assert sgan_jax.SGANClassifier is SGANClassifier
     with pytest.raises(AttributeError, match="no attribute 'SGAN'"):
         _ = sgan_jax.SGAN
+
+
+def test_labels_as_tables_have_them_and_numbers_as_grids_of_parameters_have_them() -> None:
+    text = [KINDS[index] if index < 10 else -1 for index in range(60)]
+    settings = TINY | {"steps": np.int64(1), "learning_rate": np.float64(0.003)}
+    model = SGANClassifier(**settings, random_state=np.int64(3)).fit(X, np.array(text, dtype=object))
+    assert model.classes_.tolist() == ["floor", "sky"]
+    assert 0 <= model.score(X, np.array(text, dtype=object)) <= 1
+    with pytest.raises(ValueError, match="type object; expected integers"):
+        model.fit(X, np.array([None] * 60))
+
+
+def test_a_run_of_train_whose_classes_are_numbers_is_scored_by_numbers(tmp_path: Path) -> None:
+    loaded = SGANClassifier.load(finished_run()[0] / RUN)
+    digits = load_embedded()
+    share = loaded.score(digits.test_images, digits.test_labels)
+    assert loaded.classes_.tolist() == list(range(10))
+    assert share == metrics(finished_run()[0] / RUN)[-1]["test_accuracy"]
+    rooms = SGANClassifier.load(trained()[0] / ROOMS)
+    assert rooms.classes_.tolist() == ["floor", "sky"]
+
+
+def test_what_was_saved_is_reported_and_evaluated_on_the_arrays_it_was_trained_on(tmp_path: Path) -> None:
+    fitted().save(tmp_path / "run")
+    succeed("report", "--run", "run", cwd=tmp_path)
+    assert "step 0 of" not in (tmp_path / "run" / "report.html").read_text()
+    done = call("eval", "--run", "run", cwd=tmp_path)
+    assert done.returncode == 2 and "give them as --data-dir FILE.npz" in done.stderr
+    np.savez(tmp_path / "arrays.npz", x_train=X, y_train=NUMBERS)
+    assert "Train Accuracy: 100" in succeed("eval", "--run", "run", "--data-dir", "arrays.npz", cwd=tmp_path)

@@ -146,3 +146,13 @@ def test_files_go_into_the_run_directory_and_slips_are_one_line(tmp_path: Path) 
     ):
         done = call("export", *arguments, cwd=here)
         assert (done.returncode, done.stderr) == (2, f"sgan: error: {message}\n")
+
+
+@pytest.mark.parametrize("networks", sorted(NETWORKS))
+def test_a_generated_image_does_not_depend_on_what_is_beside_it(networks: str) -> None:
+    made = exported(networks, "stacked", "generator")
+    latents = jnp.asarray(argument(made, 5))
+    together = made.function(latents)
+    alone = jnp.concatenate([made.function(latents[i : i + 1]) for i in range(5)])
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+    assert float(jnp.abs(alone[0] - alone[1]).max()) > 1e-3

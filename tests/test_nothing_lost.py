@@ -112,7 +112,7 @@ def test_a_preempted_run_saves_and_leaves_within_ten_seconds(tmp_path: Path) -> 
 
 def test_a_run_that_still_compares_images_leaves_as_soon_and_the_same_command_begins_again(tmp_path: Path) -> None:
     arguments = ("train", "--preset", "best", *DIGITS, "--width", 8, "--steps", 1, "--run", "run")
-    fresh = {"SGAN_CACHE": str(tmp_path / "cache")}
+    fresh = {"SGAN_CACHE": str(tmp_path / "cache"), "XLA_FLAGS": ""}
     process = subprocess.Popen(
         command(*arguments), cwd=tmp_path, env=environment(**fresh), stderr=subprocess.PIPE, text=True
     )

@@ -1,10 +1,14 @@
 """A user's own images, from the folder to the prediction: small networks on pictures that are easy to tell apart."""
 
 import csv
+import io
 import json
+import os
 import shutil
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from outer import call, metrics, sha256, succeed
 from rooms import RUN, SIZE, TINY, picture, rooms, trained
@@ -111,3 +115,34 @@ def test_a_folder_that_is_streamed_trains_resumes_to_the_bit_and_is_told_of(tmp_
     refused = call("train", "--preset", "best", "--data-dir", rooms(), "--stream", "True", cwd=tmp_path)
     assert refused.returncode == 2
     assert refused.stderr.endswith("and these do not fit in memory; --preset consistency does not\n")
+
+
+def test_slips_of_files_and_sizes_are_one_line(tmp_path: Path) -> None:
+    here, _ = trained()
+    held = io.BytesIO()
+    header = {"descr": "|u1", "fortran_order": False, "shape": (10**7, 10**3, 10**3)}
+    np.lib.format.write_array_header_1_0(held, header)
+    with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
+        archive.writestr("x_train.npy", held.getvalue())
+    for arguments, message in (
+        (("data", "check", tmp_path / "huge.npz"), "out of memory; give a smaller --image-size"),
+        (("data", "check", rooms(), "--image-size", -5), "--image-size: -5; must be between 8 and 512"),
+        (("predict", "--out", ".", rooms() / "test"), ".: Is a directory"),
+        (
+            ("train", *TINY, "--data-dir", rooms(), "--validation", 7, "--run", tmp_path / "v"),
+            "--validation: keeps all",
+        ),
+    ):
+        done = call(*arguments, cwd=here)
+        assert done.returncode == 2, arguments
+        assert done.stderr.splitlines()[-1].startswith(f"sgan: error: {message}"), done.stderr
+    assert not (tmp_path / "v").exists()
+
+
+def test_a_name_that_is_no_text_does_not_cost_the_others(tmp_path: Path) -> None:
+    here, _ = trained()
+    odd = os.fsencode(tmp_path) + b"/\xff.png"
+    with open(odd, "wb") as file:
+        picture("sky", 5).save(file, "png")
+    succeed("predict", "--format", "csv", "--out", tmp_path / "f.csv", os.fsdecode(odd), rooms() / "test", cwd=here)
+    assert len((tmp_path / "f.csv").read_text().splitlines()) == 22

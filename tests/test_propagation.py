@@ -77,8 +77,8 @@ def test_between_two_labels_the_nearer_wins() -> None:
 
 
 def test_classes_come_out_equally_frequent() -> None:
-    near, labelled = chain(30), np.array([0, 1, 2, 29])
-    shares = propagate(near, labelled, np.array([0, 0, 0, 1]), classes=2)
+    near, labelled = chain(30), np.array([0, 1, 2, 27, 28, 8])
+    shares = propagate(near, labelled, np.array([0, 0, 0, 1, 1, 1]), classes=2)
     np.testing.assert_array_equal(np.bincount(shares.argmax(1)), 15)
 
 
@@ -160,3 +160,18 @@ def test_propagation_is_deterministic() -> None:
     first, second = (propagate(near, np.arange(4), np.arange(4) % 2, 2) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert isinstance(first, np.ndarray) and not isinstance(first, jax.Array)
+
+
+@pytest.mark.parametrize(("sizes", "labels"), [((180, 20), (18, 2)), ((100, 100), (12, 4))])
+def test_classes_are_as_frequent_as_what_hangs_together_is_large(
+    sizes: tuple[int, ...], labels: tuple[int, ...]
+) -> None:
+    # Two groups of points on a line; labels as frequent as they are large, and where they are alike others, too.
+    points = np.concatenate([np.linspace(0, 1, sizes[0]), np.linspace(5, 6, sizes[1])])
+    distances = np.square(points[:, None] - points[None, :]) + 10.0 * np.eye(200)
+    order = np.argsort(distances, axis=1)[:, :4]
+    near = Neighbours(order.astype(np.int32), np.take_along_axis(distances, order, axis=1).astype(np.float32))
+    truth = (points > 2).astype(int)
+    labelled = np.concatenate([np.flatnonzero(truth == label)[: labels[label]] for label in (0, 1)])
+    found = propagate(near, labelled, truth[labelled], 2).argmax(axis=1)
+    assert (found == truth).mean() > 0.98

@@ -142,7 +142,7 @@ def records(folder: Path, random: Random) -> Callable[[], object]:
         list(run.metrics()),
         run.result(),
         run.rollbacks(),
-        page and render(run),
+        page and (render(run), open_run(run.path)),
     )
 
 

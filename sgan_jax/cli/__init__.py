@@ -57,7 +57,7 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while it flushes
         status = 141
-    except (UserError, OSError, RuntimeError) as error:
+    except (UserError, OSError, RuntimeError, MemoryError) as error:
         message = _message(error)
         if message is None:
             raise
@@ -66,17 +66,22 @@ def main() -> None:
     sys.exit(status)
 
 
-def _message(error: UserError | OSError | RuntimeError) -> str | None:
+def _message(error: UserError | OSError | RuntimeError | MemoryError) -> str | None:
     """One line for what the user can mend, None for what is a fault of the program."""
     if isinstance(error, OSError):  # a full disk, a name that is too long
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     text = str(error)
     if isinstance(error, UserError):
         return text
+    if isinstance(error, MemoryError):
+        return "out of memory; give a smaller --image-size or --batch-size, or --stream True for a folder of images"
+    if isinstance(error, RecursionError):
+        return None
     if text.startswith("Unable to initialize backend"):
         return f"{text.splitlines()[0].split(' (')[0]}; set JAX_PLATFORMS to cpu or to what this machine has"
     if "RESOURCE_EXHAUSTED" in text:
-        return f"out of memory; give a smaller --batch-size or --width ({text.splitlines()[0]:.120})"
+        smaller = "a smaller --batch-size or --width, or --stream True for a folder of images"
+        return f"out of memory; give {smaller} ({text.splitlines()[0]:.120})"
     return None
 
 

@@ -57,7 +57,10 @@ class DataCommand:
     def __call__(self) -> int:
         """Runs the command."""
         from sgan_jax.data import check
+        from sgan_jax.limits import check_image_size
 
+        if self.image_size is not None:
+            check_image_size(self.image_size)
         return check.check(self.data_dir, self.image_size)
 
 

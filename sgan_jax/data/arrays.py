@@ -15,6 +15,7 @@ from sgan_jax.data.dataset import UNKNOWN, Dataset
 from sgan_jax.data.folder import set_name
 from sgan_jax.data.images import resize
 from sgan_jax.errors import UserError
+from sgan_jax.limits import check_own_images
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ def load_npz(path: str | Path, size: int | None = None) -> Dataset:
                 f"{path}: {y} has shape {held[y].shape}; expected ({len(images[x])},), a label for each image of {x}"
             )
     shape = images["x_train"].shape[1:]
+    if size is None:
+        check_own_images(shape, path)
     for name, array in images.items():
         if array.shape[1:] != shape:
             raise UserError(f"{path}: images of {name} are {array.shape[1:]}; expected {shape} as those of x_train")

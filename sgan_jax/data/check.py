@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,14 @@ from sgan_jax.data.listing import is_listing
 
 SHOWN = 10  # copies of a kind
 BETWEEN_PARTS, BETWEEN_CLASSES, WITHIN_A_CLASS = "in train and test", "in two classes", "twice in a class"
+
+
+class Seen(NamedTuple):
+    """An image that can be used, without its pixels: there may be more than fit in memory."""
+
+    label: int
+    name: str
+    digest: bytes  # of the pixels
 
 
 class Copy(NamedTuple):
@@ -40,32 +48,35 @@ def check(path: Path, image_size: int | None = None) -> int:
         found = folder.survey(path)
         _print_sizes(found, image_size)
         try:
-            dataset, train, test = folder.decode(found, image_size)
+            train, test = (
+                [
+                    Seen(label, found.listing.name(file), _digest(image))
+                    for file, label, image in folder.images(found, usable.part, image_size)
+                ]
+                for usable in (found.train, found.test)
+            )
+            folder.refuse_empty_classes(found, {one.label for one in train})
         finally:
             _print_left_out(found.left_out)
-        names = {"train": list(map(found.listing.name, train)), "test": list(map(found.listing.name, test))}
+        class_names = found.listing.class_names
     else:
         dataset = load(data_dir=path, image_size=image_size)
-        sizes = {"train": len(dataset.train_images), "test": len(dataset.test_images)}
-        names = {part: [f"{part} image {index}" for index in range(size)] for part, size in sizes.items()}
+        train = _seen("train", dataset.train_images, dataset.train_labels)
+        test = _seen("test", dataset.test_images, dataset.test_labels)
+        class_names = dataset.class_names
         print(f"images: {_shape(dataset)}")
-    _print_counts(dataset)
-    _print_copies(copies(dataset, names))
+    _print_counts(class_names, train, test)
+    _print_copies(copies(train, test))
     size = f" --image-size {image_size}" if image_size else ""
     print(f"train on them: bin/train --preset best --data-dir {path}{size}")
     return 0
 
 
-def copies(dataset: Dataset, names: dict[str, list[str]]) -> list[Copy]:
-    """Images with the same pixels, each with the first of its kind; an unlabelled copy does no harm and is left out.
-
-    Args:
-      dataset: the images.
-      names: of "train" and "test", what each image is called.
-    """
+def copies(train: list[Seen], test: list[Seen]) -> list[Copy]:
+    """Images with the same pixels, each with the first of its kind; an unlabelled copy does no harm and is left out."""
     first: dict[bytes, dict[int, str]] = defaultdict(dict)  # of the pixels' digest: the first image of each class
     found = []
-    for label, name, digest in _digests(dataset.train_images, dataset.train_labels, names["train"]):
+    for label, name, digest in train:
         if label == UNKNOWN:
             continue
         held = first[digest]
@@ -74,16 +85,18 @@ def copies(dataset: Dataset, names: dict[str, list[str]]) -> list[Copy]:
         elif held:
             found.append(Copy(BETWEEN_CLASSES, next(iter(held.values())), name))
         held.setdefault(label, name)
-    train = {digest: name for _, name, digest in _digests(dataset.train_images, dataset.train_labels, names["train"])}
-    for _, name, digest in _digests(dataset.test_images, dataset.test_labels, names["test"]):
-        if digest in train:
-            found.append(Copy(BETWEEN_PARTS, train[digest], name))
+    learned = {one.digest: one.name for one in train}
+    found += [Copy(BETWEEN_PARTS, learned[one.digest], one.name) for one in test if one.digest in learned]
     return found
 
 
-def _digests(images: np.ndarray, labels: np.ndarray, names: list[str]) -> list[tuple[int, str, bytes]]:
-    rows = zip(images, labels, names, strict=True)
-    return [(int(label), name, hashlib.sha256(np.ascontiguousarray(image)).digest()) for image, label, name in rows]
+def _seen(part: str, images: np.ndarray, labels: np.ndarray) -> list[Seen]:
+    rows = enumerate(zip(labels, images, strict=True))
+    return [Seen(int(label), f"{part} image {index}", _digest(image)) for index, (label, image) in rows]
+
+
+def _digest(image: np.ndarray) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(image)).digest()
 
 
 def _shape(dataset: Dataset) -> str:
@@ -113,17 +126,17 @@ def _print_left_out(left_out: list[folder.LeftOut]) -> None:
             print(f"  {one.name}: {one.reason}")
 
 
-def _print_counts(dataset: Dataset) -> None:
-    width = max(len("unlabelled"), *map(len, dataset.class_names))
+def _print_counts(class_names: tuple[str, ...], train: list[Seen], test: list[Seen]) -> None:
+    width = max(len("unlabelled"), *map(len, class_names))
+    counts = [Counter(one.label for one in part) for part in (train, test)]
     print(f"\n{'class':{width}}  labelled     test")
-    for label, name in enumerate(dataset.class_names):
-        counts = [int((labels == label).sum()) for labels in (dataset.train_labels, dataset.test_labels)]
-        print(f"{name:{width}}  {counts[0]:8d} {counts[1]:8d}")
-    unlabelled = int((~dataset.known).sum())
+    for label, name in enumerate(class_names):
+        print(f"{name:{width}}  {counts[0][label]:8d} {counts[1][label]:8d}")
+    unlabelled = counts[0][UNKNOWN]
     print(f"{'unlabelled':{width}}  {unlabelled:8d}")
     if not unlabelled:
         print("no unlabelled images: --labels N keeps N labels and uses the other images without theirs")
-    if not dataset.has_test:
+    if not test:
         print("no test images: --validation N keeps N labelled ones from training to measure on")
     print()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -42,6 +44,12 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "kmnist": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
 }
+
+
+def local_name(path: Path, otherwise: str) -> str:
+    """What a set is called by its folder; results must not pass for those of a set that it is not known to be."""
+    name = re.sub(r"[^\w.-]+", "-", path.resolve().name).strip(".-") or otherwise
+    return f"{name}-local" if name in CLASS_NAMES or name.startswith("mnist-5k") else name
 
 
 @dataclass(frozen=True, eq=False)

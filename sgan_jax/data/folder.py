@@ -9,18 +9,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from sgan_jax.data.dataset import UNKNOWN, Dataset
+from sgan_jax.data.dataset import UNKNOWN, Dataset, local_name
 from sgan_jax.data.images import BadImage, Header, each, read_header, read_image
 from sgan_jax.data.listing import UNLABELLED, Listing, Part, list_images
 from sgan_jax.data.stream import Files, too_large
 from sgan_jax.errors import UserError
+from sgan_jax.limits import check_own_images
 
 log = logging.getLogger(__name__)
 
@@ -76,18 +76,21 @@ def survey(folder: Path) -> Survey:
     left_out = [LeftOut(listing.name(path), "lies in no folder of a class") for path in _images(listing.stray)]
     train = _usable(listing, listing.train, left_out)
     test = _usable(listing, listing.test, left_out)
-    for label, name in enumerate(listing.class_names):
-        if label not in train.part.labels:
-            raise UserError(f"{folder / name}: no image of this class can be used{_told(left_out, listing, name)}")
-    return Survey(listing, train, test, left_out)
+    found = Survey(listing, train, test, left_out)
+    refuse_empty_classes(found, set(train.part.labels))
+    return found
 
 
-class Decoded(NamedTuple):
-    """A folder's images, and the file of each."""
+def refuse_empty_classes(found: Survey, labels: set[int]) -> None:
+    """Refuses a folder whose classes are not all among the labels of images that can be used.
 
-    dataset: Dataset
-    train: list[Path]
-    test: list[Path]
+    Raises:
+      UserError: names the class and why, as far as its own files tell.
+    """
+    for label, name in enumerate(found.listing.class_names):
+        if label not in labels:
+            told = _told(found.left_out, found.listing, name)
+            raise UserError(f"{found.listing.folder / name}: no image of this class can be used{told}")
 
 
 def load_folder(folder: str | Path, size: int | None = None, stream: bool | None = None) -> Dataset:
@@ -107,9 +110,9 @@ def load_folder(folder: str | Path, size: int | None = None, stream: bool | None
     if why and UNKNOWN in found.train.part.labels:
         log.info("%s: unlabelled images are read from disk at every step (%s)", folder, why)
         return _streamed(found, size, shape)
-    decoded = decode(found, size)
+    dataset = decode(found, size)
     report(found)
-    return decoded.dataset
+    return dataset
 
 
 def _streamed(found: Survey, size: int | None, shape: tuple[int, int, int]) -> Dataset:
@@ -118,7 +121,7 @@ def _streamed(found: Survey, size: int | None, shape: tuple[int, int, int]) -> D
     here = [index for index, label in enumerate(part.labels) if label != UNKNOWN]
     later = [part.paths[index] for index, label in enumerate(part.labels) if label == UNKNOWN]
     kept = Part([part.paths[index] for index in here], [part.labels[index] for index in here])
-    dataset = decode(found._replace(train=Usable(kept, [headers[index] for index in here])), size).dataset
+    dataset = decode(found._replace(train=Usable(kept, [headers[index] for index in here])), size)
     report(found)
     sha = hashlib.sha256(dataset.digest.encode())  # contents of all would take as long as an epoch: names and sizes
     for path in later:
@@ -126,7 +129,7 @@ def _streamed(found: Survey, size: int | None, shape: tuple[int, int, int]) -> D
     return dataclasses.replace(dataset, streamed=Files(later, shape, size is not None), known_digest=sha.hexdigest())
 
 
-def decode(found: Survey, size: int | None) -> Decoded:
+def decode(found: Survey, size: int | None) -> Dataset:
     """The images of a survey, whose `left_out` then has those as well whose decoding failed.
 
     Raises:
@@ -134,11 +137,8 @@ def decode(found: Survey, size: int | None) -> Decoded:
     """
     shape = image_shape(found, size)
     train, test = (_decode(found, usable.part, shape, size) for usable in (found.train, found.test))
-    for label, name in enumerate(found.listing.class_names):
-        if label not in train.labels:
-            told = _told(found.left_out, found.listing, name)
-            raise UserError(f"{found.listing.folder / name}: no image of this class can be used{told}")
-    dataset = Dataset(
+    refuse_empty_classes(found, set(train.labels.tolist()))
+    return Dataset(
         name=set_name(found.listing.folder),
         train_images=train.images,
         train_labels=train.labels,
@@ -147,14 +147,13 @@ def decode(found: Survey, size: int | None) -> Decoded:
         class_names=found.listing.class_names,
         own=True,
     )
-    return Decoded(dataset, train.paths, test.paths)
 
 
 def image_shape(found: Survey, size: int | None) -> tuple[int, int, int]:
     """(H, W, C) of the images.
 
     Raises:
-      UserError: their sizes differ and none is asked for.
+      UserError: their sizes differ and none is asked for, or they are too large to be trained on.
     """
     if size is not None:
         return size, size, found.channels
@@ -166,6 +165,7 @@ def image_shape(found: Survey, size: int | None) -> tuple[int, int, int]:
             f"{path}: {_pixels(other)}; expected {_pixels(common)} as of {found.listing.name(some)}, or "
             f"--image-size N (28, 32, 64, 96) to resize all of them ({len(sizes)} sizes in {found.listing.folder})"
         )
+    check_own_images((*common, found.channels), found.listing.folder)
     return *common, found.channels
 
 
@@ -193,7 +193,7 @@ def report(found: Survey) -> None:
 
 def set_name(path: Path) -> str:
     """What a set of one's own is called in results and directories: its folder's or file's name."""
-    return re.sub(r"[^\w.-]+", "-", path.resolve().name.removesuffix(".npz")).strip(".-") or "images"
+    return local_name(path.resolve().with_suffix("") if path.suffix == ".npz" else path, "images")
 
 
 def _pixels(size: tuple[int, int]) -> str:
@@ -229,22 +229,27 @@ def _usable(listing: Listing, part: Part, left_out: list[LeftOut]) -> Usable:
 class _Arrays(NamedTuple):
     images: np.ndarray  # uint8 [N, H, W, C]
     labels: np.ndarray  # int32 [N]
-    paths: list[Path]
+
+
+def images(found: Survey, part: Part, size: int | None) -> Iterator[tuple[Path, int, np.ndarray]]:
+    """File, label and image of each of a part, one after the other, without those that fail: these are left out.
+
+    Raises:
+      UserError: as `image_shape`.
+    """
+    shape = image_shape(found, size)
+    resized = None if size is None else (size, size)
+    read = each(lambda path: read_image(path, shape[-1], resized), part.paths)
+    for path, label, image in zip(part.paths, part.labels, read, strict=True):
+        if isinstance(image, BadImage):
+            found.left_out.append(LeftOut(found.listing.name(path), str(image)))
+        else:
+            yield path, label, image
 
 
 def _decode(found: Survey, part: Part, shape: tuple[int, int, int], size: int | None) -> _Arrays:
-    """The images of a part, without those that fail."""
-    images = np.empty((len(part.paths), *shape), np.uint8)
-    kept = np.ones(len(images), bool)
-    resized = None if size is None else (size, size)
-    read = each(lambda path: read_image(path, shape[-1], resized), part.paths)
-    for index, image in enumerate(read):
-        if isinstance(image, BadImage):
-            found.left_out.append(LeftOut(found.listing.name(part.paths[index]), str(image)))
-            kept[index] = False
-        else:
-            images[index] = image
-    labels = np.asarray(part.labels, np.int32)
-    if kept.all():
-        return _Arrays(images, labels, part.paths)
-    return _Arrays(images[kept], labels[kept], [path for path, keep in zip(part.paths, kept, strict=True) if keep])
+    decoded, labels = np.empty((len(part.paths), *shape), np.uint8), list[int]()
+    for _, label, image in images(found, part, size):
+        decoded[len(labels)] = image
+        labels.append(label)
+    return _Arrays(decoded[: len(labels)], np.asarray(labels, np.int32))

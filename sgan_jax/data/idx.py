@@ -9,13 +9,12 @@ import gzip
 import hashlib
 import logging
 import math
-import re
 import zlib
 from pathlib import Path
 
 import numpy as np
 
-from sgan_jax.data.dataset import ARRAYS, CLASS_NAMES, Dataset, check_labels
+from sgan_jax.data.dataset import ARRAYS, CLASS_NAMES, Dataset, check_labels, local_name
 from sgan_jax.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -151,9 +150,7 @@ def _name(data_dir: Path, dataset: str, digests: dict[str, str], paths: dict[str
         for name, canonical in CANONICAL.items():
             if digests == canonical:
                 return name
-        name = re.sub(r"[^\w.-]+", "-", data_dir.resolve().name).strip(".-") or "idx"
-        # Results must not pass for those of a set that this is not known to be.
-        return f"{name}-local" if name in CLASS_NAMES or name.startswith("mnist-5k") else name
+        return local_name(data_dir, "idx")
     if dataset not in CANONICAL:
         log.warning("%s: taken for %s on your word; its contents are not on record here", data_dir, dataset)
         return dataset

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -22,6 +23,7 @@ _GREY = frozenset({"1", "L", "LA", "I;16", "I;16B", "I;16L", "I;16N"})
 _COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "La", "CMYK", "YCbCr", "LAB", "HSV"})
 _SWAPPED = frozenset({5, 6, 7, 8})  # orientations of EXIF that lie on their side
 _ORIENTATION = 0x0112
+_PROGRAMS = frozenset({"EPS", "WMF"})  # pictures that are run: the former by Ghostscript, the latter by Windows
 _AT_ONCE = 1000  # files given to the threads
 _T = TypeVar("_T")
 
@@ -105,6 +107,15 @@ def each(read: Callable[[Path], _T], paths: Sequence[Path]) -> Iterator[_T | Bad
             yield from pool.map(attempt, paths[first : first + _AT_ONCE])
 
 
+@cache
+def _formats() -> list[str]:
+    """What Pillow may take a file for, whatever it is called."""
+    from PIL import Image
+
+    Image.init()
+    return [name for name in Image.ID if name not in _PROGRAMS]
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The file open in Pillow; whatever goes wrong with it meanwhile is a BadImage."""
@@ -113,12 +124,12 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for
-            raise BadImage("no file")
+            raise BadImage("a link to a folder" if stat.S_ISDIR(found.st_mode) else "no file")
         if found.st_size == 0:
             raise BadImage("empty file")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large images and odd metadata; the former are refused below
-            with Image.open(path) as image:
+            with Image.open(path, formats=_formats()) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     raise BadImage(f"{width} x {height} pixels, more than {MAX_PIXELS // 10**6} million")

@@ -55,19 +55,20 @@ def list_images(folder: Path) -> Listing:
     """
     names = _folders(folder)
     unlabelled = [name for name in names if name.casefold() in UNLABELLED]
-    classes = _classes(folder, [name for name in names if name not in unlabelled and name != TEST])
+    tests = [name for name in names if name.casefold() == TEST]
+    classes = _classes(folder, [name for name in names if name not in unlabelled + tests])
     train, test = Part(), Part()
     for label, name in enumerate(classes):
         _add(train, folder / name, label)
     for name in unlabelled:
         _add(train, folder / name, UNKNOWN)
     stray = _files(folder)
-    if TEST in names:
-        stray += _files(folder / TEST)
-        for name in _classes(folder / TEST, _folders(folder / TEST), at_least=1):
+    for part in tests:
+        stray += _files(folder / part)
+        for name in _classes(folder / part, _folders(folder / part), at_least=1):
             if name not in classes:
-                raise UserError(f"{folder / TEST / name}: no class of {folder}, whose classes are {_few(classes)}")
-            _add(test, folder / TEST / name, classes.index(name))
+                raise UserError(f"{folder / part / name}: no class of {folder}, whose classes are {_few(classes)}")
+            _add(test, folder / part / name, classes.index(name))
     return Listing(folder, tuple(map(_text, classes)), train, test, stray)
 
 
@@ -112,10 +113,19 @@ def _add(part: Part, folder: Path, label: int) -> None:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """The files of a folder and of those in it, by name."""
-    for where, folders, files in os.walk(folder, followlinks=False):
+    """The files of a folder and of those in it, by name; a link to a folder as if it were a file, and not followed.
+
+    Raises:
+      UserError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror or error})")
+
+    for where, folders, files in os.walk(folder, onerror=refuse, followlinks=False):
         folders[:] = sorted(name for name in folders if _wanted(name))
-        yield from (Path(where, name) for name in sorted(files) if _wanted(name))
+        links = [name for name in folders if Path(where, name).is_symlink()]
+        yield from (Path(where, name) for name in sorted(files + links) if _wanted(name))
 
 
 def _folders(folder: Path) -> list[str]:

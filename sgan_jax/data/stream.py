@@ -6,6 +6,7 @@ the run would have read.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from sgan_jax.errors import UserError
 log = logging.getLogger(__name__)
 
 SHARE = 0.5  # of the machine's memory that images may take
+_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 READY = 16  # batches read ahead
 _TRIES = 100  # files one after the other that are damaged before that is an error
 
@@ -61,11 +63,20 @@ def too_large(count: int, shape: tuple[int, int, int]) -> str:
 
     By all of the machine's memory, not by what is free now: a resume is to decide alike.
     """
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = _memory()
     wanted = count * int(np.prod(shape))
     if wanted <= SHARE * memory:
         return ""
     return f"{wanted / 1e9:.1f} GB of images, more than half of {memory / 1e9:.1f} GB of memory"
+
+
+def _memory() -> int:
+    """Bytes of the machine's memory, or of what a container may have of it."""
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in _LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # no such file; "max"
+            most = min(most, int(limit.read_text()))
+    return most
 
 
 def batches(source: Source, size: int, seed: int, first: int) -> Iterator[np.ndarray]:

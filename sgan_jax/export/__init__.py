@@ -21,6 +21,7 @@ from sgan_jax.config import choose, to_json
 from sgan_jax.errors import UserError
 from sgan_jax.export import onnx_graph
 from sgan_jax.files import write_atomically
+from sgan_jax.networks.layers import with_moments_of
 from sgan_jax.opened import Opened, open_run
 from sgan_jax.ops import maps_for
 from sgan_jax.step import scale
@@ -30,6 +31,7 @@ from sgan_jax.types import Net, Params
 __all__ = ["FORMATS", "KINDS", "Exported", "export", "load_safetensors", "prepare"]
 
 KINDS = ("classifier", "generator")
+NORMALISED_BY = 1000  # latents whose moments stand for those of a batch
 
 
 class Exported(NamedTuple):
@@ -79,8 +81,10 @@ def classifier(disc: Net, params: Params) -> Callable[[jax.Array], jax.Array]:
 
 
 def generator(gen: Net, params: Params) -> Callable[[jax.Array], jax.Array]:
-    """Latents `[N, latent]` to images, float32 `[N, H, W, C]` in 0..1."""
-    return lambda latents: (gen.apply(params, latents) + 1.0) / 2.0
+    """Latents `[N, latent]` to images, float32 `[N, H, W, C]` in 0..1, each the same whatever is beside it."""
+    some = jax.random.normal(jax.random.key(0), (NORMALISED_BY, *gen.input_shape))
+    apply = with_moments_of(gen, params, some)
+    return lambda latents: (apply(latents) + 1.0) / 2.0
 
 
 def export(format: str, kind: str, path: Path | None, ckpt: str, averaged: bool, out: Path | None) -> int:

@@ -149,6 +149,56 @@ def as_discriminator(
     return net._replace(layers=layers)
 
 
+class BatchNorm(nn.Module):
+    """Mean 0 and deviation 1 over the batch at hand, in training and after it; then a trained bias."""
+
+    kind: str = "Batch norm"
+
+    def moments(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Mean and variance over the batch; a method, so that `with_moments_of` can put others in their place."""
+        return x.mean(axis=0, keepdims=True), x.var(axis=0, keepdims=True)
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`[B, F]` to `[B, F]`."""
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
+        mean, variance = self.moments(x)
+        return (x - mean) * jax.lax.rsqrt(variance + 1e-6) + bias.reshape(1, -1)
+
+
+def with_moments_of(gen: Net, params: Params, latents: jax.Array) -> Callable[[jax.Array], jax.Array]:
+    """A generator, latents -> images, whose images do not depend on the others of their batch.
+
+    Args:
+      gen: the generator.
+      params: its parameters.
+      latents: what batch norms take mean and variance of, once and for all, `[B, latent]`.
+    """
+    found: dict[tuple[str, ...], tuple[jax.Array, jax.Array]] = {}
+
+    def is_moments(context: Any) -> bool:
+        return isinstance(context.module, BatchNorm) and context.method_name == "moments"
+
+    def note(next_call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        out = next_call(*args, **kwargs)
+        if is_moments(context):
+            found[context.module.path] = out
+        return out
+
+    def keep(next_call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        return found[context.module.path] if is_moments(context) else next_call(*args, **kwargs)
+
+    with nn.intercept_methods(note):
+        gen.apply(params, latents)
+
+    def apply(latents: jax.Array) -> jax.Array:
+        with nn.intercept_methods(keep):
+            images: jax.Array = gen.apply(params, latents)
+        return images
+
+    return apply
+
+
 def as_generator(module: nn.Module, latent: int, dtype: DTypeLike) -> Net:
     """A module `latents -> images` as a generator.
 

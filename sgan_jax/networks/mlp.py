@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from sgan_jax.heads import Head
-from sgan_jax.networks.layers import Dense, Function, as_discriminator, as_generator, dropout
+from sgan_jax.networks.layers import BatchNorm, Dense, Function, as_discriminator, as_generator, dropout
 from sgan_jax.ops import MATRIX_PRODUCTS, Maps
 from sgan_jax.types import Net
 
@@ -74,18 +74,6 @@ class _Discriminator(nn.Module):
         return features, _NormedDense(self.outputs, self.maps, trained_scale=True, name="logits")(x)
 
 
-class _BatchNorm(nn.Module):
-    """Mean 0 and deviation 1 over the batch at hand, in training and after it; then a trained bias."""
-
-    kind: str = "Batch norm"
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
-        mean, variance = x.mean(axis=0, keepdims=True), x.var(axis=0, keepdims=True)
-        return (x - mean) * jax.lax.rsqrt(variance + 1e-6) + bias.reshape(1, -1)
-
-
 class _Generator(nn.Module):
     width: int
     image_shape: tuple[int, int, int]
@@ -97,7 +85,7 @@ class _Generator(nn.Module):
         x = Function("Normal to uniform", jax.scipy.stats.norm.cdf, name="uniform")(latents)
         for layer in (0, 1):
             x = Dense(-(-self.width // 2), self.maps.dense, name=f"dense_{layer}")(x)
-            x = _BatchNorm(name=f"norm_{layer}")(x)
+            x = BatchNorm(name=f"norm_{layer}")(x)
             x = Function("Softplus", nn.softplus, name=f"softplus_{layer}")(x)
         x = _NormedDense(math.prod(self.image_shape), self.maps, trained_scale=True, name="pixels")(x)
         x = Function("Sigmoid, to -1..1", lambda x: jnp.tanh(x / 2.0), name="sigmoid")(x)

@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def _is_accuracy(name: str) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _curves(lines: list[dict[str, Any]]) -> list[str]:

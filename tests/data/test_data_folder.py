@@ -234,3 +234,35 @@ def test_idx_files_beside_a_folder_are_still_idx_files(tmp_path, write_idx, arra
     write_idx(tmp_path / "idx", arrays)
     (tmp_path / "idx" / "notes").mkdir()
     assert load(data_dir=tmp_path / "idx").num_classes == 10
+
+
+def test_what_is_linked_a_test_folder_of_another_case_and_postscript(tmp_path, caplog, monkeypatch):
+    folder = write(tmp_path / "pets")
+    (folder / "test").rename(folder / "Test")
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "cat" / "more").symlink_to(tmp_path / "elsewhere")
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
+    (folder / "dog" / "program.png").write_bytes(program)
+    gs = tmp_path / "bin" / "gs"  # what Pillow would hand the file to
+    gs.parent.mkdir()
+    gs.write_text(f"#!/bin/sh\ntouch {tmp_path}/was-run\n")
+    gs.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{gs.parent}:{os.environ['PATH']}")
+    found = load(data_dir=folder)
+    assert found.class_names == ("cat", "dog") and len(found.test_images) == 3
+    assert "cat/more (a link to a folder)" in caplog.text
+    assert "dog/program.png (no image that Pillow reads)" in caplog.text
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_photographs_are_to_be_resized_before_any_is_decoded(tmp_path):
+    folder = write(tmp_path / "pets", size=(600, 20))
+    with pytest.raises(
+        UserError, match=r"pets: images of 600 x 20 pixels; expected at most 512 x 512, or --image-size"
+    ):
+        load(data_dir=folder)
+    assert load(data_dir=folder, image_size=16).train_images.shape == (9, 16, 16, 1)
+
+
+def test_a_folder_does_not_pass_for_a_set_of_its_name(tmp_path):
+    assert load(data_dir=write(tmp_path / "mnist")).name == "mnist-local"

@@ -80,3 +80,10 @@ def test_only_folders_of_images_are_streamed(tmp_path, write_idx, arrays):
         load(data_dir=tmp_path / "idx", stream=True)
     with pytest.raises(UserError, match="--stream: reads images of one's own one by one; name their folder"):
         load("mnist-5k", stream=True)
+
+
+def test_a_containers_limit_counts_as_its_memory(tmp_path, monkeypatch):
+    for text, most in (("max\n", stream._memory()), ("4096\n", 4096)):
+        (tmp_path / "limit").write_text(text)
+        monkeypatch.setattr(stream, "_LIMITS", (tmp_path / "limit", tmp_path / "none"))
+        assert stream._memory() == most or (text == "max\n" and stream._memory() > most)
