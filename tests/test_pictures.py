@@ -433,3 +433,9 @@ def test_an_error_of_zero_has_no_place_on_the_axis() -> None:
 def test_a_plot_of_nothing_is_an_error(tmp_path: Path, curves: list[Curve]) -> None:
     with pytest.raises(ValueError, match="at least one"):
         save_errors(curves, tmp_path / "error.png", "mnist")
+
+
+def test_no_two_of_our_curves_look_alike() -> None:
+    curves = [Curve(f"preset {number}", [Point(100, 1.0 + number, 0.1)]) for number in range(25)]
+    lines = [bars.lines[0] for bars in errors_figure(curves, "mnist").axes[0].containers]
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 25

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKERS = "Dsv^<>Pph8X*d"  # of published figures, in turn
+OWN_MARKERS, COLORS = "osD^", 10  # of ours: another mark where Matplotlib's colors begin anew
 APART, ALL_APART = 1.03, 1.12  # from one of our curves to the next at the same labels, to tell bars apart; to the last
 LEAST_SPAN = 6.25  # largest error over smallest, so that two of the ticks at 1, 2, 5, 10 ... are always in between
 
@@ -62,7 +63,8 @@ def errors_figure(curves: Sequence[Curve], title: str) -> "Figure":
     lowest, highest = [], []
     for curve, name in zip(curves, names, strict=True):
         points = [point for point in curve.points if point.mean > 0]
-        style: dict[str, Any] = {"marker": "o", "markersize": 6, "linewidth": 1.8, "capsize": 4, "zorder": 3}
+        own = OWN_MARKERS[ours // COLORS % len(OWN_MARKERS)]
+        style: dict[str, Any] = {"marker": own, "markersize": 6, "linewidth": 1.8, "capsize": 4, "zorder": 3}
         if curve.published:
             style = {"marker": MARKERS[published % len(MARKERS)], "markersize": 5, "color": "#8b949e", "zorder": 2}
             style |= {"linewidth": 0.8, "linestyle": ":", "elinewidth": 0.8, "markerfacecolor": "white"}
