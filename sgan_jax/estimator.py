@@ -19,7 +19,7 @@ from sgan_jax import checkpoint, loop
 from sgan_jax.cli import Train
 from sgan_jax.config import Config, from_json
 from sgan_jax.data import UNKNOWN, Dataset
-from sgan_jax.data.arrays import as_classes, as_images
+from sgan_jax.data.arrays import are_known, as_classes, as_images
 from sgan_jax.errors import UserError
 from sgan_jax.evaluate import class_logits, make_classify, probabilities
 from sgan_jax.memory import keep_scratch
@@ -144,7 +144,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         y = _labels(y)
         if self.classes_.dtype.kind == "U":  # of a run whose classes are text, or look like numbers and are
             y = y.astype(str)
-        known = y != (str(UNKNOWN) if y.dtype.kind == "U" else UNKNOWN)
+        known = are_known(y)
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
         return float(np.average(self.predict(np.asarray(X)[known]) == y[known], weights=weights))
 

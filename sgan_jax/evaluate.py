@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sgan_jax import predictions
 from sgan_jax.data import Dataset
 from sgan_jax.step import scale
 from sgan_jax.types import Net, Params
@@ -103,9 +104,7 @@ def class_logits(classify: Classify, params: Params, images: Images, classes: in
 
 def tally(logits: np.ndarray, labels: np.ndarray) -> Evaluation:
     """What class logits `[N, K]` get right of `labels` `[N]`."""
-    classes = logits.shape[1]
-    pairs = np.asarray(labels, np.int64) * classes + logits.argmax(axis=1)
-    return Evaluation(np.bincount(pairs, minlength=classes * classes).reshape(classes, classes))
+    return Evaluation(predictions.count(labels, logits.argmax(axis=1), logits.shape[1]))
 
 
 def _batches(images: Images) -> Iterable[tuple[Images, int]]:

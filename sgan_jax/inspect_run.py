@@ -11,15 +11,7 @@ from sgan_jax import pictures, predictions
 from sgan_jax.config import Config, validate
 from sgan_jax.data import load
 from sgan_jax.errors import UserError
-from sgan_jax.evaluate import (
-    Evaluation,
-    class_logits,
-    evaluate,
-    held_out,
-    make_classify,
-    parts,
-    probabilities,
-)
+from sgan_jax.evaluate import Evaluation, class_logits, held_out, make_classify, parts, probabilities, tally
 from sgan_jax.limits import LARGEST_SIDE
 from sgan_jax.opened import open_run
 from sgan_jax.run_dir import RunDir
@@ -61,11 +53,12 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
     labelled = run.labelled()
     sets = parts(dataset, labelled[len(labelled) - config.data.validation :])
     shown = held_out(sets) or "train"
-    found = {
-        f"{prefix}{name}_accuracy": evaluate(classify, params.d, images, labels, classes)
+    logits = {
+        f"{prefix}{name}": class_logits(classify, params.d, images, classes)
         for prefix, params in (("", state.params), ("ema_", state.ema))
-        for name, (images, labels) in sets.items()
+        for name, (images, _) in sets.items()
     }
+    found = {f"{name}_accuracy": tally(said, sets[name.removeprefix("ema_")][1]) for name, said in logits.items()}
     accuracies, of_shown = {name: one.accuracy for name, one in found.items()}, found[f"{shown}_accuracy"]
     picture = run.confusion_file(step)
     if as_json:
@@ -78,8 +71,8 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
     pictures.save_confusion(of_shown.confusion, dataset.class_names, picture, title)
     if shown != "train":
         images, labels = sets[shown]
-        said = probabilities(class_logits(classify, state.params.d, images, classes))
-        predictions.save(run.predictions_file(step), predictions.collect(shown, images, labels, said))
+        kept = predictions.collect(shown, images, labels, probabilities(logits[shown]))
+        predictions.save(run.predictions_file(step), kept)
     if not as_json:
         print(f"\nconfusion matrix: {picture}")
     return 0

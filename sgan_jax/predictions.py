@@ -37,9 +37,19 @@ class Predictions(NamedTuple):
     @property
     def confusion(self) -> np.ndarray:
         """Counts of true class (rows) against predicted class (columns), int64 [K, K]."""
-        classes = self.probabilities.shape[1]
-        pairs = self.labels.astype(np.int64) * classes + self.predicted
-        return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+        return count(self.labels, self.predicted, self.probabilities.shape[1])
+
+
+def count(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Images by true class (rows) and predicted class (columns), int64 [K, K].
+
+    Args:
+      labels: integers [M].
+      predicted: integers [M].
+      classes: K.
+    """
+    pairs = np.asarray(labels, np.int64) * classes + predicted
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
 def collect(part: str, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> Predictions:

@@ -238,10 +238,8 @@ class RunDir:
         try:
             whole = all(isinstance(record[name], kind) for name, kind in _RECORD_FIELDS.items())
             whole &= all(isinstance(record["dataset"][name], kind) for name, kind in _DATASET_FIELDS.items())
-            shape = record["dataset"]["image_shape"]
-            whole &= (
-                [type(size) for size in shape] == [int, int, int] and min(shape) >= 1 and max(shape) <= LARGEST_SIDE
-            )
+            sides = record["dataset"]["image_shape"]
+            whole &= [type(side) for side in sides] == [int] * 3 and all(1 <= side <= LARGEST_SIDE for side in sides)
             whole &= all(isinstance(part["versions"], dict) for part in [record, *record.get("resumed", [])])
         except (KeyError, TypeError):
             whole = False

@@ -34,6 +34,7 @@ __all__ = [
     "Dataset",
     "choose_labelled",
     "how_many",
+    "is_folder_of_images",
     "load",
     "load_embedded",
     "load_idx",
@@ -102,9 +103,14 @@ def load(
         raise UserError(f"--dataset {dataset}: {error}{WAYS_OUT.get(dataset, '')}") from error
 
 
+def is_folder_of_images(path: Path) -> bool:
+    """Whether `path` looks like one, and neither like arrays nor like IDX files."""
+    return path.suffix != SUFFIX and is_listing(path) and not idx.some_files(path)
+
+
 def _own(path: Path, dataset: str, image_size: int | None, stream: bool | None) -> Dataset:
     """What lies at `path`, by its looks."""
-    images = path.suffix != SUFFIX and is_listing(path) and not idx.some_files(path)
+    images = is_folder_of_images(path)
     if stream and not images:
         raise UserError(f"--stream: {path} is no folder of images; only those can be read one by one")
     if path.suffix == SUFFIX or images:

@@ -116,7 +116,7 @@ def as_classes(labels: np.ndarray, where: str) -> tuple[tuple[str, ...], np.ndar
     """
     if labels.dtype.kind not in "iuU":
         raise UserError(f"{where}: type {labels.dtype}; expected integers (-1: no label) or text")
-    known = labels != (str(UNKNOWN) if labels.dtype.kind == "U" else UNKNOWN)
+    known = are_known(labels)
     values, codes = np.unique(labels[known], return_inverse=True)
     if labels.dtype.kind != "U" and values.size and values[0] < 0:
         raise UserError(f"{where}: label {values[0]}; expected 0 or more, or {UNKNOWN} for no label")
@@ -126,6 +126,12 @@ def as_classes(labels: np.ndarray, where: str) -> tuple[tuple[str, ...], np.ndar
     coded = np.full(len(labels), UNKNOWN, np.int32)
     coded[known] = codes
     return tuple(map(str, values)), coded
+
+
+def are_known(labels: np.ndarray) -> np.ndarray:
+    """Which of the labels, integers or text `[N]`, name a class, bool `[N]`."""
+    known: np.ndarray = labels != (str(UNKNOWN) if labels.dtype.kind == "U" else UNKNOWN)
+    return known
 
 
 def _known_classes(labels: np.ndarray, names: tuple[str, ...], where: str) -> np.ndarray:

@@ -9,11 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sgan_jax.data import folder, load
-from sgan_jax.data.arrays import SUFFIX
+from sgan_jax.data import folder, is_folder_of_images, load
 from sgan_jax.data.dataset import UNKNOWN, Dataset
-from sgan_jax.data.idx import some_files
-from sgan_jax.data.listing import is_listing
 
 SHOWN = 10  # copies of a kind
 BETWEEN_PARTS, BETWEEN_CLASSES, WITHIN_A_CLASS = "in train and test", "in two classes", "twice in a class"
@@ -44,14 +41,15 @@ def check(path: Path, image_size: int | None = None) -> int:
     Raises:
       UserError: it cannot be trained on; after what was found.
     """
-    if path.suffix != SUFFIX and is_listing(path) and not some_files(path):
+    if is_folder_of_images(path):
         found = folder.survey(path)
         _print_sizes(found, image_size)
         try:
+            shape = folder.image_shape(found, image_size)
             train, test = (
                 [
                     Seen(label, found.listing.name(file), _digest(image))
-                    for file, label, image in folder.images(found, usable.part, image_size)
+                    for file, label, image in folder.images(found, usable.part, shape, image_size)
                 ]
                 for usable in (found.train, found.test)
             )

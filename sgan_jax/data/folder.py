@@ -231,13 +231,17 @@ class _Arrays(NamedTuple):
     labels: np.ndarray  # int32 [N]
 
 
-def images(found: Survey, part: Part, size: int | None) -> Iterator[tuple[Path, int, np.ndarray]]:
+def images(
+    found: Survey, part: Part, shape: tuple[int, int, int], size: int | None
+) -> Iterator[tuple[Path, int, np.ndarray]]:
     """File, label and image of each of a part, one after the other, without those that fail: these are left out.
 
-    Raises:
-      UserError: as `image_shape`.
+    Args:
+      found: the survey that the part is of.
+      part: its files.
+      shape: from `image_shape`.
+      size: to resize to, as there.
     """
-    shape = image_shape(found, size)
     resized = None if size is None else (size, size)
     read = each(lambda path: read_image(path, shape[-1], resized), part.paths)
     for path, label, image in zip(part.paths, part.labels, read, strict=True):
@@ -249,7 +253,7 @@ def images(found: Survey, part: Part, size: int | None) -> Iterator[tuple[Path, 
 
 def _decode(found: Survey, part: Part, shape: tuple[int, int, int], size: int | None) -> _Arrays:
     decoded, labels = np.empty((len(part.paths), *shape), np.uint8), list[int]()
-    for _, label, image in images(found, part, size):
+    for _, label, image in images(found, part, shape, size):
         decoded[len(labels)] = image
         labels.append(label)
     return _Arrays(decoded[: len(labels)], np.asarray(labels, np.int32))

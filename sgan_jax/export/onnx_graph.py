@@ -77,15 +77,17 @@ def graph_of(function: Callable[[jax.Array], jax.Array], argument: jax.ShapeDtyp
     (result,) = _evaluate(graph, closed.jaxpr, closed.consts, [names[0]])
     graph.nodes.append(graph.helper.make_node("Identity", [graph.name(result)], [names[1]]))
     (out,) = closed.out_avals
+    nodes = _needed(graph.nodes, names[1])
+    read = {name for node in nodes for name in node.input}
     return graph.helper.make_graph(
-        _needed(graph.nodes, names[1]),
+        nodes,
         "sgan_jax",
         [_described(graph, names[0], argument)],
         [_described(graph, names[1], out)],
         initializer=[
             numpy_helper.from_array(np.ascontiguousarray(value), name)
             for name, value in graph.constants.items()
-            if any(name in node.input for node in _needed(graph.nodes, names[1]))
+            if name in read
         ],
     )
 
