@@ -118,11 +118,12 @@ def test_generator_makes_oblong_images_of_three_channels() -> None:
 
 
 @pytest.mark.parametrize("maps", [maps_for(platform, "bfloat16") for platform in ("cpu", "gpu")], ids=["cpu", "gpu"])
-def test_computing_in_bfloat16_agrees_within_its_rounding_and_keeps_float32_outside(maps: Maps) -> None:
-    head = HEADS["stacked"]
-    exact, rounded = (discriminator((12, 12, 1), 5, head, width=16, **c) for c in ({}, {"maps": maps}))
-    params = drawn(exact)
+@pytest.mark.parametrize("networks", sorted(NETWORKS))
+def test_computing_in_bfloat16_agrees_within_its_rounding_and_keeps_float32_outside(networks: str, maps: Maps) -> None:
+    head, made = HEADS["stacked"], NETWORKS[networks]
+    exact, rounded = (made.discriminator((12, 12, 1), 5, head, width=16, **c) for c in ({}, {"maps": maps}))
     images = jnp.asarray(np.random.default_rng(3).uniform(-1, 1, (4, 12, 12, 1)), jnp.float32)
+    params = jax.jit(exact.init)(jax.random.key(0), images)
 
     def loss(params, net):
         return jnp.square(net.apply(params, images, None).class_logits).mean()
@@ -134,8 +135,8 @@ def test_computing_in_bfloat16_agrees_within_its_rounding_and_keeps_float32_outs
     assert float(other) != float(one)
     for a, b in zip(jax.tree.leaves(coarse), jax.tree.leaves(gradient), strict=True):
         assert (a.dtype, b.dtype) == (jnp.float32, jnp.float32)
-        np.testing.assert_allclose(a, b, atol=0.1 * float(jnp.abs(b).max()))
-    exact, rounded = (generator((12, 12, 1), 6, 16, **c) for c in ({}, {"maps": maps}))
+        assert float(jnp.linalg.norm(a - b)) <= 0.2 * float(jnp.linalg.norm(b))
+    exact, rounded = (made.generator((12, 12, 1), 6, 16, **c) for c in ({}, {"maps": maps}))
     params, latents = drawn(exact), jnp.asarray(np.random.default_rng(4).normal(size=(4, 6)), jnp.float32)
     images = jax.jit(rounded.apply)(params, latents)
     assert images.dtype == jnp.float32

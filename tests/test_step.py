@@ -11,11 +11,14 @@ import optax
 import pytest
 from jax import lax
 
+from sgan_jax.config import PRESETS
 from sgan_jax.heads import HEADS
 from sgan_jax.networks import discriminator, generator
 from sgan_jax.objectives import OBJECTIVES, tutorial
+from sgan_jax.ops import maps_for
 from sgan_jax.optimizers import adam
 from sgan_jax.step import TrainStep, draw, init_state, make_train_step, repeat, scale
+from sgan_jax.system import build
 from sgan_jax.types import Batch, Bound, Data, DiscOut, Move, Net, Params, Terms, TrainState
 
 SHAPE, CLASSES, LATENT, HALF = (8, 8, 1), 3, 5, 4
@@ -182,6 +185,18 @@ def test_every_head_fits_every_objective_or_is_refused(head: str, objective: str
     assert (state.step.shape, state.step.dtype) == ((), jnp.int32)
     assert set(state.opt) == {slot for move in moves for slot in move.slots.values()}
     assert set(metrics) == TERMS[objective] | ({"d/supervised", "d/accuracy"} if HEADS[head].classifies else set())
+    assert {(value.shape, value.dtype) for value in metrics.values()} == {((), jnp.dtype("float32"))}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_presets_step_fits_an_accelerator_in_either_precision(preset: str, precision: str) -> None:
+    system = build(PRESETS[preset], (28, 28, 1), 10, maps_for("gpu", precision))
+    arguments = system.abstract_arguments(labelled=100, unlabelled=1000)
+    state, metrics = jax.eval_shape(system.train_step(), *arguments)
+    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state) == jax.tree.map(
+        lambda leaf: (leaf.shape, leaf.dtype), arguments[0]
+    )
     assert {(value.shape, value.dtype) for value in metrics.values()} == {((), jnp.dtype("float32"))}
 
 

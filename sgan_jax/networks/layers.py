@@ -79,6 +79,20 @@ def _dropout(x: jax.Array, key: jax.Array | None, *, rate: float) -> jax.Array:
     return jnp.where(kept, x / (1.0 - rate), jnp.zeros_like(x))
 
 
+def in_float32(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """The function on arrays as float32; what it gives is of the first one's type again.
+
+    For statistics, whose differences of large sums lose in bfloat16 what they are about, and for special functions,
+    which JAX has in float32 alone. Where layers compute in float32 it changes nothing.
+    """
+
+    def exact(x: jax.Array, *rest: Any, **settings: Any) -> jax.Array:
+        widened = [array.astype(jnp.float32) for array in (x, *rest)]
+        return function(*widened, **settings).astype(x.dtype)
+
+    return exact
+
+
 def group_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, groups: int) -> jax.Array:
     """Normalised over each image's positions and each group of channels; Wu and He, arXiv 1803.08494.
 
@@ -107,7 +121,7 @@ class GroupNorm(nn.Module):
         channels = x.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (channels,))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
-        return group_norm(x, scale, bias, math.gcd(8, channels))
+        return in_float32(group_norm)(x, scale, bias, groups=math.gcd(8, channels))
 
 
 def halvings(image_shape: tuple[int, int, int], least: int, at_most: int) -> int:
@@ -162,8 +176,9 @@ class BatchNorm(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[B, F]` to `[B, F]`."""
         bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
-        mean, variance = self.moments(x)
-        return (x - mean) * jax.lax.rsqrt(variance + 1e-6) + bias.reshape(1, -1)
+        wide = x.astype(jnp.float32)
+        mean, variance = self.moments(wide)
+        return ((wide - mean) * jax.lax.rsqrt(variance + 1e-6)).astype(x.dtype) + bias.reshape(1, -1)
 
 
 def with_moments_of(gen: Net, params: Params, latents: jax.Array) -> Callable[[jax.Array], jax.Array]:

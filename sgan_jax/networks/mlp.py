@@ -10,12 +10,16 @@ import jax
 import jax.numpy as jnp
 
 from sgan_jax.heads import Head
-from sgan_jax.networks.layers import BatchNorm, Dense, Function, as_discriminator, as_generator, dropout
+from sgan_jax.networks.layers import BatchNorm, Dense, Function, as_discriminator, as_generator, dropout, in_float32
 from sgan_jax.ops import MATRIX_PRODUCTS, Maps
 from sgan_jax.types import Net
 
 _INPUT_NOISE = 0.3  # deviation of what is added to pixels in 0..1
 _NOISE = 0.5  # of what is added to the input of every other layer
+
+
+def _normed(columns: jax.Array) -> jax.Array:
+    return columns * jax.lax.rsqrt(jnp.square(columns).sum(axis=0, keepdims=True))
 
 
 class _NormedDense(nn.Module):
@@ -32,7 +36,7 @@ class _NormedDense(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         direction = self.param("direction", nn.initializers.normal(1.0), (x.shape[-1], self.features))
-        out = self.maps.dense(x, direction * jax.lax.rsqrt(jnp.square(direction).sum(axis=0, keepdims=True)))
+        out = self.maps.dense(x, in_float32(_normed)(direction))
         mean, deviation = out.mean(axis=0), out.std(axis=0)
         inverse = jnp.where(deviation > 0, 1.0 / jnp.where(deviation > 0, deviation, 1.0), 1.0)  # of one image: 1
         scale = self.param("scale", lambda key: inverse)
@@ -82,7 +86,7 @@ class _Generator(nn.Module):
     @nn.compact
     def __call__(self, latents: jax.Array) -> jax.Array:
         # The paper's latents are uniform in 0..1; a normal variable's own distribution function makes it so.
-        x = Function("Normal to uniform", jax.scipy.stats.norm.cdf, name="uniform")(latents)
+        x = Function("Normal to uniform", in_float32(jax.scipy.stats.norm.cdf), name="uniform")(latents)
         for layer in (0, 1):
             x = Dense(-(-self.width // 2), self.maps.dense, name=f"dense_{layer}")(x)
             x = BatchNorm(name=f"norm_{layer}")(x)
