@@ -3,6 +3,10 @@
     bin/bench                       this project, and the peers whose environments are there
     bin/bench --make-peers          makes those: .venv-keras and .venv-torch
     bin/bench --json                the same figures for programs
+    bin/bench --no-products --no-starts --torch python3 --keras python3
+                                    on an accelerator: contenders start all at once, peers run in Pythons that have them
+    bin/bench --presets improved-gan-mnist --rows 1 10
+                                    runs that are trained together, under vmap, beside one alone
     bin/bench --time-to 95.92 --data-dir DIR --presets fast
                                     seconds to a test accuracy instead (see time_to.py)
 
@@ -12,6 +16,7 @@ contender multiplies matrices: what the machine can do at that moment.
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -61,16 +66,27 @@ class Contender:
     kind: str  # "ours", "peer", "evaluation", "product" (the machine's rate) or "alone" (a step's products)
     precision: str
     preset: str = "tutorial"
+    together: int = 1  # runs under vmap; a step is one of each
     process: subprocess.Popen[str] | None = None
     ready: dict[str, Any] = field(default_factory=dict)
     ms: list[float] = field(default_factory=list)
     peak_mb: float = 0.0
 
+    def launch(self) -> None:
+        """Starts it."""
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        # On a GPU all of them have to find memory.
+        environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        self.process = subprocess.Popen(self.command, cwd=ROOT, env=environment, **pipes)
+
+    def await_first_step(self) -> None:
+        """Waits for it."""
+        self.ready = self._answer()
+
     def start(self) -> None:
         """Starts it and waits for its first step."""
-        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(self.command, cwd=ROOT, **pipes)
-        self.ready = self._answer()
+        self.launch()
+        self.await_first_step()
 
     def turn(self, steps: int, keep: bool = True) -> None:
         """Has it take some steps."""
@@ -100,25 +116,27 @@ class Contender:
 def contenders(args: argparse.Namespace, cache: str) -> list[Contender]:
     """This project's rows, the matrix products, and the peers that are installed."""
     precisions = ["float32", "bfloat16"] if args.bfloat16 else ["float32"]
-    keras, torch = (ROOT / name / "bin" / "python" for name in (".venv-keras", ".venv-torch"))
+    keras, torch = args.keras, args.torch
     found = []
     for precision in precisions:
         ours = [sys.executable, str(PEERS / "ours.py"), "--precision", precision, "--cache", cache]
-        for preset in args.presets:
-            command = [*ours, "--preset", preset]
-            found.append(Contender(f"sgan_jax {preset} {precision}", command, "ours", precision, preset))
+        for preset, together in itertools.product(args.presets, args.rows):
+            command = [*ours, "--preset", preset, "--rows", str(together)]
+            label = f"sgan_jax {preset} {precision}" + (f", {together} together" if together > 1 else "")
+            found.append(Contender(label, command, "ours", precision, preset, together))
         if args.evaluate:
             command = [*ours, "--evaluate"]
             found.append(Contender(f"evaluation {precision}", command, "evaluation", precision))
         product = [sys.executable, str(PEERS / "products.py"), "--precision", precision]
-        found.append(Contender(f"product {precision}", product, "product", precision))
-        for preset in args.presets:
-            label = f"products of {preset} {precision}"
-            found.append(Contender(label, [*product, "--preset", preset], "alone", precision, preset))
-        if keras.exists() and precision == "float32":
-            found.append(Contender("Keras float32", [str(keras), str(PEERS / "keras_peer.py")], "peer", precision))
-        if torch.exists():
-            command = [str(torch), str(PEERS / "torch_peer.py"), "--precision", precision]
+        if args.products:
+            found.append(Contender(f"product {precision}", product, "product", precision))
+            for preset in args.presets:
+                label = f"products of {preset} {precision}"
+                found.append(Contender(label, [*product, "--preset", preset], "alone", precision, preset))
+        if shutil.which(keras) and precision == "float32":
+            found.append(Contender("Keras float32", [keras, str(PEERS / "keras_peer.py")], "peer", precision))
+        if shutil.which(torch):
+            command = [torch, str(PEERS / "torch_peer.py"), "--precision", precision]
             found.append(Contender(f"PyTorch {precision}", command, "peer", precision))
     return found
 
@@ -145,8 +163,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Runs all contenders in turn; figures as plain values."""
     with tempfile.TemporaryDirectory() as cache:
         rows = contenders(args, cache)
+        for row in rows if not args.starts else ():
+            row.launch()
         for row in rows:
-            row.start()
+            row.start() if args.starts else row.await_first_step()
             row.turn(args.warmup, keep=False)
         for _ in range(args.rounds):
             for row in rows:
@@ -155,7 +175,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         for row in rows:
             row.stop()
         # Once more from the start, with every compiled program found in the cache.
-        warm = {row.label: row for row in contenders(args, cache) if row.kind == "ours"}
+        warm = {row.label: row for row in contenders(args, cache) if row.kind == "ours" and args.starts}
         for again in warm.values():
             again.start()
             again.stop()
@@ -204,6 +224,7 @@ def figures(row: Contender, warm: Contender | None) -> dict[str, Any]:
         "kind": row.kind,
         "precision": row.precision,
         "preset": row.preset,
+        "together": row.together,
         "version": row.ready["version"],
         "min_ms": min(row.ms),
         "median_ms": statistics.median(row.ms),
@@ -285,12 +306,15 @@ def tables(result: dict[str, Any]) -> str:
         operations = result["operations"].get(
             row["preset"] if row["kind"] in ("ours", "peer", "alone") else row["kind"]
         )
-        rate = operations / row["median_ms"] / 1e6
+        together = row.get("together", 1)
+        rate = together * operations / row["median_ms"] / 1e6
         images = {"product": 0, "alone": 0, "evaluation": EVALUATED}.get(row["kind"], STEP_IMAGES[row["preset"]])
+        median, least, most = (_plain(row[name]) for name in ("median_ms", "min_ms", "max_ms"))
+        of_product = f"{rate / rates[row['precision']]:.0%}" if row["precision"] in rates else "-"
         lines.append(
-            f"| {row['label']} | {row['version']} | {row['median_ms']:.0f} ({row['min_ms']:.0f} - {row['max_ms']:.0f}) "
-            f"| {1e3 / row['median_ms']:.2f} | {1e3 * images / row['median_ms'] if images else 0:.0f} | {rate:.0f} "
-            f"| {rate / rates[row['precision']]:.0%} | {row['peak_mb']:.0f} |"
+            f"| {row['label']} | {row['version']} | {median} ({least} - {most}) | {1e3 / row['median_ms']:.2f} "
+            f"| {1e3 * together * images / row['median_ms'] if images else 0:.0f} | {rate:.0f} | {of_product} "
+            f"| {row['peak_mb']:.0f} |"
         )
     ours, peers = ([row for row in rows if row["kind"] == kind] for kind in ("ours", "peer"))
     if peers:
@@ -299,12 +323,19 @@ def tables(result: dict[str, Any]) -> str:
         for row in ours:
             ratios = " | ".join(f"{row['median_ms'] / peer['median_ms']:.2f}" for peer in peers)
             lines.append(f"| {row['label']} | {ratios} |")
+    if not any(row["warm_start_to_first_step_s"] for row in ours):
+        return "\n".join(lines)
     lines += ["", "| from process start to the first step, s | nothing compiled | compilation cache warm |"]
     lines += ["|---|---|---|"]
     for row in ours:
         start, warm = row["start_to_first_step_s"], row["warm_start_to_first_step_s"]
         lines.append(f"| {row['label']} | {start:.1f} | {warm:.1f} |")
     return "\n".join(lines)
+
+
+def _plain(ms: float) -> str:
+    """Milliseconds as one reads them."""
+    return f"{ms:.0f}" if ms >= 10 else f"{ms:.2f}"
 
 
 def main() -> None:
@@ -316,6 +347,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10, help="turns of each contender")
     parser.add_argument("--steps", type=int, default=3, help="steps of a turn")
     parser.add_argument("--warmup", type=int, default=3, help="steps that are not counted")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1], help="runs that are trained together, under vmap")
+    parser.add_argument("--no-products", dest="products", action="store_false", help="leave the products out")
+    parser.add_argument(
+        "--no-starts", dest="starts", action="store_false", help="start all at once; no times of starts"
+    )
+    for peer in ("keras", "torch"):
+        python = str(ROOT / f".venv-{peer}" / "bin" / "python")
+        parser.add_argument(f"--{peer}", metavar="PYTHON", default=python, help=f"interpreter that has {peer}")
     parser.add_argument("--json", action="store_true", help="print figures as JSON")
     parser.add_argument("--make-peers", action="store_true", help="make the peers' environments and leave")
     parser.add_argument("--time-to", type=float, metavar="PERCENT", help="time runs to this test accuracy instead")

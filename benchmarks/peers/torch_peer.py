@@ -50,7 +50,7 @@ class Generator(nn.Module):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     device = torch.device(args.device)
     torch.manual_seed(0)
@@ -100,7 +100,8 @@ def main():
         if device.type == "cuda":
             torch.cuda.synchronize()
 
-    serve(f"torch {torch.__version__}", step, BEGAN)
+    name = f", {torch.cuda.get_device_name()}" if device.type == "cuda" else ""
+    serve(f"torch {torch.__version__}{name}", step, BEGAN)
 
 
 if __name__ == "__main__":

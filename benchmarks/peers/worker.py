@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable
 
 
-def serve(version: str, step: Callable[[], object], began: float) -> None:
+def serve(version: str, step: Callable[[], object], began: float, at_once: int = 1) -> None:
     """Runs `step`, which returns when its results are there, as often as standard input asks.
 
     Args:
       version: of the framework.
-      step: one training step.
+      step: one training step, or several.
       began: `time.time()` at the start of the process, or before its imports.
+      at_once: how many `step` takes; a turn of fewer is one of so many.
     """
     before = time.perf_counter()
     step()
@@ -27,10 +28,10 @@ def serve(version: str, step: Callable[[], object], began: float) -> None:
     _say({"version": version, "first_step_s": first, "start_to_first_step_s": time.time() - began})
     for line in sys.stdin:
         milliseconds = []
-        for _ in range(int(line)):
+        for _ in range(-(-int(line) // at_once)):
             before = time.perf_counter()
             step()
-            milliseconds.append(1e3 * (time.perf_counter() - before))
+            milliseconds.append(1e3 * (time.perf_counter() - before) / at_once)
         _say({"ms": milliseconds})
     _say({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
 
