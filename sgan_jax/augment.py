@@ -19,10 +19,11 @@ class Limits(NamedTuple):
     shift: float = 0.0  # pixels, of rows and columns apart
     elastic: float = 0.0  # pixels: standard deviation of each place's own displacement, not a limit
     cutout: int = 0  # pixels: side of a square that is made black, anywhere in the image
+    mirror: bool = False  # whether every other image is turned left to right
 
 
 def distort(images: jax.Array, key: jax.Array, limits: Limits) -> jax.Array:
-    """Each image turned, sheared, scaled, shifted and bent, by bilinear interpolation; then a square cut out.
+    """Each image turned, sheared, scaled, shifted and bent, by bilinear interpolation; a square cut out; mirrored.
 
     Elastic distortions as those of Simard, Steinkraus and Platt ("Best practices for convolutional neural networks
     applied to visual document analysis", 2003), smooth by interpolation from a coarse grid; the square is DeVries and
@@ -46,7 +47,8 @@ def distort(images: jax.Array, key: jax.Array, limits: Limits) -> jax.Array:
 
     over_channels = jax.vmap(resample, in_axes=(2, None), out_axes=2)
     images = jax.vmap(over_channels)(images, places)
-    return _cut_out(images, k_cutout, limits.cutout) if limits.cutout else images
+    images = _cut_out(images, k_cutout, limits.cutout) if limits.cutout else images
+    return _mirror(images, jax.random.fold_in(key, 3)) if limits.mirror else images
 
 
 def _affine(shape: tuple[int, ...], key: jax.Array, limits: Limits) -> jax.Array:
@@ -75,6 +77,11 @@ def _waves(shape: tuple[int, ...], key: jax.Array) -> jax.Array:
     count, height, width, _ = shape
     drawn = jax.random.normal(key, (count, 2, -(-height // _KNOT), -(-width // _KNOT)))
     return jax.image.resize(drawn, (count, 2, height, width), "cubic")
+
+
+def _mirror(images: jax.Array, key: jax.Array) -> jax.Array:
+    """Each image or, as likely, its mirror image."""
+    return jnp.where(jax.random.bernoulli(key, 0.5, (len(images), 1, 1, 1)), images[:, :, ::-1], images)
 
 
 def _cut_out(images: jax.Array, key: jax.Array, side: int) -> jax.Array:

@@ -53,6 +53,7 @@ class AugmentConfig:
     shift: float = 0.0  # pixels
     elastic: float = 0.0  # pixels, a standard deviation
     cutout: int = 0  # pixels
+    mirror: bool = False  # every other image, left to right
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def _from_json(kind: type[Any], values: Any, where: str) -> Any:
         wanted = types[name]
         if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
             value = _from_json(wanted, value, f"{where}: {name}")
-        elif isinstance(value, bool) and wanted == bool | None:
+        elif isinstance(value, bool) and wanted in (bool, bool | None):
             pass
         elif isinstance(value, bool) or not isinstance(value, int | float if wanted is float else wanted):
             expected = getattr(wanted, "__name__", wanted)

@@ -11,15 +11,17 @@ import numpy as np
 from sgan_jax.data import Dataset, cache
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
-from sgan_jax.propagation import Neighbours, neighbours
+from sgan_jax.likeness import Neighbours, neighbours_by_distortion, neighbours_by_orientations
 
 log = logging.getLogger(__name__)
 
 LARGEST = 200_000  # images: their number squared is the work
 
 
-def load(dataset: Dataset, count: int, candidates: int, check: Callable[[], None] = lambda: None) -> Neighbours:
-    """The neighbours of each training image, from the cache or made now.
+def load_by_distortion(
+    dataset: Dataset, count: int, candidates: int, check: Callable[[], None] = lambda: None
+) -> Neighbours:
+    """The neighbours of each training image by distortion, from the cache or made now.
 
     Args:
       dataset: its training images are compared.
@@ -30,22 +32,43 @@ def load(dataset: Dataset, count: int, candidates: int, check: Callable[[], None
     Raises:
       UserError: there are too many images, or too few.
     """
-    images = dataset.train_images
-    if not count < len(images) <= LARGEST:
+
+    def make() -> Neighbours:
+        log.info(
+            "comparing each of %d images with %d others (two minutes for 60,000 on two cores; kept for later runs)",
+            len(dataset.train_images),
+            min(candidates, len(dataset.train_images) - 1),
+        )
+        return neighbours_by_distortion(dataset.train_images, count, candidates, check)
+
+    return _kept(dataset, count, str(candidates), make)
+
+
+def load_by_orientations(dataset: Dataset, count: int, check: Callable[[], None] = lambda: None) -> Neighbours:
+    """The same by the orientations of their edges."""
+
+    def make() -> Neighbours:
+        log.info(
+            "classes shade into one another: comparing %d images by their edges, too (half a minute for 60,000)",
+            len(dataset.train_images),
+        )
+        return neighbours_by_orientations(dataset.train_images, count, check)
+
+    return _kept(dataset, count, "orientations", make)
+
+
+def _kept(dataset: Dataset, count: int, kind: str, make: Callable[[], Neighbours]) -> Neighbours:
+    images = len(dataset.train_images)
+    if not count < images <= LARGEST:
         raise UserError(
-            f"{dataset.name}: {len(images)} training images; a graph of them takes from {count + 1} to {LARGEST}"
+            f"{dataset.name}: {images} training images; a graph of them takes from {count + 1} to {LARGEST}"
         )
     path = None
     with contextlib.suppress(UserError):  # no home directory: it is made every time
-        path = cache.root() / "graphs" / f"{dataset.digest[:32]}-{count}-{candidates}.npz"
-    if path is not None and (kept := _read(path, len(images), count)) is not None:
+        path = cache.root() / "graphs" / f"{dataset.digest[:32]}-{count}-{kind}.npz"
+    if path is not None and (kept := _read(path, images, count)) is not None:
         return kept
-    log.info(
-        "comparing each of %d images with %d others (two minutes for 60,000 on two cores; kept for later runs)",
-        len(images),
-        min(candidates, len(images) - 1),
-    )
-    near = neighbours(images, count, candidates, check)
+    near = make()
     if path is not None:
         _write(path, near)
     return near

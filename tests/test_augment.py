@@ -71,6 +71,14 @@ def test_channels_move_together() -> None:
     np.testing.assert_array_equal(image[..., 0], image[..., 1])
 
 
+def test_a_mirror_turns_about_half_of_the_images_left_to_right_and_does_nothing_else() -> None:
+    images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (400, 3, 4, 2)), jnp.float32)
+    found = np.asarray(distort(images, jax.random.key(0), Limits(mirror=True)))
+    turned = np.isclose(found, images[:, :, ::-1]).all(axis=(1, 2, 3))
+    np.testing.assert_allclose(found[~turned], images[~turned], atol=1e-6)
+    assert 160 < turned.sum() < 240
+
+
 def test_distortions_follow_from_the_key() -> None:
     images = blob(10, 12)
     np.testing.assert_array_equal(distort(images, KEY, EVERY), distort(images, KEY, EVERY))

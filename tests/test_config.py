@@ -47,7 +47,7 @@ CHANGED = Config(
     data=DataConfig("mnist", "digits", 32, True, 20, 9, 3),
     model=ModelConfig("separate", 8, 16, 0.25, "mlp"),
     adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8, "cosine"),
-    augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5),
+    augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5, True),
     consistency=ConsistencyConfig(2.0, 0.8),
     propagation=PropagationConfig(4, 20),
 )

@@ -9,7 +9,7 @@ import pytest
 from sgan_jax import graph
 from sgan_jax.data import Dataset
 from sgan_jax.errors import UserError
-from sgan_jax.propagation import Neighbours
+from sgan_jax.likeness import Neighbours
 from sgan_jax.stop import Stopped
 
 
@@ -18,13 +18,13 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Counts how often a graph is made, of a cache of its own."""
     monkeypatch.setenv("SGAN_CACHE", str(tmp_path / "cache"))
     made: list[int] = []
-    neighbours = graph.neighbours
+    neighbours = graph.neighbours_by_distortion
 
     def counted(*arguments: object) -> Neighbours:
         made.append(1)
         return neighbours(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(graph, "neighbours", counted)
+    monkeypatch.setattr(graph, "neighbours_by_distortion", counted)
     return made
 
 
@@ -40,9 +40,13 @@ def same(a: Neighbours, b: Neighbours) -> bool:
 
 
 def test_a_graph_is_made_once_for_a_set_and_its_numbers(made: list[int]) -> None:
-    first = graph.load(dataset(), 3, 6)
-    assert same(graph.load(dataset(), 3, 6), first) and len(made) == 1
-    graph.load(dataset(), 2, 6), graph.load(dataset(), 3, 7), graph.load(dataset(1), 3, 6)
+    first = graph.load_by_distortion(dataset(), 3, 6)
+    assert same(graph.load_by_distortion(dataset(), 3, 6), first) and len(made) == 1
+    (
+        graph.load_by_distortion(dataset(), 2, 6),
+        graph.load_by_distortion(dataset(), 3, 7),
+        graph.load_by_distortion(dataset(1), 3, 6),
+    )
     assert len(made) == 4
 
 
@@ -50,16 +54,16 @@ def test_a_graph_is_made_once_for_a_set_and_its_numbers(made: list[int]) -> None
 def test_a_damaged_graph_is_made_again_with_a_warning(
     damage: bytes | None, made: list[int], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = graph.load(dataset(), 3, 6)
+    first = graph.load_by_distortion(dataset(), 3, 6)
     (file,) = (tmp_path / "cache" / "graphs").iterdir()
     if damage is None:
         np.savez(file, indices=first.indices + 12, distances=first.distances)  # beyond the last image
     else:
         file.write_bytes(damage)
     with caplog.at_level(logging.WARNING):
-        assert same(graph.load(dataset(), 3, 6), first)
+        assert same(graph.load_by_distortion(dataset(), 3, 6), first)
     assert len(made) == 2 and f"{file}: cannot be used" in caplog.text
-    assert same(graph.load(dataset(), 3, 6), first) and len(made) == 2
+    assert same(graph.load_by_distortion(dataset(), 3, 6), first) and len(made) == 2
 
 
 def test_a_cache_that_cannot_be_written_costs_a_warning(
@@ -67,7 +71,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(
 ) -> None:
     (tmp_path / "cache").write_text("a file")
     with caplog.at_level(logging.WARNING):
-        assert graph.load(dataset(), 3, 6).indices.shape == (12, 3)
+        assert graph.load_by_distortion(dataset(), 3, 6).indices.shape == (12, 3)
     assert "cannot be written" in caplog.text
 
 
@@ -80,12 +84,12 @@ def test_what_the_check_raises_ends_the_comparison_and_leaves_nothing(made: list
             raise Stopped
 
     with pytest.raises(Stopped):
-        graph.load(dataset(), 3, 6, check)
+        graph.load_by_distortion(dataset(), 3, 6, check)
     assert not list((tmp_path / "cache").rglob("*.npz"))
-    assert graph.load(dataset(), 3, 6, calls.clear).indices.shape == (12, 3) and not calls
+    assert graph.load_by_distortion(dataset(), 3, 6, calls.clear).indices.shape == (12, 3) and not calls
 
 
 def test_too_few_images_are_one_line(made: list[int]) -> None:
     with pytest.raises(UserError, match=r"^set: 4 training images; a graph of them takes from 5 to 200000$"):
-        graph.load(dataset(images=4), 4, 6)
+        graph.load_by_distortion(dataset(images=4), 4, 6)
     assert not made
