@@ -191,6 +191,9 @@ def test_consistency_needs_a_head_with_classes() -> None:
         check_names(config)
 
 
+OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", "shear", "elastic", "mirror"))}
+
+
 @pytest.mark.parametrize(
     ("name", "beside", "differs"),
     [
@@ -201,6 +204,7 @@ def test_consistency_needs_a_head_with_classes() -> None:
         ("invariance", "feature_matching", {"objective"}),
         ("supervised-augmented", "fast", {"objective", "adam.schedule"}),
         ("best", "consistency", {"propagation.neighbours"}),
+        ("best-objects", "best", OBJECTS),
         (
             "best-unaugmented",
             "best",

@@ -170,6 +170,29 @@ def test_shares_are_what_the_papers_equations_give() -> None:
     np.testing.assert_allclose(found, expected * 6 / np.median(np.abs(expected)), atol=2e-2)
 
 
+def test_fifty_labels_a_class_speak_once() -> None:
+    draw = np.random.default_rng(2)
+    near = chain(70, 70)
+    truth = np.repeat([0, 1], 70)
+    labelled = np.sort(np.concatenate([draw.choice(70, 50, replace=False), 70 + draw.choice(70, 50, replace=False)]))
+    odd = truth.copy()
+    odd[labelled[:3]] = 1  # three labels that nothing around them agrees with
+    odd[labelled[-3:]] = 0
+    links = np.zeros((140, 140))
+    np.put_along_axis(links, near.indices, np.exp(-8.0), axis=1)
+    links += links.T
+    norm = 1 / np.sqrt(links.sum(1))
+    known = np.zeros((140, 2))
+    known[labelled, odd[labelled]] = 1
+    values = np.linalg.solve(np.eye(140) - 0.995 * norm[:, None] * links * norm, known)
+    for _ in range(50):
+        values = values / values.sum(0)
+        values = values / values.sum(1, keepdims=True)
+    shares = propagate(near, labelled, odd[labelled], 2)
+    found, expected = (np.log(one[:, 0] / one[:, 1]) for one in (shares, values))
+    np.testing.assert_allclose(found, expected * 6 / np.median(np.abs(expected)), atol=0.1)
+
+
 def test_an_odd_labelled_image_is_outvoted_by_what_hangs_together() -> None:
     """Two rings joined by a thread; the second class's only label lies on the thread, nearer to the first ring."""
     rings = chain(20, 20)
