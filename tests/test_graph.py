@@ -42,12 +42,17 @@ def same(a: Neighbours, b: Neighbours) -> bool:
 def test_a_graph_is_made_once_for_a_set_and_its_numbers(made: list[int]) -> None:
     first = graph.load_by_distortion(dataset(), 3, 6)
     assert same(graph.load_by_distortion(dataset(), 3, 6), first) and len(made) == 1
-    (
-        graph.load_by_distortion(dataset(), 2, 6),
-        graph.load_by_distortion(dataset(), 3, 7),
-        graph.load_by_distortion(dataset(1), 3, 6),
-    )
+    for data, *numbers in ((dataset(), 2, 6), (dataset(), 3, 7), (dataset(1), 3, 6)):
+        graph.load_by_distortion(data, *numbers)
     assert len(made) == 4
+
+
+def test_graphs_of_either_kind_are_kept_beside_each_other(made: list[int], tmp_path: Path) -> None:
+    by_distortion, by_orientations = graph.load_by_distortion(dataset(), 3, 6), graph.load_by_orientations(dataset(), 3)
+    assert len(list((tmp_path / "cache" / "graphs").iterdir())) == 2
+    assert not same(by_distortion, by_orientations)
+    assert same(graph.load_by_distortion(dataset(), 3, 6), by_distortion) and len(made) == 1
+    assert same(graph.load_by_orientations(dataset(), 3), by_orientations)
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a zip", None])

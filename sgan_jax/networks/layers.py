@@ -176,9 +176,12 @@ class BatchNorm(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[B, F]` to `[B, F]`."""
         bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
-        wide = x.astype(jnp.float32)
-        mean, variance = self.moments(wide)
-        return ((wide - mean) * jax.lax.rsqrt(variance + 1e-6)).astype(x.dtype) + bias.reshape(1, -1)
+
+        def normal(x: jax.Array) -> jax.Array:
+            mean, variance = self.moments(x)
+            return (x - mean) * jax.lax.rsqrt(variance + 1e-6)
+
+        return in_float32(normal)(x) + bias.reshape(1, -1)
 
 
 def with_moments_of(gen: Net, params: Params, latents: jax.Array) -> Callable[[jax.Array], jax.Array]:
