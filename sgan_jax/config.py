@@ -34,12 +34,13 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class AdamConfig:
-    """Adam (Kingma and Ba, arXiv 1412.6980), the same for every slot; epsilon is Keras's."""
+    """Adam (Kingma and Ba, arXiv 1412.6980), the same for every slot; each is as in `optimizers.adam`."""
 
     learning_rate: float = 2e-4
     beta1: float = 0.5
     beta2: float = 0.999
     epsilon: float = 1e-7
+    epsilon_root: float = 0.0
     schedule: str = "constant"  # or "cosine": the rate goes down to 0 at the run's last step
 
 
@@ -150,7 +151,7 @@ _PRESETS = {
         batch_size=200,
         ema_decay=0.9999,
         model=ModelConfig(networks="mlp", width=1000, dropout=0.0),
-        adam=AdamConfig(learning_rate=3e-3, epsilon=1e-8),
+        adam=AdamConfig(learning_rate=3e-3, epsilon=0.0, epsilon_root=1e-8),
     ),
     # Entropies of the classes in the place of "real" and "fake": Springenberg, arXiv 1511.06390
     "catgan": replace(_ALIKE, objective="catgan"),
@@ -274,6 +275,8 @@ def validate(config: Config) -> None:
             raise UserError(f"{name}: {fraction}; must be at least 0 and below 1")
     numbers = {f"augment.{name}": limit for name, limit in dataclasses.asdict(config.augment).items()}
     numbers |= {
+        "adam.epsilon": config.adam.epsilon,
+        "adam.epsilon_root": config.adam.epsilon_root,
         "consistency.weight": config.consistency.weight,
         "consistency.threshold": config.consistency.threshold,
         "propagation.neighbours": config.propagation.neighbours,
@@ -287,8 +290,8 @@ def validate(config: Config) -> None:
         raise UserError(f"unlabelled: {config.unlabelled}; must be between half a batch and {LARGEST}")
     if config.adam.schedule not in SCHEDULES:
         raise UserError(f"adam.schedule: {config.adam.schedule}; choose one of {', '.join(SCHEDULES)}")
-    if not config.adam.epsilon > 0:
-        raise UserError(f"adam.epsilon: {config.adam.epsilon}; must be a positive number")
+    if not config.adam.epsilon + config.adam.epsilon_root > 0:
+        raise UserError(f"adam.epsilon: {config.adam.epsilon}; must be a positive number, or adam.epsilon_root one")
     if config.batch_size < 2 or config.batch_size % 2:
         raise UserError(
             f"--batch-size: {config.batch_size}; must be an even number, at least 2 (a discriminator loss takes half)"

@@ -1,4 +1,4 @@
-"""Adam as Keras has it."""
+"""Adam, with epsilon where Keras has it, or where Improved GAN's code does."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import optax
 
 
 def adam(
-    learning_rate: float | optax.Schedule, beta1: float, beta2: float, epsilon: float
+    learning_rate: float | optax.Schedule, beta1: float, beta2: float, epsilon: float, epsilon_root: float = 0.0
 ) -> optax.GradientTransformation:
     """Adam with Keras's and TensorFlow's epsilon.
 
@@ -21,6 +21,9 @@ def adam(
       beta1: decay of the first moment.
       beta2: decay of the second moment.
       epsilon: as Keras's, 1e-7.
+      epsilon_root: added under the root, to the corrected second moment: 1e-8 in the code of Salimans et al.,
+        arXiv 1606.03498 (nn.py, `adam_updates`), which has no other. It counts where gradients get as small as its
+        root, 1e-4, and makes the steps there shorter.
     """
 
     def init(params: optax.Params) -> optax.ScaleByAdamState:
@@ -33,10 +36,11 @@ def adam(
         count = state.count + 1
         t = count.astype(jnp.float32)
         largest = learning_rate(state.count.astype(jnp.float32)) if callable(learning_rate) else learning_rate
+        root = epsilon_root * (1 - beta2**t)
         rate = largest * jnp.sqrt(1 - beta2**t) / (1 - beta1**t)
         mu = jax.tree.map(lambda m, g: m + (1 - beta1) * (g - m), state.mu, grads)
         nu = jax.tree.map(lambda v, g: v + (1 - beta2) * (jnp.square(g) - v), state.nu, grads)
-        updates = jax.tree.map(lambda m, v: -rate * m / (jnp.sqrt(v) + epsilon), mu, nu)
+        updates = jax.tree.map(lambda m, v: -rate * m / (jnp.sqrt(v + root) + epsilon), mu, nu)
         return updates, optax.ScaleByAdamState(count, mu, nu)
 
     return optax.GradientTransformation(init, update)

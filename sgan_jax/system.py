@@ -128,7 +128,7 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int, maps:
         disc=made.discriminator(image_shape, classes, head, model.width, model.dropout, maps),
         gen=made.generator(image_shape, model.latent, model.width, maps),
         objective=objective,
-        optimizer=optimizers.adam(rate, adam.beta1, adam.beta2, adam.epsilon),
+        optimizer=optimizers.adam(rate, adam.beta1, adam.beta2, adam.epsilon, adam.epsilon_root),
         classifies=head.classifies,
         half_batch=config.batch_size // 2,
         unlabelled=config.unlabelled or config.batch_size // 2,

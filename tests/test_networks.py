@@ -469,6 +469,20 @@ def test_weight_normalised_layers_begin_with_deviation_one_over_the_examples() -
     )
 
 
+def test_columns_of_improved_gan_begin_as_long_as_in_its_code() -> None:
+    """Normal(0.1) in `nn.DenseLayer`; Lasagne's Glorot-uniform, scale 1 and bias 0 in `nn.l2normalize`."""
+    images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (50, 28, 28, 1)), jnp.float32)
+    disc = NETWORKS["mlp"].discriminator(MNIST, 10, HEADS["stacked"]).init(jax.random.key(0), images)
+    for layer in (f"dense_{i}" for i in range(5)):
+        assert np.std(disc[layer]["direction"]) == pytest.approx(0.1, rel=0.05)
+    latents = jax.random.normal(jax.random.key(1), (50, 100))
+    pixels = NETWORKS["mlp"].generator(MNIST).init(jax.random.key(0), latents)["pixels"]
+    limit = np.sqrt(6 / (500 + 784))
+    assert 0.99 * limit < np.abs(pixels["direction"]).max() <= limit
+    np.testing.assert_array_equal(pixels["scale"], 1)
+    np.testing.assert_array_equal(pixels["bias"], 0)
+
+
 def test_scales_are_trained_in_the_last_layer_alone() -> None:
     disc = NETWORKS["mlp"].discriminator((8, 8, 1), 3, HEADS["stacked"], width=8)
     images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (9, 8, 8, 1)), jnp.float32)

@@ -1,4 +1,4 @@
-"""Adam is Keras's own, epsilon included."""
+"""Adam is Keras's own, epsilon included, and Improved GAN's where epsilon is under the root."""
 
 import warnings
 
@@ -71,6 +71,21 @@ def test_a_first_step_worked_by_hand():
     updates, state = adam.update([jnp.float32(g)], adam.init([jnp.float32(0)]))
     assert float(updates[0]) == pytest.approx(-RATE / 2, rel=1e-4)
     assert int(state.count) == 1
+
+
+def test_epsilon_under_the_root_is_that_of_optax():
+    grads = gradients([(3, 4), (4,)], 30)
+    with jax.numpy_dtype_promotion("standard"):
+        theirs = trajectory(optax.adam(*SETTINGS[:3], eps=0.0, eps_root=1e-8), grads)
+    for ours_now, theirs_now in zip(trajectory(optimizers.adam(*SETTINGS[:3], 0.0, 1e-8), grads), theirs, strict=True):
+        assert worst(ours_now, theirs_now) < 1e-3
+
+
+def test_a_first_step_with_epsilon_under_the_root_worked_by_hand():
+    # The corrected moments are g and g^2; with g = 1e-4 the root is of 1e-8 + 1e-8.
+    adam = optimizers.adam(*SETTINGS[:3], epsilon=0.0, epsilon_root=1e-8)
+    updates, _ = adam.update([jnp.float32(1e-4)], adam.init([jnp.float32(0)]))
+    assert float(updates[0]) == pytest.approx(-RATE / np.sqrt(2), rel=1e-4)
 
 
 def test_a_rate_may_be_a_function_of_the_updates_made_before():

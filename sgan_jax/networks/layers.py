@@ -17,7 +17,7 @@ from sgan_jax.heads import Head
 from sgan_jax.types import DiscOut, Layer, Net, Params
 
 _SLOPE = 0.2
-_glorot = nn.initializers.glorot_uniform()
+glorot = nn.initializers.glorot_uniform()
 
 
 class Conv(nn.Module):
@@ -31,7 +31,7 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[N, H, W, I]` to `[N, H', W', features]`."""
-        kernel = self.param("kernel", _glorot, (self.size, self.size, x.shape[-1], self.features))
+        kernel = self.param("kernel", glorot, (self.size, self.size, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return self.convolve(x, kernel) + bias.reshape(1, 1, 1, -1)
 
@@ -46,7 +46,7 @@ class Dense(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[N, I]` to `[N, features]`."""
-        kernel = self.param("kernel", _glorot, (x.shape[-1], self.features))
+        kernel = self.param("kernel", glorot, (x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return self.multiply(x, kernel) + bias.reshape(1, -1)
 
