@@ -36,10 +36,11 @@ def adam(
         count = state.count + 1
         t = count.astype(jnp.float32)
         largest = learning_rate(state.count.astype(jnp.float32)) if callable(learning_rate) else learning_rate
-        root = epsilon_root * (1 - beta2**t)
-        rate = largest * jnp.sqrt(1 - beta2**t) / (1 - beta1**t)
+        correction = 1 - beta2**t
+        rate = largest * jnp.sqrt(correction) / (1 - beta1**t)
         mu = jax.tree.map(lambda m, g: m + (1 - beta1) * (g - m), state.mu, grads)
         nu = jax.tree.map(lambda v, g: v + (1 - beta2) * (jnp.square(g) - v), state.nu, grads)
+        root = epsilon_root * correction
         updates = jax.tree.map(lambda m, v: -rate * m / (jnp.sqrt(v + root) + epsilon), mu, nu)
         return updates, optax.ScaleByAdamState(count, mu, nu)
 
