@@ -71,6 +71,7 @@ class PropagationConfig:
 
     neighbours: int = 0  # of each image; 0: there is no graph
     candidates: int = 30  # of which the neighbours are chosen
+    alone: float = 0.0  # share of the run, in whole epochs, that ends before the graph is heard
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,11 @@ class Config:
     def total_steps(self) -> int:
         """Steps from the first to the last."""
         return self.epochs * self.steps_per_epoch if self.steps is None else self.steps
+
+    def hears_graph(self, step: int) -> bool:
+        """Whether the labels of the graph count in the step after `step` steps."""
+        epochs = int(self.propagation.alone * self.total_steps / self.steps_per_epoch + 1e-6)
+        return step >= epochs * self.steps_per_epoch
 
 
 # Half the tutorial's channels and five times its learning rate: a run takes minutes.
@@ -169,6 +175,9 @@ _PRESETS = {
     "best": _BEST,
     # The same for pictures of things, which may be mirrored, and lose what they are when they are bent
     "best-objects": _OBJECTS,
+    # `best` for fifty labels a class or more, which are enough for a classifier of its own, whose errors are not the
+    # graph's: each judge teaches it what the other does not know (Blum and Mitchell, "Co-training", COLT 1998)
+    "best-many": replace(_BEST, epochs=11, propagation=replace(_BEST.propagation, alone=7 / 11)),
     # `best` on images as they are: the track without augmentation
     "best-unaugmented": replace(_BEST, augment=AugmentConfig()),
 }
@@ -269,6 +278,7 @@ def validate(config: Config) -> None:
         "adam.beta1": config.adam.beta1,
         "adam.beta2": config.adam.beta2,
         "ema_decay": config.ema_decay,
+        "propagation.alone": config.propagation.alone,
     }
     for name, fraction in fractions.items():
         if not 0 <= fraction < 1:

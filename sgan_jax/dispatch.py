@@ -56,7 +56,7 @@ def dispatches(
     """Trains from `state` to the configured end, one dispatch an item.
 
     Args:
-      config: says how long.
+      config: says how long, and from when on the shares in `data` are seen.
       system: what is trained.
       team: the devices; in each of its processes this is to be called alike.
       data: as host arrays.
@@ -86,7 +86,8 @@ def dispatches(
                     tracing.enter_context(jax.profiler.trace(profile.folder))
             if feed:
                 data = data._replace(unl_images=team.place(jax.numpy.asarray(next(feed))))
-            state, metrics = advance(state, data, key, steps)
+            heard = data if config.hears_graph(step) else data._replace(unl_shares=None)  # another program
+            state, metrics = advance(state, heard, key, steps)
             columns = _to_host(metrics)  # waits, or the queue of steps would grow ahead of the device
             _refuse_divergence(before, columns)
             step += steps

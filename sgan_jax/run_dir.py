@@ -195,9 +195,12 @@ class RunDir:
         moved = {"data.data_dir", "data.dataset", "data.image_size", "data.stream"}
         names = [n for n in new if n not in LENGTH_FIELDS | moved and old.get(n) != new[n]]
         differences = [f"{n} was {old.get(n)}, now {new[n]}" for n in names]
-        if config.adam.schedule != "constant" and was.total_steps != config.total_steps:
+        if was.total_steps != config.total_steps:
             lengths = f"steps was {was.total_steps}, now {config.total_steps}"
-            differences.append(f"{lengths}: its learning rate was to end with the former")
+            if config.adam.schedule != "constant":
+                differences.append(f"{lengths}: its learning rate was to end with the former")
+            elif config.propagation.alone:
+                differences.append(f"{lengths}: the graph was to be heard from a step that the former gives")
         then, now = held["dataset"], record["dataset"]
         if then["digest"] != now["digest"]:
             then_is, now_is = (f"{d['name']} ({d['digest'][:12]}...)" for d in (then, now))

@@ -1,9 +1,14 @@
-"""How many steps a dispatch takes, and that it matters to none of them."""
+"""How many steps a dispatch takes, that it matters to none of them, and when they hear of the graph."""
 
+import jax
+import numpy as np
 import pytest
 
-from sgan_jax.config import Config
-from sgan_jax.dispatch import steps_at_once
+from sgan_jax.config import Config, ConsistencyConfig, ModelConfig, PropagationConfig
+from sgan_jax.devices import team
+from sgan_jax.dispatch import dispatches, steps_at_once
+from sgan_jax.system import build
+from sgan_jax.types import Data
 
 
 @pytest.mark.parametrize(
@@ -12,3 +17,47 @@ from sgan_jax.dispatch import steps_at_once
 )
 def test_an_accelerator_gets_the_rest_of_the_epoch_at_once_and_a_cpu_one_step(platform, step, steps):
     assert steps_at_once(platform, Config(steps=1300), step) == steps
+
+
+@pytest.mark.parametrize(
+    ("alone", "steps", "first"),
+    # Whole epochs of two steps; 7 / 11 of 11 epochs are seven, though not in binary fractions.
+    [(0.0, 8, 0), (0.5, 8, 4), (0.49, 8, 2), (0.2, 8, 0), (7 / 11, 22, 14), (0.5, 5, 2), (0.9, 1, 0)],
+)
+def test_the_graph_is_heard_from_the_epoch_on_with_which_its_share_of_the_run_ends(
+    alone: float, steps: int, first: int
+) -> None:
+    config = Config(steps_per_epoch=2, steps=steps, propagation=PropagationConfig(neighbours=3, alone=alone))
+    assert [config.hears_graph(step) for step in range(steps)] == [step >= first for step in range(steps)]
+    for step in range(steps):  # no dispatch of an accelerator hears it in a part of its steps only
+        assert not step < first < step + steps_at_once("gpu", config, step)
+
+
+def test_before_it_is_heard_a_run_is_one_without_a_graph_and_then_goes_on_with_it() -> None:
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, 256, (40, 8, 8, 1), np.uint8)
+    shares = draw.dirichlet((0.05,) * 3, 40).astype(np.float32)
+    silent = Data(images[:9], np.arange(9, dtype=np.int32) % 3, images)
+    heard = silent._replace(unl_shares=shares)
+
+    def train(alone: float, data: Data) -> list[dict[str, float]]:
+        config = Config(
+            steps=4,
+            steps_per_epoch=2,
+            batch_size=8,
+            model=ModelConfig(width=4),
+            consistency=ConsistencyConfig(weight=1.0),
+            propagation=PropagationConfig(neighbours=3, alone=alone),
+        )
+        system = build(config, (8, 8, 1), 3)
+        group = team(None, system.half_batch)
+        state = jax.jit(system.init)(jax.random.key(0))
+        steps = dispatches(config, system, group, data, state, jax.random.key(1), lambda: False)
+        return [{name: float(column[0]) for name, column in done.columns.items()} for done in steps]
+
+    half, never, always = train(0.5, heard), train(0.0, silent), train(0.0, heard)
+    assert half[:2] == never[:2]
+    # No answer of untrained networks passes the threshold, while shares are always something to go by.
+    assert [step["d/confident"] for step in never] == [0.0] * 4
+    assert [step["d/confident"] > 0.5 for step in half] == [False, False, True, True]
+    assert always[0]["d/confident"] > 0.5

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sgan_jax import run_dir
-from sgan_jax.config import AdamConfig, Config, DataConfig, ModelConfig
+from sgan_jax.config import AdamConfig, Config, DataConfig, ModelConfig, PropagationConfig
 from sgan_jax.errors import UserError
 from sgan_jax.run_dir import RunDir, checkpoint_path, default_path, existing
 
@@ -114,6 +114,14 @@ def test_a_run_whose_learning_rate_was_to_end_with_it_cannot_be_made_longer():
     with pytest.raises(UserError) as error:
         begun(config=dataclasses.replace(config, epochs=3))
     assert "(steps was 1200, now 1800: its learning rate was to end with the former)" in str(error.value)
+
+
+def test_a_run_that_is_to_hear_of_its_graph_at_a_share_of_its_steps_cannot_be_made_longer():
+    config = changed(propagation=PropagationConfig(6, alone=0.5), epochs=2)
+    with_checkpoints(begun(config=config), "step_600")
+    with pytest.raises(UserError) as error:
+        begun(config=dataclasses.replace(config, epochs=3))
+    assert "(steps was 1200, now 1800: the graph was to be heard from a step that the former" in str(error.value)
 
 
 @pytest.mark.parametrize(
