@@ -71,7 +71,9 @@ class PropagationConfig:
 
     neighbours: int = 0  # of each image; 0: there is no graph
     candidates: int = 30  # of which the neighbours are chosen
-    alone: float = 0.0  # share of the run, in whole epochs, that ends before the graph is heard
+    # Shares of the run, in whole epochs, between which the graph is not heard and the classifier learns alone
+    alone_from: float = 0.0
+    alone_until: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,9 @@ class Config:
 
     def hears_graph(self, step: int) -> bool:
         """Whether the labels of the graph count in the step after `step` steps."""
-        epochs = int(self.propagation.alone * self.total_steps / self.steps_per_epoch + 1e-6)
-        return step >= epochs * self.steps_per_epoch
+        epochs = self.total_steps / self.steps_per_epoch
+        first, end = self.propagation.alone_from * epochs, self.propagation.alone_until * epochs
+        return not int(first + 1e-6) <= step // self.steps_per_epoch < int(end + 1e-6)
 
 
 # Half the tutorial's channels and five times its learning rate: a run takes minutes.
@@ -177,7 +180,7 @@ _PRESETS = {
     "best-objects": _OBJECTS,
     # `best` for fifty labels a class or more, which are enough for a classifier of its own, whose errors are not the
     # graph's: each judge teaches it what the other does not know (Blum and Mitchell, "Co-training", COLT 1998)
-    "best-many": replace(_BEST, epochs=11, propagation=replace(_BEST.propagation, alone=7 / 11)),
+    "best-many": replace(_BEST, epochs=11, propagation=replace(_BEST.propagation, alone_until=7 / 11)),
     # `best` on images as they are: the track without augmentation
     "best-unaugmented": replace(_BEST, augment=AugmentConfig()),
 }
@@ -278,7 +281,8 @@ def validate(config: Config) -> None:
         "adam.beta1": config.adam.beta1,
         "adam.beta2": config.adam.beta2,
         "ema_decay": config.ema_decay,
-        "propagation.alone": config.propagation.alone,
+        "propagation.alone_from": config.propagation.alone_from,
+        "propagation.alone_until": config.propagation.alone_until,
     }
     for name, fraction in fractions.items():
         if not 0 <= fraction < 1:
@@ -296,6 +300,8 @@ def validate(config: Config) -> None:
             raise UserError(f"{name}: {number}; must be a number of at least 0")
     if config.propagation.candidates < config.propagation.neighbours:
         raise UserError(f"propagation.candidates: {config.propagation.candidates}; must be at least its neighbours")
+    if config.propagation.alone_until < config.propagation.alone_from:
+        raise UserError(f"propagation.alone_until: {config.propagation.alone_until}; must be at least its alone_from")
     if config.unlabelled is not None and not config.batch_size // 2 <= config.unlabelled <= LARGEST:
         raise UserError(f"unlabelled: {config.unlabelled}; must be between half a batch and {LARGEST}")
     if config.adam.schedule not in SCHEDULES:

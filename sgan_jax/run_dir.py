@@ -199,8 +199,8 @@ class RunDir:
             lengths = f"steps was {was.total_steps}, now {config.total_steps}"
             if config.adam.schedule != "constant":
                 differences.append(f"{lengths}: its learning rate was to end with the former")
-            elif config.propagation.alone:
-                differences.append(f"{lengths}: the graph was to be heard from a step that the former gives")
+            elif config.propagation.alone_until:
+                differences.append(f"{lengths}: its graph was to be heard in steps that the former gives")
         then, now = held["dataset"], record["dataset"]
         if then["digest"] != now["digest"]:
             then_is, now_is = (f"{d['name']} ({d['digest'][:12]}...)" for d in (then, now))

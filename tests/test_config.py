@@ -49,7 +49,7 @@ CHANGED = Config(
     adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8, 1e-9, "cosine"),
     augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5, True),
     consistency=ConsistencyConfig(2.0, 0.8),
-    propagation=PropagationConfig(4, 20, 0.5),
+    propagation=PropagationConfig(4, 20, 0.25, 0.5),
 )
 
 
@@ -179,7 +179,11 @@ def test_distortions_are_limited_by_numbers_of_at_least_zero(limit: float) -> No
         ),
         (
             dataclasses.replace(Config(), propagation=PropagationConfig(4, 20, 1.0)),
-            "propagation.alone: 1.0; must be at least 0 and below 1",
+            "propagation.alone_from: 1.0; must be at least 0 and below 1",
+        ),
+        (
+            dataclasses.replace(Config(), propagation=PropagationConfig(4, 20, 0.5, 0.25)),
+            "propagation.alone_until: 0.25; must be at least its alone_from",
         ),
     ],
 )
@@ -208,7 +212,7 @@ OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", 
         ("invariance", "feature_matching", {"objective"}),
         ("supervised-augmented", "fast", {"objective", "adam.schedule"}),
         ("best", "consistency", {"propagation.neighbours"}),
-        ("best-many", "best", {"epochs", "propagation.alone"}),
+        ("best-many", "best", {"epochs", "propagation.alone_until"}),
         ("best-objects", "best", OBJECTS),
         (
             "best-unaugmented",

@@ -20,34 +20,44 @@ def test_an_accelerator_gets_the_rest_of_the_epoch_at_once_and_a_cpu_one_step(pl
 
 
 @pytest.mark.parametrize(
-    ("alone", "steps", "first"),
+    ("alone", "steps", "silent"),
     # Whole epochs of two steps; 7 / 11 of 11 epochs are seven, though not in binary fractions.
-    [(0.0, 8, 0), (0.5, 8, 4), (0.49, 8, 2), (0.2, 8, 0), (7 / 11, 22, 14), (0.5, 5, 2), (0.9, 1, 0)],
+    [
+        ((0.0, 0.0), 8, ()),
+        ((0.0, 0.5), 8, range(4)),
+        ((0.25, 0.75), 8, range(2, 6)),
+        ((0.25, 0.25), 8, ()),
+        ((0.0, 0.49), 8, range(2)),
+        ((0.0, 0.2), 8, ()),
+        ((0.0, 7 / 11), 22, range(14)),
+        ((2 / 11, 7 / 11), 22, range(4, 14)),
+        ((0.0, 0.5), 5, range(2)),
+        ((0.0, 0.9), 1, ()),
+    ],
 )
-def test_the_graph_is_heard_from_the_epoch_on_with_which_its_share_of_the_run_ends(
-    alone: float, steps: int, first: int
-) -> None:
-    config = Config(steps_per_epoch=2, steps=steps, propagation=PropagationConfig(neighbours=3, alone=alone))
-    assert [config.hears_graph(step) for step in range(steps)] == [step >= first for step in range(steps)]
+def test_the_graph_is_heard_in_whole_epochs_before_and_after_the_classifier_is_alone(alone, steps, silent):
+    config = Config(steps_per_epoch=2, steps=steps, propagation=PropagationConfig(3, 30, *alone))
+    heard = [config.hears_graph(step) for step in range(steps)]
+    assert heard == [step not in silent for step in range(steps)]
     for step in range(steps):  # no dispatch of an accelerator hears it in a part of its steps only
-        assert not step < first < step + steps_at_once("gpu", config, step)
+        assert len(set(heard[step : step + steps_at_once("gpu", config, step)])) == 1
 
 
-def test_before_it_is_heard_a_run_is_one_without_a_graph_and_then_goes_on_with_it() -> None:
+def test_a_classifier_that_is_alone_learns_as_one_without_a_graph_and_then_goes_on_with_it() -> None:
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (40, 8, 8, 1), np.uint8)
     shares = draw.dirichlet((0.05,) * 3, 40).astype(np.float32)
     silent = Data(images[:9], np.arange(9, dtype=np.int32) % 3, images)
     heard = silent._replace(unl_shares=shares)
 
-    def train(alone: float, data: Data) -> list[dict[str, float]]:
+    def train(alone_until: float, data: Data) -> list[dict[str, float]]:
         config = Config(
             steps=4,
             steps_per_epoch=2,
             batch_size=8,
             model=ModelConfig(width=4),
             consistency=ConsistencyConfig(weight=1.0),
-            propagation=PropagationConfig(neighbours=3, alone=alone),
+            propagation=PropagationConfig(neighbours=3, alone_until=alone_until),
         )
         system = build(config, (8, 8, 1), 3)
         group = team(None, system.half_batch)

@@ -117,11 +117,11 @@ def test_a_run_whose_learning_rate_was_to_end_with_it_cannot_be_made_longer():
 
 
 def test_a_run_that_is_to_hear_of_its_graph_at_a_share_of_its_steps_cannot_be_made_longer():
-    config = changed(propagation=PropagationConfig(6, alone=0.5), epochs=2)
+    config = changed(propagation=PropagationConfig(6, alone_until=0.5), epochs=2)
     with_checkpoints(begun(config=config), "step_600")
     with pytest.raises(UserError) as error:
         begun(config=dataclasses.replace(config, epochs=3))
-    assert "(steps was 1200, now 1800: the graph was to be heard from a step that the former" in str(error.value)
+    assert "(steps was 1200, now 1800: its graph was to be heard in steps that the former gives" in str(error.value)
 
 
 @pytest.mark.parametrize(
