@@ -46,7 +46,6 @@ STEP_IMAGES = {
     "improved-gan-mnist": 500,
     "consistency": 672,  # 256 unlabelled ones as they are and distorted; of the rest 32 each, and 64 for the generator
     "best": 672,
-    "best-many": 672,
     "best-objects": 832,
     "best-unaugmented": 672,
     "catgan": 200,

@@ -243,7 +243,7 @@ def test_another_preset_and_another_head_make_a_run_of_their_own(run, tmp_path, 
         (("--log-every", -1), "--log-every: -1; must be 0 (off) or more"),
         (
             ("--preset", "tutrial"),
-            "unknown preset 'tutrial'; choose one of best, best-many, best-objects, best-unaugmented",
+            "unknown preset 'tutrial'; choose one of best, best-objects, best-unaugmented",
         ),
         (("--preset", "catgan", "--head", "real_fake"), "head 'real_fake' has no classes, which objective 'catgan' is"),
         (("--data-dir", "missing"), "--data-dir missing: does not exist"),
@@ -479,7 +479,7 @@ def test_describe_takes_other_heads_and_images(sgan):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--preset", "x"), "unknown preset 'x'; choose one of best, best-many, best-objects, best-unaugmented"),
+        (("--preset", "x"), "unknown preset 'x'; choose one of best, best-objects, best-unaugmented"),
         (("--preset", "supervised", "--head", "real_fake"), "head 'real_fake' has no classes, which objective 'sup"),
         (("--image-size", 0), "--image-size: 0; must be between 1 and 4096"),
         (("--channels", -1), "--channels: -1; must be between 1 and 4096"),

@@ -199,6 +199,7 @@ def test_consistency_needs_a_head_with_classes() -> None:
         check_names(config)
 
 
+ALONE = {"propagation.alone_from", "propagation.alone_until"}
 OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", "shear", "elastic", "mirror"))}
 
 
@@ -211,13 +212,12 @@ OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", 
         ("manifold", "feature_matching", {"objective"}),
         ("invariance", "feature_matching", {"objective"}),
         ("supervised-augmented", "fast", {"objective", "adam.schedule"}),
-        ("best", "consistency", {"propagation.neighbours"}),
-        ("best-many", "best", {"epochs", "propagation.alone_until"}),
-        ("best-objects", "best", OBJECTS),
+        ("best", "consistency", {"propagation.neighbours", "epochs"} | ALONE),
+        ("best-objects", "best", OBJECTS | ALONE),
         (
             "best-unaugmented",
             "best",
-            {f"augment.{name}" for name in ("rotation", "shear", "scale", "shift", "elastic")},
+            {"epochs"} | ALONE | {f"augment.{name}" for name in ("rotation", "shear", "scale", "shift", "elastic")},
         ),
     ],
 )

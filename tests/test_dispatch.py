@@ -33,6 +33,8 @@ def test_an_accelerator_gets_the_rest_of_the_epoch_at_once_and_a_cpu_one_step(pl
         ((2 / 11, 7 / 11), 22, range(4, 14)),
         ((0.0, 0.5), 5, range(2)),
         ((0.0, 0.9), 1, ()),
+        ((2 / 11, 7 / 11), 8, range(2, 4)),
+        ((2 / 11, 7 / 11), 2, ()),
     ],
 )
 def test_the_graph_is_heard_in_whole_epochs_before_and_after_the_classifier_is_alone(alone, steps, silent):
