@@ -56,7 +56,7 @@ def dispatches(
     """Trains from `state` to the configured end, one dispatch an item.
 
     Args:
-      config: says how long, and from when on the shares in `data` are seen.
+      config: says how long, and in which steps the shares in `data` are seen.
       system: what is trained.
       team: the devices; in each of its processes this is to be called alike.
       data: as host arrays.
