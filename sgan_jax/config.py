@@ -75,6 +75,7 @@ class PropagationConfig:
     # Shares of the run, in whole epochs, between which the graph is not heard and the classifier learns alone
     alone_from: float = 0.0
     alone_until: float = 0.0
+    parts: bool = False  # whether images are compared by parts of them as well, for writing
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ _GRAPH = replace(_CONSISTENCY, propagation=PropagationConfig(neighbours=6))
 # classifier loses some of them, and makes others: then the two judges know more together than either (Blum and
 # Mitchell, "Combining labeled and unlabeled data with co-training", COLT 1998). Begun by the graph, since without it
 # whole classes are lost with a hundred labels.
-_BEST = replace(_GRAPH, epochs=11, propagation=PropagationConfig(6, alone_from=2 / 11, alone_until=7 / 11))
+_BEST = replace(_GRAPH, epochs=11, propagation=PropagationConfig(6, parts=True, alone_from=2 / 11, alone_until=7 / 11))
 
 # Chosen on training images of Fashion-MNIST, of draws of labels from 100 on.
 _OBJECTS = replace(

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sgan_jax.config import PropagationConfig
 from sgan_jax.data import Dataset, cache
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
-from sgan_jax.likeness import Neighbours, neighbours_by_distortion, neighbours_by_orientations
+from sgan_jax.likeness import PARTS, WHOLE, Neighbours, neighbours_by_distortion, neighbours_by_orientations
 
 log = logging.getLogger(__name__)
 
@@ -19,14 +20,13 @@ LARGEST = 200_000  # images: their number squared is the work
 
 
 def load_by_distortion(
-    dataset: Dataset, count: int, candidates: int, check: Callable[[], None] = lambda: None
+    dataset: Dataset, config: PropagationConfig, check: Callable[[], None] = lambda: None
 ) -> Neighbours:
     """The neighbours of each training image by distortion, from the cache or made now.
 
     Args:
       dataset: its training images are compared.
-      count: neighbours of each.
-      candidates: of which they are chosen.
+      config: how many neighbours of each, among how many candidates, by which parts.
       check: called every second or so where the images are compared; what it raises ends this.
 
     Raises:
@@ -35,13 +35,14 @@ def load_by_distortion(
 
     def make() -> Neighbours:
         log.info(
-            "comparing each of %d images with %d others (two minutes for 60,000 on two cores; kept for later runs)",
+            "comparing each of %d images with %d others (minutes for 60,000 on two cores; kept for later runs)",
             len(dataset.train_images),
-            min(candidates, len(dataset.train_images) - 1),
+            min(config.candidates, len(dataset.train_images) - 1),
         )
-        return neighbours_by_distortion(dataset.train_images, count, candidates, check)
+        return neighbours_by_distortion(dataset.train_images, config.neighbours, config.candidates, parts, check)
 
-    return _kept(dataset, count, str(candidates), make)
+    parts, kind = (PARTS, "parts") if config.parts else (WHOLE, "whole")
+    return _kept(dataset, config.neighbours, len(parts), f"{kind}-{config.candidates}", make)
 
 
 def load_by_orientations(dataset: Dataset, count: int, check: Callable[[], None] = lambda: None) -> Neighbours:
@@ -54,10 +55,10 @@ def load_by_orientations(dataset: Dataset, count: int, check: Callable[[], None]
         )
         return neighbours_by_orientations(dataset.train_images, count, check)
 
-    return _kept(dataset, count, "orientations", make)
+    return _kept(dataset, count, 1, "edges", make)
 
 
-def _kept(dataset: Dataset, count: int, kind: str, make: Callable[[], Neighbours]) -> Neighbours:
+def _kept(dataset: Dataset, count: int, parts: int, kind: str, make: Callable[[], Neighbours]) -> Neighbours:
     images = len(dataset.train_images)
     if not count < images <= LARGEST:
         raise UserError(
@@ -66,7 +67,7 @@ def _kept(dataset: Dataset, count: int, kind: str, make: Callable[[], Neighbours
     path = None
     with contextlib.suppress(UserError):  # no home directory: it is made every time
         path = cache.root() / "graphs" / f"{dataset.digest[:32]}-{count}-{kind}.npz"
-    if path is not None and (kept := _read(path, images, count)) is not None:
+    if path is not None and (kept := _read(path, images, parts * count)) is not None:
         return kept
     near = make()
     if path is not None:
@@ -81,10 +82,10 @@ def _read(path: Path, images: int, count: int) -> Neighbours | None:
     try:
         # Opened here: NumPy leaves a file open that it cannot make out.
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as held:
-            near = Neighbours(held["indices"], held["distances"])
-        whole = near.indices.shape == near.distances.shape == (images, count)
-        whole &= near.indices.dtype == np.int32 and near.distances.dtype == np.float32
-        if whole and near.indices.min() >= 0 and near.indices.max() < images and np.isfinite(near.distances).all():
+            near = Neighbours(held["indices"], held["weights"])
+        whole = near.indices.shape == near.weights.shape == (images, count)
+        whole &= near.indices.dtype == np.int32 and near.weights.dtype == np.float32
+        if whole and near.indices.min() >= 0 and near.indices.max() < images and np.isfinite(near.weights).all():
             return near
         reason = "of another form"
     except Exception as error:  # NumPy's and zipfile's errors are many

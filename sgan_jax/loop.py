@@ -281,9 +281,8 @@ def _dispatches(
     if config.propagation.neighbours:
         # Processes that wait for one another compare the images to the end, each for itself.
         check = stop.check if jax.process_count() == 1 else lambda: None
-        count = config.propagation.neighbours
-        near = graph.load_by_distortion(dataset, count, config.propagation.candidates, check)
-        also = partial(graph.load_by_orientations, dataset, count, check)
+        near = graph.load_by_distortion(dataset, config.propagation, check)
+        also = partial(graph.load_by_orientations, dataset, config.propagation.neighbours, check)
         shares = propagate(near, labelled, dataset.train_labels[labelled], dataset.num_classes, also, check)
         data = data._replace(unl_shares=jax.numpy.asarray(group.from_leader(shares)))
     return dispatches(config, system, group, data, state, key, lambda: stop.anywhere(group), profile, feed)

@@ -49,7 +49,7 @@ CHANGED = Config(
     adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8, 1e-9, "cosine"),
     augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5, True),
     consistency=ConsistencyConfig(2.0, 0.8),
-    propagation=PropagationConfig(4, 20, 0.25, 0.5),
+    propagation=PropagationConfig(4, 20, 0.25, 0.5, parts=True),
 )
 
 
@@ -199,7 +199,7 @@ def test_consistency_needs_a_head_with_classes() -> None:
         check_names(config)
 
 
-ALONE = {"propagation.alone_from", "propagation.alone_until"}
+OF_BEST = {"propagation.alone_from", "propagation.alone_until", "propagation.parts"}
 OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", "shear", "elastic", "mirror"))}
 
 
@@ -212,12 +212,12 @@ OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", 
         ("manifold", "feature_matching", {"objective"}),
         ("invariance", "feature_matching", {"objective"}),
         ("supervised-augmented", "fast", {"objective", "adam.schedule"}),
-        ("best", "consistency", {"propagation.neighbours", "epochs"} | ALONE),
-        ("best-objects", "best", OBJECTS | ALONE),
+        ("best", "consistency", {"propagation.neighbours", "epochs"} | OF_BEST),
+        ("best-objects", "best", OBJECTS | OF_BEST),
         (
             "best-unaugmented",
             "best",
-            {"epochs"} | ALONE | {f"augment.{name}" for name in ("rotation", "shear", "scale", "shift", "elastic")},
+            {"epochs"} | OF_BEST | {f"augment.{name}" for name in ("rotation", "shear", "scale", "shift", "elastic")},
         ),
     ],
 )

@@ -9,9 +9,12 @@ import pytest
 
 from sgan_jax.data.embedded import load_embedded
 from sgan_jax.likeness import (
+    PARTS,
+    WHOLE,
     Neighbours,
     distortion,
     gradients,
+    likest,
     neighbours_by_distortion,
     neighbours_by_orientations,
     orientations,
@@ -27,7 +30,7 @@ def bar(column: int, size: int = 12) -> np.ndarray:
 
 
 def unlike(a: np.ndarray, b: np.ndarray, reach: int = 2) -> float:
-    return float(distortion(gradients(jnp.asarray(a)), gradients(jnp.asarray(b)), reach)[0])
+    return float(distortion(gradients(jnp.asarray(a)), gradients(jnp.asarray(b)), reach).sum())
 
 
 def test_gradients_are_sobels() -> None:
@@ -45,21 +48,62 @@ def test_what_is_displaced_within_reach_is_no_distance_and_farther_is_one() -> N
     assert unlike(bar(4), bar(7), reach=3) == pytest.approx(0, abs=1e-6)
 
 
-def test_distortion_without_reach_is_the_sum_of_squares_over_each_neighbourhood() -> None:
+def test_distortion_without_reach_is_the_sum_of_squares_over_each_neighbourhood_in_a_row() -> None:
     a, b = (jnp.asarray(np.random.default_rng(seed).normal(size=(1, 5, 6, 2)), jnp.float32) for seed in (0, 1))
     squares = np.square(np.asarray(a - b)).sum(-1)[0]
     padded = np.pad(squares, 1)
-    by_hand = sum(padded[y : y + 3, x : x + 3].sum() for y in range(5) for x in range(6))
-    assert float(distortion(a, b, reach=0)[0]) == pytest.approx(by_hand, rel=1e-5)
+    by_hand = [sum(padded[y : y + 3, x : x + 3].sum() for x in range(6)) for y in range(5)]
+    np.testing.assert_allclose(distortion(a, b, reach=0)[0], by_hand, rtol=1e-5)
 
 
 def test_neighbours_are_the_likest_of_the_candidates_in_order_and_never_the_image_itself() -> None:
     images = np.concatenate([bar(2), bar(3), bar(5), bar(8)])
     near = neighbours_by_distortion(images, count=2, candidates=3)
-    assert near.indices.dtype == np.int32 and near.distances.dtype == np.float32
+    assert near.indices.dtype == np.int32 and near.weights.dtype == np.float32
     assert (near.indices != np.arange(4)[:, None]).all()
-    assert (np.diff(near.distances, axis=1) >= 0).all()
+    assert (np.diff(near.weights, axis=1) <= 0).all()
     assert near.indices[0, 0] == 1 and near.indices[3, 0] == 2
+
+
+def test_an_edge_weighs_by_its_share_of_the_farthest_distance() -> None:
+    near = likest(np.array([[7, 5, 9]]), np.array([[4.0, 1.0, 2.0]]), 2, weight=0.5)
+    np.testing.assert_array_equal(near.indices, [[5, 9]])
+    np.testing.assert_allclose(near.weights, [[0.5 * np.exp(-4), 0.5 * np.exp(-8)]], rtol=1e-5)
+    np.testing.assert_array_equal(likest(np.array([[1, 2]]), np.zeros((1, 2)), 2).weights, 1)
+
+
+def with_foot(image: np.ndarray) -> np.ndarray:
+    footed = image.copy()
+    footed[:, 9:, 1:11] = 255
+    return footed
+
+
+def test_by_their_upper_half_images_with_and_without_a_foot_are_alike() -> None:
+    """Two strokes, upright and across, each four times without a foot and twice with one."""
+    upright, across = bar(5), bar(5).transpose(0, 2, 1, 3)
+    strokes = [np.roll(one, shift, axis=2) for one in (upright, across) for shift in (-1, 0, 0, 1)]
+    images = np.concatenate([*strokes, *(with_foot(strokes[i]) for i in (1, 2, 5, 6))])
+    images = images // 2 + np.random.default_rng(0).integers(0, 20, images.shape, dtype=np.uint8)  # no ties
+    whole = neighbours_by_distortion(images, 3, 11)
+    parts = neighbours_by_distortion(images, 3, 11, PARTS)
+    assert whole.indices.shape == (12, 3) and parts.indices.shape == parts.weights.shape == (12, 12)
+    np.testing.assert_array_equal(parts.indices[:, :3], whole.indices)
+    np.testing.assert_array_equal(parts.weights[:, :3], whole.weights)
+    for part in range(4):  # what is the nearest by the whole and by a part is compared once
+        assert all(len(set(row)) == 3 for row in parts.indices[:, 3 * part : 3 * part + 3].tolist())
+    assert parts.weights[:, 9:].max() <= 0.3 + 1e-6
+    assert not set(whole.indices[8]) <= set(range(4)) | {9}
+    assert set(parts.indices[8, 9:]) <= set(range(4)) | {9}
+
+
+def test_a_part_brings_candidates_of_its_own() -> None:
+    """Forty images share three quarters of the first, but not the upper one, and two its upper half."""
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, 256, (43, 8, 8, 1), dtype=np.uint8)
+    images[1:41, 2:] = images[0, 2:]
+    images[41:, :4] = images[0, :4]
+    assert not set(neighbours_by_distortion(images, 2, 6, WHOLE).indices[0]) & {41, 42}
+    assert set(neighbours_by_distortion(images, 2, 6, PARTS).indices[0, 6:]) == {41, 42}
 
 
 def test_orientations_tell_an_edges_direction_and_its_part_of_the_image_and_have_length_one() -> None:
@@ -87,8 +131,9 @@ def test_neighbours_by_orientations_are_the_nearest_vectors_in_order() -> None:
     vectors = np.asarray(orientations(gradients(jnp.asarray(images))), np.float64)
     distances = np.square(vectors[:, None] - vectors[None]).sum(axis=2) + 9 * np.eye(40)
     np.testing.assert_array_equal(near.indices, np.argsort(distances, axis=1)[:, :3])
-    np.testing.assert_allclose(near.distances, np.sort(distances, axis=1)[:, :3], rtol=1e-3, atol=1e-5)
-    assert near.indices.dtype == np.int32 and near.distances.dtype == np.float32
+    likest_three = np.sort(distances, axis=1)[:, :3]
+    np.testing.assert_allclose(near.weights, np.exp(-8 * likest_three / likest_three[:, 2:]), rtol=1e-3)
+    assert near.indices.dtype == np.int32 and near.weights.dtype == np.float32
 
 
 def chain(*lengths: int) -> Neighbours:
@@ -139,9 +184,9 @@ def test_shares_are_what_the_papers_equations_give() -> None:
     """Dense matrices of nine images, inverted; rounds until none changes its class, then two more."""
     draw = np.random.default_rng(1)
     indices = np.stack([draw.permutation(np.delete(np.arange(9), i))[:3] for i in range(9)]).astype(np.int32)
-    distances = np.sort(draw.uniform(1, 2, (9, 3)), axis=1).astype(np.float32)
+    weights = draw.uniform(0.01, 0.1, (9, 3)).astype(np.float32)
     edges = np.zeros((9, 9))
-    np.put_along_axis(edges, indices, np.exp(-8 * distances / distances[:, -1:]), axis=1)
+    np.put_along_axis(edges, indices, weights, axis=1)
     edges += edges.T
     norm = 1 / np.sqrt(edges.sum(1))
     labelled, labels = np.array([0, 4]), np.array([0, 1])
@@ -165,7 +210,7 @@ def test_shares_are_what_the_papers_equations_give() -> None:
     while before is None or (before.argmax(1) != values.argmax(1)).any():
         before, values = values, all_speak(values, 0.9995)
     values = all_speak(all_speak(values, 0.995), 0.995)
-    shares = propagate(Neighbours(indices, distances), labelled, labels, classes=2)
+    shares = propagate(Neighbours(indices, weights), labelled, labels, classes=2)
     found, expected = (np.log(one[:, 0] / one[:, 1]) for one in (shares, values))
     np.testing.assert_allclose(found, expected * 6 / np.median(np.abs(expected)), atol=2e-2)
 
@@ -214,11 +259,10 @@ def stripes(count: int = 2000) -> tuple[Neighbours, Neighbours, np.ndarray]:
     draw = np.random.default_rng(0)
     points = draw.uniform(0, 1, (count, 2))
     distances = np.square(points[:, None] - points[None]).sum(axis=2) + 9 * np.eye(count)
-    order = np.argsort(distances, axis=1)[:, :6]
-    near = Neighbours(order.astype(np.int32), np.take_along_axis(distances, order, axis=1).astype(np.float32))
+    near = likest(np.tile(np.arange(count), (count, 1)), distances, 6)
     truth = (6 * points[:, 0]).astype(int) % 2
     linked = np.stack([draw.choice(np.flatnonzero(truth == label), 3) for label in truth]).astype(np.int32)
-    return near, Neighbours(linked, np.zeros(linked.shape, np.float32)), truth
+    return near, Neighbours(linked, np.ones(linked.shape, np.float32)), truth
 
 
 def test_where_classes_shade_into_one_another_labels_speak_once_and_other_links_are_asked_for() -> None:
@@ -277,8 +321,7 @@ def test_classes_are_as_frequent_as_what_hangs_together_is_large(
     # Two groups of points on a line; labels as frequent as they are large, and where they are alike others, too.
     points = np.concatenate([np.linspace(0, 1, sizes[0]), np.linspace(5, 6, sizes[1])])
     distances = np.square(points[:, None] - points[None, :]) + 10.0 * np.eye(200)
-    order = np.argsort(distances, axis=1)[:, :4]
-    near = Neighbours(order.astype(np.int32), np.take_along_axis(distances, order, axis=1).astype(np.float32))
+    near = likest(np.tile(np.arange(200), (200, 1)), distances, 4)
     truth = (points > 2).astype(int)
     labelled = np.concatenate([np.flatnonzero(truth == label)[: labels[label]] for label in (0, 1)])
     found = propagate(near, labelled, truth[labelled], 2).argmax(axis=1)
