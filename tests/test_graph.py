@@ -13,6 +13,8 @@ from sgan_jax.errors import UserError
 from sgan_jax.likeness import Neighbours
 from sgan_jax.stop import Stopped
 
+SMALL = PropagationConfig(neighbours=3, candidates=6)
+
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -41,10 +43,10 @@ def same(a: Neighbours, b: Neighbours) -> bool:
 
 
 def test_a_graph_is_made_once_for_a_set_and_its_numbers(made: list[int]) -> None:
-    first = graph.load_by_distortion(dataset(), PropagationConfig(3, 6))
-    assert same(graph.load_by_distortion(dataset(), PropagationConfig(3, 6)), first) and len(made) == 1
+    first = graph.load_by_distortion(dataset(), SMALL)
+    assert same(graph.load_by_distortion(dataset(), SMALL), first) and len(made) == 1
     in_parts = PropagationConfig(3, 6, parts=True)
-    others = (0, PropagationConfig(2, 6)), (0, PropagationConfig(3, 7)), (1, PropagationConfig(3, 6)), (0, in_parts)
+    others = (0, PropagationConfig(2, 6)), (0, PropagationConfig(3, 7)), (1, SMALL), (0, in_parts)
     for seed, config in others:
         graph.load_by_distortion(dataset(seed), config)
     assert graph.load_by_distortion(dataset(), in_parts).indices.shape == (12, 12)
@@ -53,12 +55,12 @@ def test_a_graph_is_made_once_for_a_set_and_its_numbers(made: list[int]) -> None
 
 def test_graphs_of_either_kind_are_kept_beside_each_other(made: list[int], tmp_path: Path) -> None:
     by_distortion, by_orientations = (
-        graph.load_by_distortion(dataset(), PropagationConfig(3, 6)),
+        graph.load_by_distortion(dataset(), SMALL),
         graph.load_by_orientations(dataset(), 3),
     )
     assert len(list((tmp_path / "cache" / "graphs").iterdir())) == 2
     assert not same(by_distortion, by_orientations)
-    assert same(graph.load_by_distortion(dataset(), PropagationConfig(3, 6)), by_distortion) and len(made) == 1
+    assert same(graph.load_by_distortion(dataset(), SMALL), by_distortion) and len(made) == 1
     assert same(graph.load_by_orientations(dataset(), 3), by_orientations)
 
 
@@ -66,16 +68,16 @@ def test_graphs_of_either_kind_are_kept_beside_each_other(made: list[int], tmp_p
 def test_a_damaged_graph_is_made_again_with_a_warning(
     damage: bytes | None, made: list[int], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = graph.load_by_distortion(dataset(), PropagationConfig(3, 6))
+    first = graph.load_by_distortion(dataset(), SMALL)
     (file,) = (tmp_path / "cache" / "graphs").iterdir()
     if damage is None:
         np.savez(file, indices=first.indices + 12, weights=first.weights)  # beyond the last image
     else:
         file.write_bytes(damage)
     with caplog.at_level(logging.WARNING):
-        assert same(graph.load_by_distortion(dataset(), PropagationConfig(3, 6)), first)
+        assert same(graph.load_by_distortion(dataset(), SMALL), first)
     assert len(made) == 2 and f"{file}: cannot be used" in caplog.text
-    assert same(graph.load_by_distortion(dataset(), PropagationConfig(3, 6)), first) and len(made) == 2
+    assert same(graph.load_by_distortion(dataset(), SMALL), first) and len(made) == 2
 
 
 def test_a_cache_that_cannot_be_written_costs_a_warning(
@@ -83,7 +85,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(
 ) -> None:
     (tmp_path / "cache").write_text("a file")
     with caplog.at_level(logging.WARNING):
-        assert graph.load_by_distortion(dataset(), PropagationConfig(3, 6)).indices.shape == (12, 3)
+        assert graph.load_by_distortion(dataset(), SMALL).indices.shape == (12, 3)
     assert "cannot be written" in caplog.text
 
 
@@ -96,11 +98,9 @@ def test_what_the_check_raises_ends_the_comparison_and_leaves_nothing(made: list
             raise Stopped
 
     with pytest.raises(Stopped):
-        graph.load_by_distortion(dataset(), PropagationConfig(3, 6), check)
+        graph.load_by_distortion(dataset(), SMALL, check)
     assert not list((tmp_path / "cache").rglob("*.npz"))
-    assert (
-        graph.load_by_distortion(dataset(), PropagationConfig(3, 6), calls.clear).indices.shape == (12, 3) and not calls
-    )
+    assert graph.load_by_distortion(dataset(), SMALL, calls.clear).indices.shape == (12, 3) and not calls
 
 
 def test_too_few_images_are_one_line(made: list[int]) -> None:
