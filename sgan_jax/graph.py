@@ -12,7 +12,7 @@ from sgan_jax.config import PropagationConfig
 from sgan_jax.data import Dataset, cache
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
-from sgan_jax.likeness import PARTS, WHOLE, Neighbours, neighbours_by_distortion, neighbours_by_orientations
+from sgan_jax.neighbours import PARTS, WHOLE, Neighbours, neighbours_by_distortion, neighbours_by_orientations
 
 log = logging.getLogger(__name__)
 

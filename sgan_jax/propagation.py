@@ -1,7 +1,7 @@
 """Labels spread along a graph of like images, before any training: what the known ones say of the others.
 
 A handful of labelled images speaks for whole manners of writing that no labelled image shows, step by step along the
-graph, where a network would decide by the one feature that it happens to know. `likeness` says which images are alike.
+graph, where a network would decide by the one feature that it happens to know. `neighbours` says which are alike.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sparse
 from scipy.sparse.linalg import LinearOperator, cg
 
-from sgan_jax.likeness import Neighbours
+from sgan_jax.neighbours import Neighbours
 
 _KEPT = 0.998  # alpha of Zhou et al.: so much of an image's values comes of its neighbours
 _FAR, _NEAR = 0.9995, 0.995  # the same once all images speak: to bring together what hangs together; for the details

@@ -10,7 +10,7 @@ from sgan_jax import graph
 from sgan_jax.config import PropagationConfig
 from sgan_jax.data import Dataset
 from sgan_jax.errors import UserError
-from sgan_jax.likeness import Neighbours
+from sgan_jax.neighbours import Neighbours
 from sgan_jax.stop import Stopped
 
 SMALL = PropagationConfig(neighbours=3, candidates=6)

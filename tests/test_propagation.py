@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 
 from sgan_jax.data.embedded import load_embedded
-from sgan_jax.likeness import (
+from sgan_jax.likeness import distortion, gradients, orientations
+from sgan_jax.neighbours import (
     PARTS,
     WHOLE,
     Neighbours,
-    distortion,
-    gradients,
     likest,
     neighbours_by_distortion,
     neighbours_by_orientations,
-    orientations,
 )
 from sgan_jax.propagation import propagate
 from sgan_jax.stop import Stopped
@@ -30,7 +28,7 @@ def bar(column: int, size: int = 12) -> np.ndarray:
 
 
 def unlike(a: np.ndarray, b: np.ndarray, reach: int = 2) -> float:
-    return float(distortion(gradients(jnp.asarray(a)), gradients(jnp.asarray(b)), reach).sum())
+    return float(distortion(gradients(jnp.asarray(a)), gradients(jnp.asarray(b)), reach)[0].sum())
 
 
 def test_gradients_are_sobels() -> None:
@@ -53,7 +51,31 @@ def test_distortion_without_reach_is_the_sum_of_squares_over_each_neighbourhood_
     squares = np.square(np.asarray(a - b)).sum(-1)[0]
     padded = np.pad(squares, 1)
     by_hand = [sum(padded[y : y + 3, x : x + 3].sum() for x in range(6)) for y in range(5)]
-    np.testing.assert_allclose(distortion(a, b, reach=0)[0], by_hand, rtol=1e-5)
+    for remaining in distortion(a, b, reach=0):
+        np.testing.assert_allclose(remaining[0], by_hand, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(12, 12, 2), (9, 14, 6)])
+def test_distortion_is_the_least_of_all_displacements_both_ways(shape: tuple[int, int, int]) -> None:
+    """Every displacement by hand. Within a margin of nothing, the second is the first with them swapped."""
+    draw = np.random.default_rng(0)
+    a, b = np.zeros((2, 3, *shape), np.float32)
+    for x in (a, b):
+        x[:, 3:-3, 3:-3] = draw.normal(size=x[:, 3:-3, 3:-3].shape)
+
+    def by_hand(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        around, height, width = np.pad(b, ((0, 0), (2, 2), (2, 2), (0, 0))), *shape[:2]
+        best = np.full(a.shape[:3], np.inf)
+        for down, across in np.ndindex(5, 5):
+            squares = np.square(a - around[:, down : down + height, across : across + width]).sum(-1)
+            wide = np.pad(squares, ((0, 0), (1, 1), (1, 1)))
+            sums = sum(wide[:, y : y + height, x : x + width] for y, x in np.ndindex(3, 3))
+            best = np.minimum(best, sums)
+        return best.sum(axis=2)
+
+    of_images, of_others = distortion(jnp.asarray(a), jnp.asarray(b))
+    np.testing.assert_allclose(of_images, by_hand(a, b), rtol=1e-4)
+    np.testing.assert_allclose(of_others, by_hand(b, a), rtol=1e-4)
 
 
 def test_neighbours_are_the_likest_of_the_candidates_in_order_and_never_the_image_itself() -> None:

@@ -1,0 +1,180 @@
+"""The images most alike to each image of a set: the edges of the graph."""
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sgan_jax.likeness import blurred, distortion, gradients, orientations
+
+_PAIRS = 256  # compared at once: what their pixels take stays in the processor's cache
+_IMAGES = 2000  # described at once
+_ROWS = 250  # of the matrix of plain distances at once
+_THREADS = min(os.cpu_count() or 1, 4)  # each with so many rows: 180 MB for 60,000 images
+
+
+class Part(NamedTuple):
+    """Rows of an image by which it is compared."""
+
+    first: float  # where they begin, as a share of the height
+    end: float
+    weight: float  # of an edge between images that are alike in them
+
+
+WHOLE = (Part(0.0, 1.0, 1.0),)
+# Feet, hooks and tails make manners of writing that by the whole image hang together with another class. Without what
+# is at one end they do not; and of writing the upper half tells more than the lower one (Huey, "The psychology and
+# pedagogy of reading", 1908).
+PARTS = (*WHOLE, Part(0.0, 0.75, 1.0), Part(0.25, 1.0, 1.0), Part(0.0, 0.5, 0.3))
+
+
+class Neighbours(NamedTuple):
+    """The images most alike to each of N, of each part k of them: the edges of a graph."""
+
+    indices: np.ndarray  # int32 [N, parts k]
+    weights: np.ndarray  # float32 [N, parts k]: of the edges, of each part from the likest to the k-th
+
+
+def neighbours_by_distortion(
+    images: np.ndarray,
+    count: int,
+    candidates: int,
+    parts: Sequence[Part] = WHOLE,
+    check: Callable[[], None] = lambda: None,
+) -> Neighbours:
+    """The images most alike to each image by `distortion` of each part, among those that are nearest pixel by pixel.
+
+    Args:
+      images: uint8 `[N, H, W, C]`.
+      count: k, at most N - 1.
+      candidates: how many of the nearest by the first part are compared with each image, at least k; of the nearest by
+        each of the others two thirds as many.
+      parts: of the images.
+      check: called every second or so; what it raises ends this.
+    """
+    height, most = images.shape[1], len(images) - 1
+    rows = [slice(math.floor(part.first * height), math.ceil(part.end * height)) for part in parts]
+    numbers = [candidates] + [2 * candidates // 3] * (len(parts) - 1)
+    near = np.concatenate(
+        [_candidates(images[:, some], min(number, most), check) for some, number in zip(rows, numbers, strict=True)],
+        axis=1,
+    )
+    near.sort(axis=1)
+    new = np.ones(near.shape, bool)  # the first of those that are there twice
+    new[:, 1:] = near[:, 1:] != near[:, :-1]
+    compared = _compared(images, np.nonzero(new)[0], near[new], rows, check)
+    found = []
+    for part, values in zip(parts, compared, strict=True):
+        distances = np.full(near.shape, np.inf, np.float32)
+        distances[new] = values
+        found.append(likest(near, distances, count, part.weight))
+    return joined(found)
+
+
+def joined(found: Sequence[Neighbours]) -> Neighbours:
+    """All the edges of the graphs."""
+    return Neighbours(*(np.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True)))
+
+
+def _compared(
+    images: np.ndarray, first: np.ndarray, second: np.ndarray, rows: Sequence[slice], check: Callable[[], None]
+) -> np.ndarray:
+    """By each of the `rows` the distortion of pairs of images, `[rows, pairs]`."""
+
+    @jax.jit
+    def compare(images: jax.Array, others: jax.Array) -> jax.Array:
+        remaining, _ = distortion(images, others)
+        return jnp.stack([remaining[:, some].sum(axis=1) for some in rows])
+
+    edges = _described(images, gradients)
+    compared = np.empty((len(rows), len(first)), np.float32)
+
+    def fill(start: int) -> None:
+        here = slice(start, start + _PAIRS)
+        pairs = [edges[np.resize(chosen[here], _PAIRS)] for chosen in (first, second)]  # one compiled shape
+        compared[:, here] = np.asarray(compare(*pairs))[:, : len(first[here])]
+
+    _in_parallel(fill, range(0, len(first), _PAIRS), check)
+    return compared
+
+
+def _in_parallel(work: Callable[[int], None], starts: Sequence[int], check: Callable[[], None]) -> None:
+    """Does the work for each start, a few of them at a time; `check` may end it between any two."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting = [pool.submit(work, start) for start in starts]
+        try:
+            for done in waiting:
+                done.result()
+                check()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _described(images: np.ndarray, describe: Callable[[jax.Array], jax.Array]) -> np.ndarray:
+    """What `describe` says of images, `[N, ...]`, some of them at a time."""
+    said = jax.jit(describe)
+    found = []
+    for start in range(0, len(images), _IMAGES):
+        block = np.arange(start, start + _IMAGES) % len(images)  # one compiled shape
+        found.append(np.asarray(said(images[block]))[: len(images) - start])
+    return np.concatenate(found)
+
+
+def neighbours_by_orientations(images: np.ndarray, count: int, check: Callable[[], None] = lambda: None) -> Neighbours:
+    """The images most alike to each image by the squared distance of their `orientations`.
+
+    Args:
+      images: uint8 `[N, H, W, C]`.
+      count: k, at most N - 1.
+      check: called every second or so; what it raises ends this.
+    """
+    described = _described(images, lambda pixels: orientations(gradients(pixels)))
+    check()
+    near = _nearest(described, count, check)
+    distances = np.concatenate(
+        [
+            np.square(described[near[start : start + _ROWS]] - described[start : start + _ROWS, None]).sum(axis=-1)
+            for start in range(0, len(images), _ROWS)
+        ]
+    )
+    return likest(near, distances, count)
+
+
+def likest(near: np.ndarray, distances: np.ndarray, count: int, weight: float = 1.0) -> Neighbours:
+    """The `count` candidates that are least distant, in order; an edge weighs exp(-8 d / d_k).
+
+    Args:
+      near: indices of candidates, `[N, C]`.
+      distances: of them, `[N, C]`; d_k is that of the k-th.
+      count: k, at most C.
+      weight: of an edge of no distance.
+    """
+    order = np.argsort(distances, axis=1)[:, :count]
+    kept = np.take_along_axis(distances, order, axis=1)
+    weights = weight * np.exp(-8.0 * kept / np.maximum(kept[:, -1:], 1e-12))
+    return Neighbours(np.take_along_axis(near, order, axis=1).astype(np.int32), weights.astype(np.float32))
+
+
+def _candidates(images: np.ndarray, count: int, check: Callable[[], None]) -> np.ndarray:
+    """The nearest images by the plain distance of slightly blurred pixels, `[N, count]`, in no order."""
+    return _nearest(_described(images, blurred).reshape(len(images), -1), count, check)
+
+
+def _nearest(rows: np.ndarray, count: int, check: Callable[[], None]) -> np.ndarray:
+    """The nearest rows to each row of `[N, F]`, itself left out: `[N, count]`, in no order."""
+    squares = np.square(rows).sum(axis=1)
+    near = np.empty((len(rows), count), np.int32)
+
+    def find(start: int) -> None:
+        some = rows[start : start + _ROWS]
+        distances = squares[None, :] - 2.0 * (some @ rows.T)  # but for the row's own square
+        distances[np.arange(len(some)), start + np.arange(len(some))] = np.inf
+        near[start : start + _ROWS] = np.argpartition(distances, count - 1, axis=1)[:, :count]
+
+    _in_parallel(find, range(0, len(rows), _ROWS), check)
+    return near
