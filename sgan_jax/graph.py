@@ -26,7 +26,7 @@ def load_by_distortion(
 
     Args:
       dataset: its training images are compared.
-      config: how many neighbours of each, among how many candidates, by which parts.
+      config: how many neighbours of each, among how many candidates, and how they are compared.
       check: called every second or so where the images are compared; what it raises ends this.
 
     Raises:
@@ -35,14 +35,18 @@ def load_by_distortion(
 
     def make() -> Neighbours:
         log.info(
-            "comparing each of %d images with %d others (minutes for 60,000 on two cores; kept for later runs)",
+            "comparing each of %d images with those near it (minutes for 60,000 on two cores; kept for later runs)",
             len(dataset.train_images),
-            min(config.candidates, len(dataset.train_images) - 1),
         )
-        return neighbours_by_distortion(dataset.train_images, config.neighbours, config.candidates, parts, check)
+        return neighbours_by_distortion(
+            dataset.train_images, config.neighbours, config.candidates, parts, config.slanted, config.back, check
+        )
 
     parts, kind = (PARTS, "parts") if config.parts else (WHOLE, "whole")
-    return _kept(dataset, config.neighbours, len(parts), f"{kind}-{config.candidates}", make)
+    kind += (
+        f"-{config.candidates}" + ("" if config.slanted else "-upright") + (f"-{config.back:g}" if config.back else "")
+    )
+    return _kept(dataset, config.neighbours, len(parts) * (2 if config.back else 1), kind, make)
 
 
 def load_by_orientations(dataset: Dataset, count: int, check: Callable[[], None] = lambda: None) -> Neighbours:
@@ -58,7 +62,7 @@ def load_by_orientations(dataset: Dataset, count: int, check: Callable[[], None]
     return _kept(dataset, count, 1, "edges", make)
 
 
-def _kept(dataset: Dataset, count: int, parts: int, kind: str, make: Callable[[], Neighbours]) -> Neighbours:
+def _kept(dataset: Dataset, count: int, kinds: int, kind: str, make: Callable[[], Neighbours]) -> Neighbours:
     images = len(dataset.train_images)
     if not count < images <= LARGEST:
         raise UserError(
@@ -67,7 +71,7 @@ def _kept(dataset: Dataset, count: int, parts: int, kind: str, make: Callable[[]
     path = None
     with contextlib.suppress(UserError):  # no home directory: it is made every time
         path = cache.root() / "graphs" / f"{dataset.digest[:32]}-{count}-{kind}.npz"
-    if path is not None and (kept := _read(path, images, parts * count)) is not None:
+    if path is not None and (kept := _read(path, images, kinds * count)) is not None:
         return kept
     near = make()
     if path is not None:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sgan_jax.likeness import blurred, distortion, gradients, orientations
+from sgan_jax.likeness import blurred, distortion, gradients, orientations, upright
 
 _PAIRS = 256  # compared at once: what their pixels take stays in the processor's cache
 _IMAGES = 2000  # described at once
@@ -34,10 +34,10 @@ PARTS = (*WHOLE, Part(0.0, 0.75, 1.0), Part(0.25, 1.0, 1.0), Part(0.0, 0.5, 0.3)
 
 
 class Neighbours(NamedTuple):
-    """The images most alike to each of N, of each part k of them: the edges of a graph."""
+    """The images most alike to each of N: the edges of a graph, E of each image."""
 
-    indices: np.ndarray  # int32 [N, parts k]
-    weights: np.ndarray  # float32 [N, parts k]: of the edges, of each part from the likest to the k-th
+    indices: np.ndarray  # int32 [N, E]: k by each part, and as many back, from the likest to the k-th
+    weights: np.ndarray  # float32 [N, E]: of the edges
 
 
 def neighbours_by_distortion(
@@ -45,9 +45,14 @@ def neighbours_by_distortion(
     count: int,
     candidates: int,
     parts: Sequence[Part] = WHOLE,
+    slanted: bool = True,
+    back: float = 0.0,
     check: Callable[[], None] = lambda: None,
 ) -> Neighbours:
     """The images most alike to each image by `distortion` of each part, among those that are nearest pixel by pixel.
+
+    `back` is for images that hang together with a class of more strokes than their own, since what those have more
+    costs nothing where one's own pixels are looked for: ones with a foot, and twos.
 
     Args:
       images: uint8 `[N, H, W, C]`.
@@ -55,49 +60,51 @@ def neighbours_by_distortion(
       candidates: how many of the nearest by the first part are compared with each image, at least k; of the nearest by
         each of the others two thirds as many.
       parts: of the images.
-      check: called every second or so; what it raises ends this.
+      slanted: whether they are compared as they are, or without their slant. Of the latter come as many candidates,
+        beside those of the former.
+      back: what edges weigh, as a share of the others, to the images whose pixels the image explains best.
+      check: called often; what it raises ends this.
     """
     height, most = images.shape[1], len(images) - 1
     rows = [slice(math.floor(part.first * height), math.ceil(part.end * height)) for part in parts]
     numbers = [candidates] + [2 * candidates // 3] * (len(parts) - 1)
-    near = np.concatenate(
-        [_candidates(images[:, some], min(number, most), check) for some, number in zip(rows, numbers, strict=True)],
-        axis=1,
-    )
+    forms = [images] if slanted else [images, _described(images, upright)]
+    nearest = [
+        _candidates(form[:, some], min(number, most), check)
+        for form in forms
+        for some, number in zip(rows, numbers, strict=True)
+    ]
+    near = np.concatenate(nearest, axis=1)
     near.sort(axis=1)
     new = np.ones(near.shape, bool)  # the first of those that are there twice
     new[:, 1:] = near[:, 1:] != near[:, :-1]
-    compared = _compared(images, np.nonzero(new)[0], near[new], rows, check)
+    forth, other_way = _compared(forms[-1], np.nonzero(new)[0], near[new], rows, check)
     found = []
-    for part, values in zip(parts, compared, strict=True):
-        distances = np.full(near.shape, np.inf, np.float32)
-        distances[new] = values
-        found.append(likest(near, distances, count, part.weight))
-    return joined(found)
-
-
-def joined(found: Sequence[Neighbours]) -> Neighbours:
-    """All the edges of the graphs."""
+    for values, share in [(forth, 1.0)] + ([(other_way, back)] if back else []):
+        for part, of_part in zip(parts, values, strict=True):
+            distances = np.full(near.shape, np.inf, np.float32)
+            distances[new] = of_part
+            found.append(likest(near, distances, count, share * part.weight))
     return Neighbours(*(np.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True)))
 
 
 def _compared(
     images: np.ndarray, first: np.ndarray, second: np.ndarray, rows: Sequence[slice], check: Callable[[], None]
 ) -> np.ndarray:
-    """By each of the `rows` the distortion of pairs of images, `[rows, pairs]`."""
+    """By each of the `rows` the distortion of pairs of images, both ways, `[2, rows, pairs]`."""
 
     @jax.jit
-    def compare(images: jax.Array, others: jax.Array) -> jax.Array:
-        remaining, _ = distortion(images, others)
-        return jnp.stack([remaining[:, some].sum(axis=1) for some in rows])
+    def compare(edges: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
+        ways = jnp.stack(distortion(edges[first], edges[second]))
+        return jnp.stack([ways[:, :, some].sum(axis=2) for some in rows], axis=1)
 
-    edges = _described(images, gradients)
-    compared = np.empty((len(rows), len(first)), np.float32)
+    edges = jnp.asarray(_described(images, gradients))
+    compared = np.empty((2, len(rows), len(first)), np.float32)
 
     def fill(start: int) -> None:
         here = slice(start, start + _PAIRS)
-        pairs = [edges[np.resize(chosen[here], _PAIRS)] for chosen in (first, second)]  # one compiled shape
-        compared[:, here] = np.asarray(compare(*pairs))[:, : len(first[here])]
+        pairs = (np.resize(chosen[here], _PAIRS) for chosen in (first, second))  # one compiled shape
+        compared[:, :, here] = np.asarray(compare(edges, *pairs))[:, :, : len(first[here])]
 
     _in_parallel(fill, range(0, len(first), _PAIRS), check)
     return compared
@@ -161,8 +168,12 @@ def likest(near: np.ndarray, distances: np.ndarray, count: int, weight: float = 
 
 
 def _candidates(images: np.ndarray, count: int, check: Callable[[], None]) -> np.ndarray:
-    """The nearest images by the plain distance of slightly blurred pixels, `[N, count]`, in no order."""
-    return _nearest(_described(images, blurred).reshape(len(images), -1), count, check)
+    """The nearest images by the plain distance of slightly blurred pixels, `[N, count]`, in no order.
+
+    Blurred, every second pixel of every second row tells what the others do.
+    """
+    pixels = _described(images, lambda images: blurred(images)[:, ::2, ::2])
+    return _nearest(pixels.reshape(len(images), -1), count, check)
 
 
 def _nearest(rows: np.ndarray, count: int, check: Callable[[], None]) -> np.ndarray:

@@ -49,7 +49,7 @@ CHANGED = Config(
     adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8, 1e-9, "cosine"),
     augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5, True),
     consistency=ConsistencyConfig(2.0, 0.8),
-    propagation=PropagationConfig(4, 20, 0.25, 0.5, parts=True),
+    propagation=PropagationConfig(4, 20, 0.25, 0.5, parts=True, slanted=False, back=0.5),
 )
 
 
@@ -199,7 +199,8 @@ def test_consistency_needs_a_head_with_classes() -> None:
         check_names(config)
 
 
-OF_BEST = {"propagation.alone_from", "propagation.alone_until", "propagation.parts"}
+COMPARED = ("candidates", "parts", "slanted", "back")
+OF_BEST = {f"propagation.{name}" for name in ("alone_from", "alone_until", *COMPARED)}
 OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", "shear", "elastic", "mirror"))}
 
 

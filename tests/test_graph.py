@@ -45,12 +45,15 @@ def same(a: Neighbours, b: Neighbours) -> bool:
 def test_a_graph_is_made_once_for_a_set_and_its_numbers(made: list[int]) -> None:
     first = graph.load_by_distortion(dataset(), SMALL)
     assert same(graph.load_by_distortion(dataset(), SMALL), first) and len(made) == 1
-    in_parts = PropagationConfig(3, 6, parts=True)
-    others = (0, PropagationConfig(2, 6)), (0, PropagationConfig(3, 7)), (1, SMALL), (0, in_parts)
+    in_parts, upright = PropagationConfig(3, 6, parts=True), PropagationConfig(3, 6, slanted=False)
+    both_ways = PropagationConfig(3, 6, parts=True, back=0.5), PropagationConfig(3, 6, parts=True, back=0.25)
+    numbers = PropagationConfig(2, 6), PropagationConfig(3, 7)
+    others = (1, SMALL), *((0, config) for config in (*numbers, in_parts, upright, *both_ways))
     for seed, config in others:
         graph.load_by_distortion(dataset(seed), config)
     assert graph.load_by_distortion(dataset(), in_parts).indices.shape == (12, 12)
-    assert len(made) == 5
+    assert graph.load_by_distortion(dataset(), both_ways[1]).indices.shape == (12, 24)
+    assert len(made) == 8
 
 
 def test_graphs_of_either_kind_are_kept_beside_each_other(made: list[int], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sgan_jax.data.embedded import load_embedded
-from sgan_jax.likeness import distortion, gradients, orientations
+from sgan_jax.likeness import distortion, gradients, orientations, upright
 from sgan_jax.neighbours import (
     PARTS,
     WHOLE,
@@ -126,6 +126,57 @@ def test_a_part_brings_candidates_of_its_own() -> None:
     images[41:, :4] = images[0, :4]
     assert not set(neighbours_by_distortion(images, 2, 6, WHOLE).indices[0]) & {41, 42}
     assert set(neighbours_by_distortion(images, 2, 6, PARTS).indices[0, 6:]) == {41, 42}
+
+
+def slanted(columns_a_row: float, channels: int = 1) -> np.ndarray:
+    """A stroke of three rows' width, 10 rows high, in the middle of 20 x 20 pixels."""
+    image = np.zeros((1, 20, 20, channels), np.uint8)
+    for row in range(5, 15):
+        first = int(np.floor(9.5 + columns_a_row * (row - 9.5)))
+        image[0, row, first : first + 3] = 200
+    return image
+
+
+@pytest.mark.parametrize(("slant", "channels"), [(0.5, 1), (-0.5, 1), (1.0, 3)])
+def test_writing_set_upright_has_its_rows_below_one_another(slant: float, channels: int) -> None:
+    image = slanted(slant, channels)
+    found = np.asarray(upright(jnp.asarray(image)))
+    assert found.dtype == np.uint8 and found.shape == image.shape
+    rows = found[0, 5:15, :, 0].astype(float)
+    centres = (rows * np.arange(20)).sum(axis=1) / rows.sum(axis=1)
+    assert np.ptp(centres) < 0.8  # columns of the stroke itself are whole
+    np.testing.assert_allclose(rows.sum(axis=1), 600, atol=2)  # what is moved is neither more nor less
+
+
+@pytest.mark.parametrize(
+    "image", [slanted(0.0), np.zeros((1, 9, 7, 3), np.uint8), np.full((1, 8, 8, 1), 255, np.uint8)]
+)
+def test_what_has_no_slant_stays_as_it_is(image: np.ndarray) -> None:
+    np.testing.assert_array_equal(upright(jnp.asarray(image)), image)
+
+
+def test_without_slant_a_stroke_is_like_one_of_another_slant() -> None:
+    thick = slanted(0.0)
+    thick[0, 5:15, 7:14] = 200
+    images = np.concatenate([slanted(0.0), slanted(0.9), thick])
+    assert neighbours_by_distortion(images, 1, 2).indices[0] == 2
+    assert neighbours_by_distortion(images, 1, 2, slanted=False).indices[0] == 1
+
+
+def test_edges_back_lead_to_the_images_whose_pixels_are_found_in_ones_own() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 1), dtype=np.uint8)
+    edges = gradients(jnp.asarray(images))
+    first, second = np.divmod(np.arange(49), 7)
+    of_others = np.asarray(distortion(edges[first], edges[second])[1]).sum(axis=1).reshape(7, 7)
+    of_others[np.arange(7), np.arange(7)] = np.inf
+    by_hand = likest(np.tile(np.arange(7), (7, 1)), of_others, 2, 0.25)
+    near = neighbours_by_distortion(images, 2, 6, back=0.25)
+    forth = neighbours_by_distortion(images, 2, 6)
+    assert near.indices.shape == (7, 4)
+    np.testing.assert_array_equal(near.indices[:, :2], forth.indices)
+    np.testing.assert_array_equal(near.weights[:, :2], forth.weights)
+    np.testing.assert_array_equal(near.indices[:, 2:], by_hand.indices)
+    np.testing.assert_allclose(near.weights[:, 2:], by_hand.weights, rtol=1e-4)
 
 
 def test_orientations_tell_an_edges_direction_and_its_part_of_the_image_and_have_length_one() -> None:
