@@ -199,8 +199,8 @@ def test_consistency_needs_a_head_with_classes() -> None:
         check_names(config)
 
 
-COMPARED = ("candidates", "parts", "slanted", "back")
-OF_BEST = {f"propagation.{name}" for name in ("alone_from", "alone_until", *COMPARED)}
+ALONE = {"propagation.alone_from", "propagation.alone_until"}
+OF_BEST = ALONE | {f"propagation.{name}" for name in ("candidates", "parts", "slanted", "back")}
 OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", "shear", "elastic", "mirror"))}
 
 
@@ -218,7 +218,7 @@ OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", 
         (
             "best-unaugmented",
             "best",
-            {"epochs"} | OF_BEST | {f"augment.{name}" for name in ("rotation", "shear", "scale", "shift", "elastic")},
+            {"epochs"} | ALONE | {f"augment.{name}" for name in ("rotation", "shear", "scale", "shift", "elastic")},
         ),
     ],
 )
