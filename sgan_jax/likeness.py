@@ -67,10 +67,10 @@ def blurred(images: jax.Array) -> jax.Array:
 
 
 def upright(images: jax.Array) -> jax.Array:
-    """Writing without its slant: rows are moved sideways until no way down the image goes with a way across.
+    """Writing without its slant: rows are moved sideways until a pixel's row and its column have no covariance.
 
     Deslanting by moments, as of LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
-    recognition" (Proc. IEEE 86, 1998), section III.A. Slants of more than 45 degrees are taken for such.
+    recognition" (Proc. IEEE 86, 1998), section III.A. Slants of more than 45 degrees count as 45.
 
     Args:
       images: uint8 `[B, H, W, C]`, bright on a dark ground.
