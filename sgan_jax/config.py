@@ -135,11 +135,11 @@ _CONSISTENCY = Config(
     consistency=ConsistencyConfig(weight=1.0),
 )
 _GRAPH = replace(_CONSISTENCY, propagation=PropagationConfig(neighbours=6))
+_OF_WRITING = PropagationConfig(6, 40, parts=True, slanted=False, back=0.15)
 # Who learns from the graph to the end repeats its mistakes. Alone in between, with a few labels and its own teacher, a
 # classifier loses some of them, and makes others: then the two judges know more together than either (Blum and
 # Mitchell, "Combining labeled and unlabeled data with co-training", COLT 1998). Begun by the graph, since without it
 # whole classes are lost with a hundred labels.
-_OF_WRITING = PropagationConfig(6, 40, parts=True, slanted=False, back=0.15)
 _BEST = replace(_GRAPH, epochs=14, propagation=replace(_OF_WRITING, alone_from=2 / 14, alone_until=4 / 14))
 
 # Chosen on training images of Fashion-MNIST, of draws of labels from 100 on.

@@ -42,11 +42,10 @@ def load_by_distortion(
             dataset.train_images, config.neighbours, config.candidates, parts, config.slanted, config.back, check
         )
 
-    parts, kind = (PARTS, "parts") if config.parts else (WHOLE, "whole")
-    kind += (
-        f"-{config.candidates}" + ("" if config.slanted else "-upright") + (f"-{config.back:g}" if config.back else "")
-    )
-    return _kept(dataset, config.neighbours, len(parts) * (2 if config.back else 1), kind, make)
+    parts, ways = PARTS if config.parts else WHOLE, 2 if config.back else 1
+    # "near": by every second pixel; graphs whose candidates were found by all pixels lie there under other names.
+    kind = f"near-{config.candidates}-{len(parts)}-{'slanted' if config.slanted else 'upright'}-{config.back:g}"
+    return _kept(dataset, config.neighbours, ways * len(parts) * config.neighbours, kind, make)
 
 
 def load_by_orientations(dataset: Dataset, count: int, check: Callable[[], None] = lambda: None) -> Neighbours:
@@ -59,10 +58,10 @@ def load_by_orientations(dataset: Dataset, count: int, check: Callable[[], None]
         )
         return neighbours_by_orientations(dataset.train_images, count, check)
 
-    return _kept(dataset, count, 1, "edges", make)
+    return _kept(dataset, count, count, "edges", make)
 
 
-def _kept(dataset: Dataset, count: int, kinds: int, kind: str, make: Callable[[], Neighbours]) -> Neighbours:
+def _kept(dataset: Dataset, count: int, edges: int, kind: str, make: Callable[[], Neighbours]) -> Neighbours:
     images = len(dataset.train_images)
     if not count < images <= LARGEST:
         raise UserError(
@@ -71,7 +70,7 @@ def _kept(dataset: Dataset, count: int, kinds: int, kind: str, make: Callable[[]
     path = None
     with contextlib.suppress(UserError):  # no home directory: it is made every time
         path = cache.root() / "graphs" / f"{dataset.digest[:32]}-{count}-{kind}.npz"
-    if path is not None and (kept := _read(path, images, kinds * count)) is not None:
+    if path is not None and (kept := _read(path, images, edges)) is not None:
         return kept
     near = make()
     if path is not None:

@@ -112,22 +112,22 @@ def _compared(
 
 def _in_parallel(work: Callable[[int], None], starts: Sequence[int], check: Callable[[], None]) -> None:
     """Does the work for each start, a few of them at a time; `check` may end it between any two."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        waiting = [pool.submit(work, start) for start in starts]
-        try:
-            for done in waiting:
-                done.result()
-                check()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
+        for done in [pool.submit(work, start) for start in starts]:
+            done.result()
+            check()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _described(images: np.ndarray, describe: Callable[[jax.Array], jax.Array]) -> np.ndarray:
     """What `describe` says of images, `[N, ...]`, some of them at a time."""
     said = jax.jit(describe)
     found = []
-    for start in range(0, len(images), _IMAGES):
-        block = np.arange(start, start + _IMAGES) % len(images)  # one compiled shape
+    size = min(_IMAGES, len(images))
+    for start in range(0, len(images), size):
+        block = np.arange(start, start + size) % len(images)  # one compiled shape
         found.append(np.asarray(said(images[block]))[: len(images) - start])
     return np.concatenate(found)
 

@@ -129,7 +129,7 @@ def test_a_part_brings_candidates_of_its_own() -> None:
 
 
 def slanted(columns_a_row: float, channels: int = 1) -> np.ndarray:
-    """A stroke of three rows' width, 10 rows high, in the middle of 20 x 20 pixels."""
+    """A stroke of three columns' width, 10 rows high, in the middle of 20 x 20 pixels."""
     image = np.zeros((1, 20, 20, channels), np.uint8)
     for row in range(5, 15):
         first = int(np.floor(9.5 + columns_a_row * (row - 9.5)))
