@@ -103,11 +103,18 @@ def group_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, groups: int) -> 
       groups: divides C.
     """
     count, height, width, channels = x.shape
-    grouped = x.reshape(count, height * width, groups, channels // groups)
-    mean = grouped.mean(axis=(1, 3), keepdims=True)
-    variance = jnp.maximum(jnp.square(grouped).mean(axis=(1, 3), keepdims=True) - jnp.square(mean), 0.0)
-    normal = ((grouped - mean) * jax.lax.rsqrt(variance + 1e-5)).reshape(x.shape)
-    return normal * scale.reshape(1, 1, 1, -1) + bias.reshape(1, 1, 1, -1)
+    of_groups = count, groups, channels // groups
+
+    def mean(a: jax.Array) -> jax.Array:  # `[N, H, W, C]` to `[N, C]`: each channel's group's
+        # Positions first, whose rows are whole channels: over both at once a CPU adds four numbers at a time.
+        sums = a.sum(axis=(1, 2)).reshape(of_groups).sum(axis=2, keepdims=True)
+        return jnp.broadcast_to(sums / (height * width * of_groups[2]), of_groups).reshape(count, channels)
+
+    middle = mean(x)
+    variance = jnp.maximum(mean(jnp.square(x)) - jnp.square(middle), 0.0)
+    slope = jax.lax.rsqrt(variance + 1e-5) * scale.reshape(1, -1)  # one product and one sum a number of x
+    offset = bias.reshape(1, -1) - middle * slope
+    return x * slope.reshape(count, 1, 1, channels) + offset.reshape(count, 1, 1, channels)
 
 
 class GroupNorm(nn.Module):
