@@ -106,6 +106,7 @@ def make_train_step(
 
         params = {player: getattr(state.params, player) for player in move.slots}
         grads, metrics = jax.grad(loss, has_aux=True)(params)
+        grads = jax.lax.optimization_barrier(grads)  # or a CPU adds their parts up for either of Adam's moments anew
         opt = dict(state.opt)
         for player, slot in move.slots.items():
             updates, opt[slot] = optimizer.update(grads[player], opt[slot], params[player])
