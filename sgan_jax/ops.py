@@ -189,14 +189,17 @@ def dense(x: jax.Array, kernel: jax.Array, dtype: DTypeLike = jnp.float32) -> ja
     return product(x.astype(dtype), kernel.astype(dtype)).astype(x.dtype)
 
 
+Map = Callable[[jax.Array, jax.Array], jax.Array]
+
+
 class Maps(NamedTuple):
     """The linear maps of the networks, of images `[N, H, W, I]` with a kernel `[h, w, I, O]`, without bias."""
 
-    down: Callable[[jax.Array, jax.Array], jax.Array]  # 3x3, stride 2
-    up: Callable[[jax.Array, jax.Array], jax.Array]  # transposed 4x4, stride 2
-    to_image: Callable[[jax.Array, jax.Array], jax.Array]  # odd kernel, stride 1, few outputs
-    dense: Callable[[jax.Array, jax.Array], jax.Array]  # of [N, I] with [I, O]
-    strided: Callable[[int], Callable[[jax.Array, jax.Array], jax.Array]]  # by stride: any kernel
+    down: Map  # 3x3, stride 2
+    up: Map  # transposed 4x4, stride 2
+    to_image: Map  # odd kernel, stride 1, few outputs
+    dense: Map  # of [N, I] with [I, O]
+    strided: Callable[[int], Map]  # by stride: any kernel
     dtype: DTypeLike = jnp.float32  # of what they take and give, and of all that comes between them
 
 
@@ -206,15 +209,28 @@ def _native_up(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(x, flipped, (1, 1), padding, lhs_dilation=(2, 2), dimension_numbers=_LAYOUT)
 
 
-def _strided(dtype: DTypeLike) -> Callable[[int], Callable[[jax.Array, jax.Array], jax.Array]]:
+def _strided(dtype: DTypeLike) -> Callable[[int], Map]:
     return lambda stride: partial(conv, stride=stride, dtype=dtype)
 
 
-def _native_strided(stride: int) -> Callable[[jax.Array, jax.Array], jax.Array]:
+def _native_strided(stride: int) -> Map:
     return lambda x, k: lax.conv_general_dilated(x, k, (stride, stride), "SAME", dimension_numbers=_LAYOUT)
 
 
-MATRIX_PRODUCTS = Maps(conv_3x3_stride_2, conv_transpose_4x4_stride_2, conv_to_few, dense, _strided(jnp.float32))
+def _or_native(stride: int, patches: Map) -> Map:
+    """A convolution by patches where it is differentiated, and else by the compiler, which does not write them down."""
+    alone = jax.custom_jvp(_native_strided(stride))
+    alone.defjvp(lambda primals, tangents: jax.jvp(patches, primals, tangents))
+    return alone
+
+
+MATRIX_PRODUCTS = Maps(
+    _or_native(2, conv_3x3_stride_2),
+    conv_transpose_4x4_stride_2,
+    conv_to_few,
+    dense,
+    lambda stride: _or_native(stride, partial(conv, stride=stride)),
+)
 ROUNDED_PRODUCTS = Maps(
     partial(conv_3x3_stride_2, dtype=jnp.bfloat16),
     partial(conv_transpose_4x4_stride_2, dtype=jnp.bfloat16),
@@ -230,7 +246,8 @@ def maps_for(platform: str, precision: str) -> Maps:
 
     Matrix products on "cpu", whose arrays stay float32, and the compiler's own convolutions on "gpu" and "tpu", where
     arrays in between are of the precision as well, since moving them is what takes the time. The convolution to an
-    image is never rounded on the CPU: adding the taps takes longer there than multiplying.
+    image is never rounded on the CPU: adding the taps takes longer there than multiplying. In float32 a convolution
+    without gradients (a teacher's, an evaluation's) is the compiler's own there, too.
 
     Args:
       platform: "cpu", "gpu" or "tpu".

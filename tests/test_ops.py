@@ -74,7 +74,11 @@ CASES = {
     "patches, stride 1": any_kernel((2, 5, 6, 3), (3, 3), 1),
     "patches, oblong kernel, stride 3": any_kernel((1, 7, 9, 2), (2, 5), 3),
 }
-each_case = pytest.mark.parametrize("case", list(CASES.values()), ids=list(CASES))
+AS_THEY_RUN = {  # not for bfloat16
+    "halved, native alone": halved((2, 7, 6, 3), 4)._replace(ours=ops.MATRIX_PRODUCTS.down),
+    "stride 2, native alone": any_kernel((2, 8, 7, 3), (5, 5), 2)._replace(ours=ops.MATRIX_PRODUCTS.strided(2)),
+}
+each_case = pytest.mark.parametrize("case", [*CASES.values(), *AS_THEY_RUN.values()], ids=[*CASES, *AS_THEY_RUN])
 one_of_each = pytest.mark.parametrize(
     "case",
     [
@@ -82,8 +86,9 @@ one_of_each = pytest.mark.parametrize(
         to_few((1, 3, 4, 4), (3, 5), 1),
         halved((1, 4, 3, 2), 4),
         any_kernel((1, 4, 3, 2), (3, 3), 2),
+        AS_THEY_RUN["halved, native alone"],
     ],
-    ids=["transposed", "to few", "halved", "patches"],
+    ids=["transposed", "to few", "halved", "patches", "native alone"],
 )
 
 
@@ -183,6 +188,19 @@ def test_on_the_cpu_maps_are_matrix_products_and_elsewhere_the_compilers_own():
     for platform in ("gpu", "tpu"):
         assert ops.maps_for(platform, "float32") == ops.NATIVE
         assert ops.maps_for(platform, "bfloat16") == ops.NATIVE._replace(dtype=jnp.dtype(jnp.bfloat16))
+
+
+@pytest.mark.parametrize(
+    "convolve", [ops.MATRIX_PRODUCTS.down, ops.MATRIX_PRODUCTS.strided(2)], ids=["down", "strided"]
+)
+def test_a_convolution_in_float32_is_the_compilers_own_where_it_has_no_gradients(convolve):
+    x, kernel = normal(0, 1, 4, 4, 2), normal(1, 3, 3, 2, 3)
+    gradient = jax.grad(lambda k, x: convolve(x, k).sum())
+    alone, differentiated = (
+        jax.jit(f).lower(*a).as_text() for f, a in ((convolve, (x, kernel)), (gradient, (kernel, x)))
+    )
+    assert "stablehlo.convolution" in alone
+    assert "stablehlo.convolution" not in differentiated
 
 
 @pytest.mark.parametrize("stride", [1, 2])
