@@ -209,10 +209,6 @@ def _native_up(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(x, flipped, (1, 1), padding, lhs_dilation=(2, 2), dimension_numbers=_LAYOUT)
 
 
-def _strided(dtype: DTypeLike) -> Callable[[int], Map]:
-    return lambda stride: partial(conv, stride=stride, dtype=dtype)
-
-
 def _native_strided(stride: int) -> Map:
     return lambda x, k: lax.conv_general_dilated(x, k, (stride, stride), "SAME", dimension_numbers=_LAYOUT)
 
@@ -236,7 +232,7 @@ ROUNDED_PRODUCTS = Maps(
     partial(conv_transpose_4x4_stride_2, dtype=jnp.bfloat16),
     conv_to_few,
     partial(dense, dtype=jnp.bfloat16),
-    _strided(jnp.bfloat16),
+    lambda stride: partial(conv, stride=stride, dtype=jnp.bfloat16),
 )
 NATIVE = Maps(_native_strided(2), _native_up, _native_strided(1), jnp.matmul, _native_strided)
 
