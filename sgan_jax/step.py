@@ -3,7 +3,7 @@
 Whoever runs it decides how: a dispatch a step, a scan, a vmap over seeds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import jax
@@ -26,7 +26,7 @@ def init_state(
     disc: Net,
     gen: Net,
     objective: Objective,
-    optimizer: optax.GradientTransformation,
+    optimizers: Mapping[str, optax.GradientTransformation],
     examples: jax.Array | None = None,
 ) -> TrainState:
     """Fresh parameters and one fresh optimiser state for each slot that the objective names.
@@ -36,7 +36,7 @@ def init_state(
       disc: discriminator.
       gen: generator.
       objective: moves.
-      optimizer: of every slot.
+      optimizers: of each player's slots, by the player.
       examples: uint8 images `[N, H, W, C]`, for networks that scale their layers by them; by default none.
     """
     k_d, k_g = jax.random.split(key)
@@ -46,7 +46,7 @@ def init_state(
         latents = jax.random.normal(jax.random.fold_in(k_g, 1), (len(examples), *gen.input_shape))
         params = Players(d=disc.init(k_d, scale(examples)), g=gen.init(k_g, latents))
     slots = {slot: player for move in objective for player, slot in move.slots.items()}
-    opt = {slot: optimizer.init(getattr(params, player)) for slot, player in slots.items()}
+    opt = {slot: optimizers[player].init(getattr(params, player)) for slot, player in slots.items()}
     # Buffers of its own: both are donated.
     return TrainState(jnp.zeros((), jnp.int32), params, opt, jax.tree.map(jnp.copy, params))
 
@@ -70,7 +70,7 @@ def make_train_step(
     disc: Net,
     gen: Net,
     objective: Objective,
-    optimizer: optax.GradientTransformation,
+    optimizers: Mapping[str, optax.GradientTransformation],
     half_batch: int,
     ema_decay: float,
     unlabelled: int | None = None,
@@ -85,7 +85,7 @@ def make_train_step(
       disc: discriminator.
       gen: generator.
       objective: moves, made in order; each sees the parameters that the one before left.
-      optimizer: applied with a state of its own for each slot.
+      optimizers: each player's, applied with a state of its own for each slot.
       half_batch: labelled images a step.
       ema_decay: what is left of the averaged parameters after a step; of the first 1 / (1 - ema_decay) steps they are
         the plain mean.
@@ -109,7 +109,7 @@ def make_train_step(
         grads = jax.lax.optimization_barrier(grads)  # or a CPU adds their parts up for either of Adam's moments anew
         opt = dict(state.opt)
         for player, slot in move.slots.items():
-            updates, opt[slot] = optimizer.update(grads[player], opt[slot], params[player])
+            updates, opt[slot] = optimizers[player].update(grads[player], opt[slot], params[player])
             params[player] = optax.apply_updates(params[player], updates)
         return state._replace(params=state.params._replace(**params), opt=opt), metrics
 

@@ -41,7 +41,7 @@ class System(NamedTuple):
     disc: Net
     gen: Net
     objective: Objective
-    optimizer: optax.GradientTransformation
+    optimizers: dict[str, optax.GradientTransformation]  # by the player
     classifies: bool
     half_batch: int  # labelled images that a step draws
     unlabelled: int  # unlabelled ones
@@ -49,7 +49,7 @@ class System(NamedTuple):
 
     def init(self, key: jax.Array, examples: jax.Array | None = None) -> TrainState:
         """A fresh state; `examples` are some of the images, uint8, by which networks may scale their layers."""
-        return init_state(key, self.disc, self.gen, self.objective, self.optimizer, examples)
+        return init_state(key, self.disc, self.gen, self.objective, self.optimizers, examples)
 
     def abstract_state(self) -> TrainState:
         """Shapes and dtypes of the state, without computing it."""
@@ -75,7 +75,7 @@ class System(NamedTuple):
             disc,
             gen,
             self.objective,
-            self.optimizer,
+            self.optimizers,
             self.half_batch,
             self.ema_decay,
             self.unlabelled,
@@ -112,7 +112,6 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int, maps:
     """
     check_names(config)
     head = HEADS[config.model.head]
-    adam = config.adam
     maps = maps or ops.maps_for(jax.default_backend(), resolve_precision(config.precision))
     objective = OBJECTIVES[config.objective].objective(head.classifies)
     limits = Limits(**dataclasses.asdict(config.augment))
@@ -120,20 +119,28 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int, maps:
         objective = with_augmentation(objective, limits)
     if config.consistency.weight:
         objective = with_consistency(objective, limits, config.consistency.weight, config.consistency.threshold)
-    rate: float | optax.Schedule = adam.learning_rate
-    if adam.schedule == "cosine":
-        rate = optax.cosine_decay_schedule(adam.learning_rate, config.total_steps)
     model, made = config.model, NETWORKS[config.model.networks]
     return System(
         disc=made.discriminator(image_shape, classes, head, model.width, model.dropout, maps),
         gen=made.generator(image_shape, model.latent, model.width, maps),
         objective=objective,
-        optimizer=optimizers.adam(rate, adam.beta1, adam.beta2, adam.epsilon, adam.epsilon_root),
+        optimizers=_optimizers(config),
         classifies=head.classifies,
         half_batch=config.batch_size // 2,
         unlabelled=config.unlabelled or config.batch_size // 2,
         ema_decay=config.ema_decay,
     )
+
+
+def _optimizers(config: Config) -> dict[str, optax.GradientTransformation]:
+    """Adam for either player."""
+
+    def rate(peak: float) -> float | optax.Schedule:
+        return optax.cosine_decay_schedule(peak, config.total_steps) if adam.schedule == "cosine" else peak
+
+    adam = config.adam
+    ours = optimizers.adam(rate(adam.learning_rate), adam.beta1, adam.beta2, adam.epsilon, adam.epsilon_root)
+    return {"d": ours, "g": ours}
 
 
 def sample_images(gen: Net, params: Params, key: jax.Array, count: int) -> np.ndarray:

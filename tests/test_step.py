@@ -19,11 +19,11 @@ from sgan_jax.ops import maps_for
 from sgan_jax.optimizers import adam
 from sgan_jax.step import TrainStep, draw, init_state, make_train_step, repeat, scale
 from sgan_jax.system import build
-from sgan_jax.types import Batch, Bound, Data, DiscOut, Move, Net, Params, Terms, TrainState
+from sgan_jax.types import Batch, Bound, Data, DiscOut, Move, Net, Params, Players, Terms, TrainState
 
 SHAPE, CLASSES, LATENT, HALF = (8, 8, 1), 3, 5, 4
 KEY = jax.random.key(11)
-ADAM = adam(2e-4, 0.5, 0.999, 1e-7)
+ADAM = dict.fromkeys(Players._fields, adam(2e-4, 0.5, 0.999, 1e-7))
 EMA = 0.9  # decay of the averaged parameters
 
 
@@ -267,7 +267,7 @@ def test_moves_worked_by_hand() -> None:
     disc = constant(0.5, lambda w, x: DiscOut(x, x[:, 0, 0], jnp.broadcast_to(w, len(x))), SHAPE)
     gen = constant(2.0, lambda v, z: jnp.broadcast_to(v, (len(z), *SHAPE)), (LATENT,))
     moves = (Move({"d": "one"}, first), Move({"d": "two"}, second), Move({"g": "three"}, third))
-    sgd = optax.sgd(1.0)
+    sgd = dict.fromkeys(Players._fields, optax.sgd(1.0))
     state, metrics = jax.jit(make_train_step(disc, gen, moves, sgd, HALF, EMA))(
         init_state(KEY, disc, gen, moves, sgd), DATA, KEY
     )
@@ -282,19 +282,19 @@ def test_moves_worked_by_hand() -> None:
     assert (float(state.params.d), float(state.params.g), int(state.step)) == (2.5, -0.5, 1)
 
 
-def test_both_players_of_one_move_descend_from_where_it_began() -> None:
+def test_both_players_of_one_move_descend_from_where_it_began_each_by_its_own_optimizer() -> None:
     def both(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
         image = nets.generate(key, 2)
         return Terms({"d/product": nets.disc(image, None).real_logit.mean() * image.mean()}, {})
 
     disc = constant(0.5, lambda w, x: DiscOut(x, x[:, 0, 0], jnp.broadcast_to(w, len(x))), SHAPE)
     gen = constant(2.0, lambda v, z: jnp.broadcast_to(v, (len(z), *SHAPE)), (LATENT,))
-    moves, sgd = (Move({"d": "one", "g": "two"}, both),), optax.sgd(1.0)
-    state, _ = jax.jit(make_train_step(disc, gen, moves, sgd, HALF, EMA))(
-        init_state(KEY, disc, gen, moves, sgd), DATA, KEY
+    moves, own = (Move({"d": "one", "g": "two"}, both),), {"d": optax.sgd(1.0), "g": optax.sgd(4.0)}
+    state, _ = jax.jit(make_train_step(disc, gen, moves, own, HALF, EMA))(
+        init_state(KEY, disc, gen, moves, own), DATA, KEY
     )
     # The product w v has slope v = 2 for w and slope w = 0.5 for v.
-    assert (float(state.params.d), float(state.params.g)) == (0.5 - 2, 2 - 0.5)
+    assert (float(state.params.d), float(state.params.g)) == (0.5 - 2, 2 - 4 * 0.5)
     assert set(state.opt) == {"one", "two"}
 
 
@@ -307,7 +307,7 @@ def test_averaged_parameters_are_the_mean_at_first_and_then_decay() -> None:
 
     disc = constant(0.5, lambda w, x: DiscOut(x, x[:, 0, 0], jnp.broadcast_to(w, len(x))), SHAPE)
     gen = constant(2.0, lambda v, z: jnp.broadcast_to(v, (len(z), *SHAPE)), (LATENT,))
-    moves, sgd = (Move({"d": "d"}, down),), optax.sgd(1.0)
+    moves, sgd = (Move({"d": "d"}, down),), dict.fromkeys(Players._fields, optax.sgd(1.0))
     step = jax.jit(make_train_step(disc, gen, moves, sgd, HALF, 0.5))
     state, averages = init_state(KEY, disc, gen, moves, sgd), []
     assert float(state.ema.d) == 0.5
@@ -435,9 +435,9 @@ def textbook(d: Params, g: Params, generate: Callable[[Params, jax.Array], jax.A
 def test_step_is_the_textbooks(whole: bool) -> None:
     disc = discriminator(SHAPE, CLASSES, HEADS["stacked"], width=4, dropout=0.5)
     gen = generator(SHAPE, LATENT, width=4) if whole else GEN
-    optimizer = adam(RATE, B1, B2, EPS)
-    state = init_state(KEY, with_drawn(disc, 0), with_drawn(gen, 1), tutorial(), optimizer)
-    step = jax.jit(make_train_step(disc, gen, tutorial(), optimizer, HALF, EMA))
+    optimizers = dict.fromkeys(Players._fields, adam(RATE, B1, B2, EPS))
+    state = init_state(KEY, with_drawn(disc, 0), with_drawn(gen, 1), tutorial(), optimizers)
+    step = jax.jit(make_train_step(disc, gen, tutorial(), optimizers, HALF, EMA))
     for d, g, losses in textbook(*state.params, textbook_gen if whole else GEN.apply, steps=3):
         before = state.params
         state, metrics = step(state, DATA, KEY)
