@@ -46,6 +46,14 @@ class AdamConfig:
 
 
 @dataclass(frozen=True)
+class MuonConfig:
+    """Whether the discriminator's hidden layers learn by Muon, as in `optimizers.muon`, on Adam's schedule."""
+
+    learning_rate: float = 0.0  # 0: Adam for all
+    momentum: float = 0.95
+
+
+@dataclass(frozen=True)
 class AugmentConfig:
     """How far images are distorted at most, at every step anew; nothing by default. `augment.Limits` says each."""
 
@@ -97,6 +105,7 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     adam: AdamConfig = field(default_factory=AdamConfig)
+    muon: MuonConfig = field(default_factory=MuonConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     propagation: PropagationConfig = field(default_factory=PropagationConfig)
@@ -289,6 +298,7 @@ def validate(config: Config) -> None:
         "model.dropout": config.model.dropout,
         "adam.beta1": config.adam.beta1,
         "adam.beta2": config.adam.beta2,
+        "muon.momentum": config.muon.momentum,
         "ema_decay": config.ema_decay,
         "propagation.alone_from": config.propagation.alone_from,
         "propagation.alone_until": config.propagation.alone_until,
@@ -300,6 +310,7 @@ def validate(config: Config) -> None:
     numbers |= {
         "adam.epsilon": config.adam.epsilon,
         "adam.epsilon_root": config.adam.epsilon_root,
+        "--muon-rate": config.muon.learning_rate,
         "consistency.weight": config.consistency.weight,
         "consistency.threshold": config.consistency.threshold,
         "propagation.neighbours": config.propagation.neighbours,

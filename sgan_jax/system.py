@@ -133,14 +133,15 @@ def build(config: Config, image_shape: tuple[int, int, int], classes: int, maps:
 
 
 def _optimizers(config: Config) -> dict[str, optax.GradientTransformation]:
-    """Adam for either player."""
+    """Adam, and Muon for the discriminator's hidden layers where the configuration has a rate for it."""
 
     def rate(peak: float) -> float | optax.Schedule:
         return optax.cosine_decay_schedule(peak, config.total_steps) if adam.schedule == "cosine" else peak
 
-    adam = config.adam
+    adam, muon = config.adam, config.muon
     ours = optimizers.adam(rate(adam.learning_rate), adam.beta1, adam.beta2, adam.epsilon, adam.epsilon_root)
-    return {"d": ours, "g": ours}
+    disc = optimizers.muon(rate(muon.learning_rate), muon.momentum, ours) if muon.learning_rate else ours
+    return {"d": disc, "g": ours}
 
 
 def sample_images(gen: Net, params: Params, key: jax.Array, count: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import pytest
 from sgan_jax import checkpoint
 from sgan_jax.checkpoint import Damaged
 from sgan_jax.errors import UserError
+from sgan_jax.optimizers import adam, muon
 
 
 class State(NamedTuple):
@@ -65,6 +66,16 @@ def test_what_is_restored_is_bit_for_bit_what_was_saved(saved):
         restored = checkpoint.restore(saved, shape_of)
         assert isinstance(restored, State)
         assert bits(restored) == bits(state(3))
+
+
+def test_state_of_two_optimizers_that_share_a_network_is_restored(tmp_path):
+    # Either's moments have gaps where the other's layers are.
+    params = {name: {"kernel": np.ones((3, 2), np.float32)} for name in ("dense", "logits")}
+    opt = muon(1e-3, 0.95, adam(1e-3, 0.9, 0.99, 1e-7)).init(params)
+    save(tmp_path, state()._replace(params=opt))
+    restored = checkpoint.restore(tmp_path / "step_3", state()._replace(params=opt))
+    assert bits(restored.params) == bits(opt)
+    assert jax.tree.structure(restored.params) == jax.tree.structure(opt)
 
 
 def test_arrays_of_jax_are_saved_like_those_of_numpy(tmp_path):

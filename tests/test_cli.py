@@ -497,7 +497,7 @@ def test_networks_that_cannot_be_described_are_one_line(arguments, message, fail
 
 FLAGS = {
     "train": "labels validation dataset data-dir image-size stream preset head epochs steps-per-epoch steps batch-size "
-    "precision width learning-rate seed label-seed run devices cluster coordinator processes process "
+    "precision width learning-rate muon-rate seed label-seed run devices cluster coordinator processes process "
     "profile profile-steps on-nan log-every",
     "sweep": "labels draws ensemble preset validation dataset data-dir image-size stream head epochs steps-per-epoch "
     "steps batch-size precision width learning-rate out ray",

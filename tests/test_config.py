@@ -19,6 +19,7 @@ from sgan_jax.config import (
     ConsistencyConfig,
     DataConfig,
     ModelConfig,
+    MuonConfig,
     PropagationConfig,
     choose,
     flatten,
@@ -47,6 +48,7 @@ CHANGED = Config(
     data=DataConfig("mnist", "digits", 32, True, 20, 9, 3),
     model=ModelConfig("separate", 8, 16, 0.25, "mlp"),
     adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8, 1e-9, "cosine"),
+    muon=MuonConfig(2e-3, 0.9),
     augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5, True),
     consistency=ConsistencyConfig(2.0, 0.8),
     propagation=PropagationConfig(4, 20, 0.25, 0.5, parts=True, slanted=False, back=0.5),
@@ -57,12 +59,19 @@ def changed(**values: Any) -> Config:
     """The default with fields replaced wherever they live."""
     config = Config()
     for name, value in values.items():
-        part = next((p for p in ("data", "model", "adam") if hasattr(getattr(config, p), name)), None)
+        part = next((p for p in ("data", "model", "adam", "muon") if hasattr(getattr(config, p), name)), None)
         if part:
             config = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **{name: value})})
         else:
             config = dataclasses.replace(config, **{name: value})
     return config
+
+
+def test_rate_of_muon_is_the_presets_or_the_flags() -> None:
+    config = Train(preset="best", muon_rate=3e-3).config()
+    assert config == dataclasses.replace(Train(preset="best").config(), muon=MuonConfig(3e-3, 0.95))
+    with pytest.raises(UserError, match=r"^--muon-rate: -1\.0; must be a number of at least 0$"):
+        validate(Train(muon_rate=-1.0).config())
 
 
 def test_default_is_the_tutorial() -> None:
@@ -277,6 +286,7 @@ def test_a_head_without_classes_is_refused_by_what_is_made_of_them(objective: st
         ("model.dropout", {"dropout": 1.0}),
         ("adam.beta1", {"beta1": 1.0}),
         ("adam.beta2", {"beta2": -0.1}),
+        ("muon.momentum", {"momentum": 1.0}),
         ("ema_decay", {"ema_decay": 1.0}),
         ("adam.epsilon", {"epsilon": 0.0}),
         ("adam.epsilon", {"epsilon": -1e-8}),

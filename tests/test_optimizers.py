@@ -1,4 +1,4 @@
-"""Adam is Keras's own, epsilon included, and Improved GAN's where epsilon is under the root."""
+"""Adam is Keras's own, epsilon included, and Improved GAN's where epsilon is under the root; Muon orthogonalises."""
 
 import warnings
 
@@ -104,3 +104,70 @@ def test_a_rate_that_falls_is_that_of_the_updates_made_before():
     adam = optimizers.adam(optax.cosine_decay_schedule(0.1, 3), 0.5, 0.999, 1e-30)
     path = np.ravel(trajectory(adam, [[jnp.ones((1,))]] * 4))
     np.testing.assert_allclose(-np.diff(path, prepend=0), [0.1, 0.075, 0.025, 0], atol=1e-6)
+
+
+# --- Muon
+
+MATRIX = (6, 3)  # of a dense layer
+KERNEL = (2, 2, 4, 8)  # of a convolution: a matrix of 16 by 8
+
+
+def layers(seed: int) -> dict[str, dict[str, jax.Array]]:
+    rng = np.random.default_rng(seed)
+    shapes = {"conv_1": KERNEL, "dense": MATRIX, "logits": MATRIX}
+    return {
+        name: {
+            "kernel": jnp.asarray(rng.normal(size=shape), jnp.float32),
+            "bias": jnp.asarray(rng.normal(size=shape[-1]), jnp.float32),
+        }
+        for name, shape in shapes.items()
+    }
+
+
+def first_updates(grads: dict[str, dict[str, jax.Array]], rate: float) -> dict[str, dict[str, jax.Array]]:
+    muon = optimizers.muon(rate, 0.95, optimizers.adam(*SETTINGS))
+    params = layers(1)
+    return muon.update(grads, muon.init(params), params)[0]
+
+
+def test_muon_leaves_biases_and_the_last_layer_to_adam():
+    grads = layers(0)
+    adam = optimizers.adam(*SETTINGS)
+    theirs, _ = adam.update(grads, adam.init(layers(1)))
+    ours = first_updates(grads, 0.1)
+    for layer, name in (("conv_1", "bias"), ("dense", "bias"), ("logits", "bias"), ("logits", "kernel")):
+        np.testing.assert_array_equal(ours[layer][name], theirs[layer][name])
+    for layer in ("conv_1", "dense"):
+        assert not np.allclose(ours[layer]["kernel"], theirs[layer]["kernel"], rtol=0.5)
+
+
+@pytest.mark.parametrize(("layer", "longest"), [("conv_1", 16), ("dense", 6)])
+def test_an_update_of_muon_has_the_directions_of_the_gradient_and_one_length_in_all(layer: str, longest: int):
+    grads = layers(0)
+    gradient = np.asarray(grads[layer]["kernel"]).reshape(longest, -1)
+    update = np.asarray(first_updates(grads, 0.1)[layer]["kernel"]).reshape(longest, -1)
+    left, values, right = np.linalg.svd(gradient, full_matrices=False)
+    turned = left.T @ -update @ right.T  # diagonal where the singular vectors are the same
+    assert values.max() > 1.9 * values.min()  # which were of different lengths
+    lengths = np.diag(turned) / (0.2 * 0.1 * np.sqrt(longest))
+    np.testing.assert_allclose(turned, np.diag(np.diag(turned)), atol=1e-4)
+    assert lengths.min() > 0.3 and lengths.max() < 1.3
+    # The root mean square, a fifth of the rate where all of the lengths are 1.
+    assert np.sqrt(np.square(update).mean()) == pytest.approx(0.2 * 0.1, rel=0.35)
+
+
+def test_updates_of_muon_do_not_depend_on_the_size_of_the_gradients():
+    grads = layers(0)
+    small, large = first_updates(grads, 0.1), first_updates(jax.tree.map(lambda g: 1e3 * g, grads), 0.1)
+    for layer in ("conv_1", "dense"):
+        np.testing.assert_allclose(small[layer]["kernel"], large[layer]["kernel"], rtol=1e-3, atol=1e-6)
+
+
+def test_the_rate_of_muon_falls_with_the_updates_made_before():
+    muon = optimizers.muon(optax.cosine_decay_schedule(0.1, 2), 0.95, optimizers.adam(*SETTINGS))
+    params, grads = layers(1), layers(0)
+    state, sizes = muon.init(params), []
+    for _ in range(3):
+        updates, state = muon.update(grads, state, params)
+        sizes.append(float(jnp.linalg.norm(updates["dense"]["kernel"])))
+    np.testing.assert_allclose(np.array(sizes) / sizes[0], [1, 0.5, 0], atol=1e-3)

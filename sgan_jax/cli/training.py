@@ -43,6 +43,8 @@ class Train:
     """Channels of every convolution, or what the networks have for it; by default the preset's (of tutorial, 128)."""
     learning_rate: Float = None
     """Adam's learning rate; by default the preset's (of tutorial, 0.0002)."""
+    muon_rate: Float = None
+    """Rate of Muon for the discriminator's hidden layers, 0: Adam for these, too; by default the preset's."""
     seed: int = 0
     """Seed of the weights, the batches and the noise."""
     label_seed: int = 0
@@ -94,6 +96,10 @@ class Train:
             adam=dataclasses.replace(
                 preset.adam,
                 learning_rate=preset.adam.learning_rate if self.learning_rate is None else self.learning_rate,
+            ),
+            muon=dataclasses.replace(
+                preset.muon,
+                learning_rate=preset.muon.learning_rate if self.muon_rate is None else self.muon_rate,
             ),
             **{name: value for name, value in given.items() if value is not None},
         )
