@@ -2,12 +2,20 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from sgan_jax.cli.flags import Bool, File, Float, Int, Preset, Text
-from sgan_jax.config import MAX_DRAWS, PRESETS, Config, choose
+from sgan_jax.config import MAX_DRAWS, PRESETS, AdamConfig, Config, ModelConfig, MuonConfig, choose
 from sgan_jax.errors import UserError
 
 MAX_ENSEMBLE = 1000  # what is above is a slip
+
+_Part = TypeVar("_Part", Config, ModelConfig, AdamConfig, MuonConfig)
+
+
+def _with(part: _Part, **flags: Any) -> _Part:
+    """A preset, or a part of one, with the flags that were given: those that are not None."""
+    return dataclasses.replace(part, **{name: value for name, value in flags.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -73,11 +81,10 @@ class Train:
     def config(self) -> Config:
         """The preset with the flags that were given."""
         preset: Config = choose(PRESETS, self.preset, "preset")
-        given = {name: getattr(self, name) for name in ("epochs", "steps_per_epoch", "steps", "batch_size")}
-        return dataclasses.replace(
+        return _with(
             preset,
             seed=self.seed,
-            precision=self.precision or preset.precision,
+            precision=self.precision or None,
             data=dataclasses.replace(
                 preset.data,
                 dataset=self.dataset,
@@ -88,20 +95,13 @@ class Train:
                 label_seed=self.label_seed,
                 validation=self.validation,
             ),
-            model=dataclasses.replace(
-                preset.model,
-                head=self.head or preset.model.head,
-                width=preset.model.width if self.width is None else self.width,
-            ),
-            adam=dataclasses.replace(
-                preset.adam,
-                learning_rate=preset.adam.learning_rate if self.learning_rate is None else self.learning_rate,
-            ),
-            muon=dataclasses.replace(
-                preset.muon,
-                learning_rate=preset.muon.learning_rate if self.muon_rate is None else self.muon_rate,
-            ),
-            **{name: value for name, value in given.items() if value is not None},
+            model=_with(preset.model, head=self.head or None, width=self.width),
+            adam=_with(preset.adam, learning_rate=self.learning_rate),
+            muon=_with(preset.muon, learning_rate=self.muon_rate),
+            epochs=self.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            steps=self.steps,
+            batch_size=self.batch_size,
         )
 
     def __call__(self) -> int:
