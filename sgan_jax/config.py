@@ -149,7 +149,13 @@ _OF_WRITING = PropagationConfig(6, 40, parts=True, slanted=False, back=0.15)
 # classifier loses some of them, and makes others: then the two judges know more together than either (Blum and
 # Mitchell, "Combining labeled and unlabeled data with co-training", COLT 1998). Begun by the graph, since without it
 # whole classes are lost with a hundred labels.
-_BEST = replace(_GRAPH, epochs=14, propagation=replace(_OF_WRITING, alone_from=2 / 14, alone_until=4 / 14))
+_BEST = replace(
+    _GRAPH,
+    epochs=14,
+    batch_size=32,
+    muon=MuonConfig(3e-3),
+    propagation=replace(_OF_WRITING, alone_from=2 / 14, alone_until=4 / 14),
+)
 
 # Chosen on training images of Fashion-MNIST, of draws of labels from 100 on.
 _OBJECTS = replace(

@@ -68,8 +68,9 @@ def changed(**values: Any) -> Config:
 
 
 def test_rate_of_muon_is_the_presets_or_the_flags() -> None:
-    config = Train(preset="best", muon_rate=3e-3).config()
-    assert config == dataclasses.replace(Train(preset="best").config(), muon=MuonConfig(3e-3, 0.95))
+    assert Train(preset="best").config().muon == MuonConfig(3e-3, 0.95)
+    config = Train(preset="best", muon_rate=0.0).config()
+    assert config == dataclasses.replace(Train(preset="best").config(), muon=MuonConfig(0.0, 0.95))
     with pytest.raises(UserError, match=r"^--muon-rate: -1\.0; must be a number of at least 0$"):
         validate(Train(muon_rate=-1.0).config())
 
@@ -209,7 +210,9 @@ def test_consistency_needs_a_head_with_classes() -> None:
 
 
 ALONE = {"propagation.alone_from", "propagation.alone_until"}
-OF_BEST = ALONE | {f"propagation.{name}" for name in ("candidates", "parts", "slanted", "back")}
+LEARNS = {"batch_size", "muon.learning_rate"}
+OF_BEST = ALONE | LEARNS | {f"propagation.{name}" for name in ("candidates", "parts", "slanted", "back")}
+DISTORTIONS = {f"augment.{name}" for name in ("rotation", "shear", "scale", "shift", "elastic")}
 OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", "shear", "elastic", "mirror"))}
 
 
@@ -224,11 +227,7 @@ OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", 
         ("supervised-augmented", "fast", {"objective", "adam.schedule"}),
         ("best", "consistency", {"propagation.neighbours", "epochs"} | OF_BEST),
         ("best-objects", "best", OBJECTS | OF_BEST),
-        (
-            "best-unaugmented",
-            "best",
-            {"epochs"} | ALONE | {f"augment.{name}" for name in ("rotation", "shear", "scale", "shift", "elastic")},
-        ),
+        ("best-unaugmented", "best", {"epochs"} | ALONE | LEARNS | DISTORTIONS),
     ],
 )
 def test_presets_that_are_to_be_compared_differ_in_what_they_are_named_after(
