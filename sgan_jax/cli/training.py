@@ -156,6 +156,8 @@ class Sweep:
     """Channels of every convolution; by default each preset's."""
     learning_rate: Float = None
     """Adam's learning rate; by default each preset's."""
+    muon_rate: Float = None
+    """Rate of Muon for the discriminator's hidden layers, 0: none; by default each preset's."""
     out: File = None
     """Sweep directory; by default sweeps/DATASET."""
     ray: Text = None
