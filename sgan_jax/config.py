@@ -144,18 +144,17 @@ _CONSISTENCY = Config(
     consistency=ConsistencyConfig(weight=1.0),
 )
 _GRAPH = replace(_CONSISTENCY, propagation=PropagationConfig(neighbours=6))
-_OF_WRITING = PropagationConfig(6, 40, parts=True, slanted=False, back=0.15)
+_STROKES = replace(
+    _GRAPH,
+    batch_size=32,
+    muon=MuonConfig(3e-3),
+    propagation=PropagationConfig(6, 40, parts=True, slanted=False, back=0.15),
+)
 # Who learns from the graph to the end repeats its mistakes. Alone in between, with a few labels and its own teacher, a
 # classifier loses some of them, and makes others: then the two judges know more together than either (Blum and
 # Mitchell, "Combining labeled and unlabeled data with co-training", COLT 1998). Begun by the graph, since without it
 # whole classes are lost with a hundred labels.
-_BEST = replace(
-    _GRAPH,
-    epochs=14,
-    batch_size=32,
-    muon=MuonConfig(3e-3),
-    propagation=replace(_OF_WRITING, alone_from=2 / 14, alone_until=4 / 14),
-)
+_BEST = replace(_STROKES, epochs=14, propagation=replace(_STROKES.propagation, alone_from=2 / 14, alone_until=4 / 14))
 
 # Chosen on training images of Fashion-MNIST, of draws of labels from 100 on.
 _OBJECTS = replace(
@@ -206,7 +205,7 @@ _PRESETS = {
     # A graph to the end for pictures of things, which may be mirrored, and lose what they are when they are bent
     "best-objects": _OBJECTS,
     # A graph to the end, on images as they are: the track without augmentation
-    "best-unaugmented": replace(_GRAPH, epochs=6, augment=AugmentConfig(), propagation=_OF_WRITING),
+    "best-unaugmented": replace(_STROKES, epochs=6, augment=AugmentConfig()),
 }
 PRESETS: dict[str, Config] = {name: replace(preset, preset=name) for name, preset in _PRESETS.items()}
 

@@ -211,8 +211,11 @@ def test_consistency_needs_a_head_with_classes() -> None:
 
 
 ALONE = {"propagation.alone_from", "propagation.alone_until"}
-LEARNS = {"batch_size", "muon.learning_rate"}
-OF_BEST = ALONE | LEARNS | {f"propagation.{name}" for name in ("candidates", "parts", "slanted", "back")}
+OF_BEST = (
+    ALONE
+    | {"batch_size", "muon.learning_rate"}
+    | {f"propagation.{name}" for name in ("candidates", "parts", "slanted", "back")}
+)
 DISTORTIONS = {f"augment.{name}" for name in ("rotation", "shear", "scale", "shift", "elastic")}
 OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", "shear", "elastic", "mirror"))}
 
@@ -228,7 +231,7 @@ OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", 
         ("supervised-augmented", "fast", {"objective", "adam.schedule"}),
         ("best", "consistency", {"propagation.neighbours", "epochs"} | OF_BEST),
         ("best-objects", "best", OBJECTS | OF_BEST),
-        ("best-unaugmented", "best", {"epochs"} | ALONE | LEARNS | DISTORTIONS),
+        ("best-unaugmented", "best", {"epochs"} | ALONE | DISTORTIONS),
     ],
 )
 def test_presets_that_are_to_be_compared_differ_in_what_they_are_named_after(
