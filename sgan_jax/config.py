@@ -143,9 +143,8 @@ _CONSISTENCY = Config(
     augment=AugmentConfig(rotation=10.0, shear=0.15, scale=0.1, shift=1.5, elastic=0.7),
     consistency=ConsistencyConfig(weight=1.0),
 )
-_GRAPH = replace(_CONSISTENCY, propagation=PropagationConfig(neighbours=6))
 _STROKES = replace(
-    _GRAPH,
+    _CONSISTENCY,
     batch_size=32,
     muon=MuonConfig(3e-3),
     propagation=PropagationConfig(6, 40, parts=True, slanted=False, back=0.15),
@@ -158,10 +157,11 @@ _BEST = replace(_STROKES, epochs=14, propagation=replace(_STROKES.propagation, a
 
 # Chosen on training images of Fashion-MNIST, of draws of labels from 100 on.
 _OBJECTS = replace(
-    _GRAPH,
+    _CONSISTENCY,
     epochs=8,
     batch_size=128,
     augment=AugmentConfig(rotation=5.0, shear=0.1, scale=0.1, shift=1.5, mirror=True),
+    propagation=PropagationConfig(neighbours=6),
 )
 
 _PRESETS = {
