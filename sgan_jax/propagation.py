@@ -23,6 +23,7 @@ _TRIED, _CALM = 3, 5e-3  # after so many rounds at most so many change, or class
 _TOLERANCE = 1e-5  # of the linear equations, relative
 _BALANCING = 50
 _SWEEPS = 5  # over the classes, until each has its number of images
+_FEW = 5  # labels of a class that may all lie among another's images
 _CERTAINTY = 6.0  # log-odds of the two likeliest classes of the median image: right in 99.8 %, as such images are
 
 Check = Callable[[], None]
@@ -51,8 +52,11 @@ def propagate(
     near them (97 % and 3 %). And where even the rarest class has fifty labels, these know more than such borders do:
     they speak once, too (99.5 % and 0.5 %).
 
-    Where some classes have more labels than others, all of it is done once more with classes as frequent as their
-    labels are; what cuts fewer edges is taken. Labels that are given need not be as frequent as their class, and may.
+    A few labels may all lie among another class's images, as an eight written like a five; no label is left then where
+    their class is. Where a class has fewer than five, all of it is done once more from a beginning in which each class
+    gets equally many images, by a factor for each of them: the prices of Jacobs et al., "Auction dynamics" (J. Comput.
+    Phys. 354, 2018). Where some classes have more labels than others, it is done once more with classes as frequent as
+    their labels are, which need not be as frequent as their class, and may. What cuts the fewest edges is taken.
 
     Values of different rounds and numbers of labels differ in scale: they are raised to the power that makes the median
     image as certain as such images are right.
@@ -72,9 +76,12 @@ def propagate(
     known[labelled, labels] = 1.0
     counts = known.sum(axis=0)
     sizes = [None] if counts.min() == counts.max() else [None, counts / counts.sum()]
+    begun = [(size, size) for size in sizes]
+    if counts.min() < _FEW:
+        begun.append((np.full(classes, 1.0 / classes), None))
     links = _links(near)
     graph = _Graph(_normed(links), known, check)
-    found = [shares for size in sizes if (shares := _in_rounds(graph, size)) is not None]
+    found = [shares for first, then in begun if (shares := _in_rounds(graph, first, then)) is not None]
     if found and counts.min() >= _MANY:
         found = [_balanced(_solve(graph, known, _OFTEN), size) for size in sizes]
     if not found:
@@ -121,25 +128,30 @@ def _solve(graph: _Graph, said: np.ndarray, kept: float) -> np.ndarray:
     return np.asarray(values.reshape(said.shape), np.float32)
 
 
-def _in_rounds(graph: _Graph, sizes: np.ndarray | None) -> np.ndarray | None:
-    """Shares once all images have spoken until the classes settled, or None where they do not begin to."""
+def _in_rounds(graph: _Graph, first: np.ndarray | None, then: np.ndarray | None) -> np.ndarray | None:
+    """Shares once all images have spoken until the classes settled, or None where they do not begin to.
+
+    Classes have the sizes `then`; where `first` are others, three rounds with these come before.
+    """
     labelled = graph.known.any(axis=1, keepdims=True)
     values = _solve(graph, graph.known, _KEPT)
     reached = values.max(axis=1, keepdims=True) > 1e-9  # what no label reaches stays silent
 
-    def all_speak(shares: np.ndarray, kept: float) -> np.ndarray:
+    def all_speak(shares: np.ndarray, kept: float, sizes: np.ndarray | None) -> np.ndarray:
         found = np.eye(shares.shape[1], dtype=np.float32)[shares.argmax(axis=1)] * reached
         return _balanced(_solve(graph, np.where(labelled, graph.known, found), kept), sizes)
 
-    shares = _balanced(values, sizes)
+    shares = _balanced(values, first)
+    for _ in range(0 if then is first else _TRIED):
+        shares = all_speak(shares, _FAR, first)
     for turn in range(1, _ROUNDS + 1):
-        before, shares = shares, all_speak(shares, _FAR)
+        before, shares = shares, all_speak(shares, _FAR, then)
         changed = (shares.argmax(axis=1) != before.argmax(axis=1)).mean()
         if turn == _TRIED and changed > _CALM:
             return None
         if changed <= _SETTLED:
             break
-    return all_speak(all_speak(shares, _NEAR), _NEAR)
+    return all_speak(all_speak(shares, _NEAR, then), _NEAR, then)
 
 
 def _balanced(values: np.ndarray, sizes: np.ndarray | None) -> np.ndarray:
