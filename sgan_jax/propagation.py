@@ -76,12 +76,13 @@ def propagate(
     known[labelled, labels] = 1.0
     counts = known.sum(axis=0)
     sizes = [None] if counts.min() == counts.max() else [None, counts / counts.sum()]
-    begun = [(size, size) for size in sizes]
-    if counts.min() < _FEW:
-        begun.append((np.full(classes, 1.0 / classes), None))
     links = _links(near)
     graph = _Graph(_normed(links), known, check)
-    found = [shares for first, then in begun if (shares := _in_rounds(graph, first, then)) is not None]
+    values = _solve(graph, known, _KEPT)
+    tried = [_in_rounds(graph, values, size) for size in sizes]
+    if counts.min() < _FEW:
+        tried.append(_in_rounds(graph, values, None, evenly=True))
+    found = [shares for shares in tried if shares is not None]
     if found and counts.min() >= _MANY:
         found = [_balanced(_solve(graph, known, _OFTEN), size) for size in sizes]
     if not found:
@@ -128,30 +129,30 @@ def _solve(graph: _Graph, said: np.ndarray, kept: float) -> np.ndarray:
     return np.asarray(values.reshape(said.shape), np.float32)
 
 
-def _in_rounds(graph: _Graph, first: np.ndarray | None, then: np.ndarray | None) -> np.ndarray | None:
+def _in_rounds(graph: _Graph, values: np.ndarray, sizes: np.ndarray | None, evenly: bool = False) -> np.ndarray | None:
     """Shares once all images have spoken until the classes settled, or None where they do not begin to.
 
-    Classes have the sizes `then`; where `first` are others, three rounds with these come before.
+    They begin with the `values` of the labels alone, and `evenly` with three rounds of equally many images a class.
     """
     labelled = graph.known.any(axis=1, keepdims=True)
-    values = _solve(graph, graph.known, _KEPT)
     reached = values.max(axis=1, keepdims=True) > 1e-9  # what no label reaches stays silent
 
     def all_speak(shares: np.ndarray, kept: float, sizes: np.ndarray | None) -> np.ndarray:
         found = np.eye(shares.shape[1], dtype=np.float32)[shares.argmax(axis=1)] * reached
         return _balanced(_solve(graph, np.where(labelled, graph.known, found), kept), sizes)
 
-    shares = _balanced(values, first)
-    for _ in range(0 if then is first else _TRIED):
-        shares = all_speak(shares, _FAR, first)
+    equal = np.full(values.shape[1], 1.0 / values.shape[1])
+    shares = _balanced(values, equal if evenly else sizes)
+    for _ in range(_TRIED if evenly else 0):
+        shares = all_speak(shares, _FAR, equal)
     for turn in range(1, _ROUNDS + 1):
-        before, shares = shares, all_speak(shares, _FAR, then)
+        before, shares = shares, all_speak(shares, _FAR, sizes)
         changed = (shares.argmax(axis=1) != before.argmax(axis=1)).mean()
         if turn == _TRIED and changed > _CALM:
             return None
         if changed <= _SETTLED:
             break
-    return all_speak(all_speak(shares, _NEAR, then), _NEAR, then)
+    return all_speak(all_speak(shares, _NEAR, sizes), _NEAR, sizes)
 
 
 def _balanced(values: np.ndarray, sizes: np.ndarray | None) -> np.ndarray:

@@ -324,11 +324,16 @@ def test_an_odd_labelled_image_is_outvoted_by_what_hangs_together() -> None:
     np.testing.assert_array_equal(shares[:40].argmax(1), [0] * 20 + [1] * 20)
 
 
-def test_a_class_whose_only_label_lies_among_anothers_images_gets_its_own() -> None:
-    """Ten labels: nine images that their neighbours agree with, and a two that they take for a seven."""
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """The first 120 of each class inside the package, class by class, and their labels."""
     data = load_embedded()
     chosen = np.concatenate([np.flatnonzero(data.train_labels == c)[:120] for c in range(10)])
-    images, truth = data.train_images[chosen], data.train_labels[chosen]
+    return data.train_images[chosen], data.train_labels[chosen]
+
+
+def test_a_class_whose_only_label_lies_among_anothers_images_gets_its_own() -> None:
+    """Ten labels: nine images that their neighbours agree with, and a two that they take for a seven."""
+    images, truth = digits()
     near = neighbours_by_distortion(images, count=6, candidates=20)
     labelled = np.array([1, 229, 343, 379, 526, 713, 775, 879, 1027, 1146])
     np.testing.assert_array_equal(truth[labelled], np.arange(10))
@@ -384,9 +389,7 @@ def test_what_the_check_raises_ends_propagation_within_its_equations() -> None:
 
 
 def test_ten_labels_a_class_say_nine_in_ten_of_the_rest() -> None:
-    data = load_embedded()
-    chosen = np.concatenate([np.flatnonzero(data.train_labels == c)[:120] for c in range(10)])
-    images, labels = data.train_images[chosen], data.train_labels[chosen]
+    images, labels = digits()
     near = neighbours_by_distortion(images, count=4, candidates=20)
     labelled = np.concatenate([np.arange(120 * c, 120 * c + 10) for c in range(10)])
     shares = propagate(near, labelled, labels[labelled], classes=10)
