@@ -61,12 +61,22 @@ def load_by_orientations(dataset: Dataset, count: int, check: Callable[[], None]
     return _kept(dataset, count, count, "edges", make)
 
 
-def _kept(dataset: Dataset, count: int, edges: int, kind: str, make: Callable[[], Neighbours]) -> Neighbours:
+def check_size(dataset: Dataset, count: int) -> None:
+    """Refuses what no graph is made of, `count` neighbours of each image.
+
+    Raises:
+      UserError: there are too many images, or too few.
+    """
     images = len(dataset.train_images)
     if not count < images <= LARGEST:
         raise UserError(
             f"{dataset.name}: {images} training images; a graph of them takes from {count + 1} to {LARGEST}"
         )
+
+
+def _kept(dataset: Dataset, count: int, edges: int, kind: str, make: Callable[[], Neighbours]) -> Neighbours:
+    check_size(dataset, count)
+    images = len(dataset.train_images)
     path = None
     with contextlib.suppress(UserError):  # no home directory: it is made every time
         path = cache.root() / "graphs" / f"{dataset.digest[:32]}-{count}-{kind}.npz"

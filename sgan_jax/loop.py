@@ -16,11 +16,12 @@ import numpy as np
 from sgan_jax import __version__, checkpoint, graph
 from sgan_jax.board import Board
 from sgan_jax.config import Config, to_json, validate
-from sgan_jax.data import DEFAULT_LABELS, EMBEDDED, Dataset, choose_labelled, how_many, load
+from sgan_jax.data import DEFAULT_LABELS, EMBEDDED, Dataset, how_many, load
 from sgan_jax.data.stream import batches
 from sgan_jax.devices import Team, resolve_precision, team
 from sgan_jax.dispatch import Dispatched, Diverged, dispatches
 from sgan_jax.errors import UserError
+from sgan_jax.preconditions import labelled_images, split
 from sgan_jax.profiler import Profile
 from sgan_jax.propagation import propagate
 from sgan_jax.run_dir import RunDir, default_path
@@ -73,9 +74,7 @@ def train(
     config = _resolved(config, dataset)
     validate(config)
     system = build(config, dataset.train_images.shape[1:], dataset.num_classes)
-    count = how_many(config.data.labels, dataset)
-    drawn = choose_labelled(dataset.train_labels, count, dataset.num_classes, config.data.label_seed)
-    _refuse_empty_classes(dataset, _split(drawn, config)[0])
+    drawn = labelled_images(config, dataset)
     group = team(devices, system.half_batch)
     if not group.same(f"{to_json(config)} {dataset.digest}".encode()):
         raise UserError("the processes of this run have other flags or other data; start each with the same")
@@ -98,7 +97,7 @@ def train(
             run.forget_after(first)
             saver = stack.enter_context(checkpoint.saver(run.checkpoints))
         state, labelled, _ = group.from_leader((state, labelled, np.asarray(len(run.rollbacks()))))
-        for_training, validation = _split(labelled, config)
+        for_training, validation = split(labelled, config)
         board = stack.enter_context(Board(run.tensorboard, first)) if first < config.total_steps else None
         session = Session(config, run, dataset, system, saver, validation, board)
         if first >= config.total_steps:
@@ -212,7 +211,7 @@ def _follow(config: Config, system: System, group: Team, dataset: Dataset, drawn
     state, labelled, rollbacks = group.from_leader((like, drawn, np.zeros((), int)))
     key = _training_key(config, int(rollbacks))
     try:
-        for _ in _dispatches(config, system, group, dataset, _split(labelled, config)[0], state, key, stop):
+        for _ in _dispatches(config, system, group, dataset, split(labelled, config)[0], state, key, stop):
             pass
     except Diverged as error:
         raise UserError(f"{error}; the run's first process says more") from None
@@ -240,24 +239,6 @@ def _roll_back(run: RunDir, group: Team, error: Diverged, on_nan: str) -> None:
     run.note_rollback(str(error))
 
 
-def _split(labelled: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the labelled images, for training and for validation: the last ones, balanced as the first are."""
-    first = len(labelled) - config.data.validation
-    return labelled[:first], labelled[first:]
-
-
-def _refuse_empty_classes(dataset: Dataset, labelled: np.ndarray) -> None:
-    """Refuses what leaves a class without a label to train on, as --validation may where they are few.
-
-    Raises:
-      UserError: names the class.
-    """
-    counts = np.bincount(dataset.train_labels[labelled], minlength=dataset.num_classes)
-    if not counts.all():
-        name = dataset.class_names[int(counts.argmin())]
-        raise UserError(f"--validation: keeps all labels of class '{name}' from training; expected a smaller number")
-
-
 def _dispatches(
     config: Config,
     system: System,
@@ -272,11 +253,6 @@ def _dispatches(
     arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
     data, feed = Data(*map(jax.numpy.asarray, arrays)), None
     if dataset.streamed is not None:
-        if config.propagation.neighbours:
-            raise UserError(
-                f"--preset {config.preset}: compares all images with one another, and these do not fit in memory; "
-                "--preset consistency does not"
-            )
         feed = batches(dataset.streamed, system.unlabelled, config.seed, int(state.step))
     if config.propagation.neighbours:
         # Processes that wait for one another compare the images to the end, each for itself.

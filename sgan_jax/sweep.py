@@ -13,9 +13,10 @@ import jax
 
 from sgan_jax import checkpoint, cluster, loop, source, sweep_report
 from sgan_jax.config import Config, validate
-from sgan_jax.data import EMBEDDED, Dataset, choose_labelled, how_many, load
+from sgan_jax.data import EMBEDDED, Dataset, load
 from sgan_jax.errors import UserError
 from sgan_jax.evaluate import average, evaluate, make_classify
+from sgan_jax.preconditions import labelled_images
 from sgan_jax.run_dir import RunDir, locked, read_json
 from sgan_jax.stop import Stop, stop_on_signal
 from sgan_jax.sweep_dir import ROOT, Images, Key, Row, SweepDir, key, key_of
@@ -47,8 +48,7 @@ def sweep(configs: Sequence[Config], out: Path | None = None, ray: str | None = 
     if not dataset.has_test:
         raise UserError(f"{dataset.name}: no test images; a sweep compares errors on them")
     for config in configs:
-        count = how_many(config.data.labels, dataset)
-        choose_labelled(dataset.train_labels, count, dataset.num_classes, config.data.label_seed)
+        labelled_images(config, dataset)
     for config in {config.preset: config for config in configs}.values():
         if not build(config, dataset.train_images.shape[1:], dataset.num_classes).classifies:
             raise UserError(f"--head {config.model.head}: has no classifier whose error a sweep could measure")

@@ -45,6 +45,7 @@ RANKS = {
     "neighbours": 2,
     "propagation": 3,
     "graph": 3,
+    "preconditions": 4,
     "step": 3,
     "checkpoint": 4,
     "evaluate": 4,
