@@ -18,9 +18,13 @@ class Stop:
     by: signal.Signals | None = None
 
     def anywhere(self, group: Team) -> bool:
-        """Whether a signal came to any process of the run; each then takes it for its own."""
+        """Whether a signal came to any process of the run; each then takes it for its own.
+
+        One that comes while the processes tell each other is kept, and heard of the next time.
+        """
         number = group.largest(self.by or 0)
-        self.by = signal.Signals(number) if number else None
+        if number:
+            self.by = signal.Signals(number)
         return bool(number)
 
     def check(self) -> None:
