@@ -38,8 +38,7 @@ class Board:
             prefix, own = str(folder / "events"), f".{time.time_ns()}"
             self._writer: Any = event_file_writer.EventsWriter(prefix, filename_suffix=own)
         if first:
-            begin = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-            self._write(event_pb2.Event(wall_time=time.time(), step=first + 1, session_log=begin))
+            self.take_back(first)
 
     def figures(self, step: int, values: dict[str, Any]) -> None:
         """Numbers by name, `d/real` in the group `d`.
@@ -50,6 +49,11 @@ class Board:
         for name, value in values.items():
             if isinstance(value, int | float):
                 self._add(step, self._summary.scalar(name if "/" in name else f"accuracy/{name}", value))
+
+    def take_back(self, last: int) -> None:
+        """Has TensorBoard forget the steps after `last`, which are taken once more."""
+        begin = self._event.SessionLog(status=self._event.SessionLog.START)
+        self._write(self._event.Event(wall_time=time.time(), step=last + 1, session_log=begin))
 
     def picture(self, step: int, name: str, pixels: np.ndarray) -> None:
         """A picture, uint8 `[H, W, C]`, C 1 or 3."""

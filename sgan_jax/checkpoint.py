@@ -74,6 +74,10 @@ class Saver:
         with _told(self._manager.directory):
             self._manager.save(step, args=args, force=True)
 
+    def look_again(self) -> None:
+        """Learns of checkpoints that others have set aside, so that their steps can be saved once more."""
+        self._manager.reload()
+
     def wait(self) -> None:
         """Returns when the last checkpoint is whole on the disk.
 

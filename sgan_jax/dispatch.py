@@ -72,8 +72,6 @@ def dispatches(
     train_step = system.train_step(team, streamed=feed is not None)
     advance = jax.jit(repeat(train_step), static_argnums=3, donate_argnums=0)
     step = int(state.step)
-    if step >= config.total_steps:
-        return  # before `place`, in which processes wait for each other: the leader does not come here
     state, data, key = team.place(state), team.place(data), team.place(key)
     first = step
     with ExitStack() as tracing:

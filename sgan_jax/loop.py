@@ -82,8 +82,8 @@ def train(
         told = stop is not None  # by the caller
         stop = stop or stack.enter_context(stop_on_signal())
         if not group.leads:
-            _follow(config, system, group, dataset, drawn, stop)
-            return 128 + stop.by if stop.by else 0
+            last = _follow(config, system, group, dataset, drawn, stop)
+            return 128 + stop.by if stop.by and last < config.total_steps else 0
         if dataset.notice:
             print(f"*** {dataset.notice} ***", flush=True)
         if config.precision == "auto":
@@ -92,13 +92,15 @@ def train(
         with group.preparing():
             stack.enter_context(run.locked())
             labelled = run.begin(config, _record(config, dataset, group, drawn), drawn, newest=not of_caller)
-            # Before the saver, which does not look again at what it found when it was made.
-            state, first = _resume(run, system, derive_keys(config.seed), dataset.train_images[:EXAMPLES])
+            # Before the saver, which does not look of itself again at what it found when it was made.
+            state, first = _resume(run, system, derive_keys(config.seed), _examples(dataset))
             run.forget_after(first)
+            if profile:
+                profile.check(config.total_steps - first)
             saver = stack.enter_context(checkpoint.saver(run.checkpoints))
+            board = stack.enter_context(Board(run.tensorboard, first)) if first < config.total_steps else None
         state, labelled, _ = group.from_leader((state, labelled, np.asarray(len(run.rollbacks()))))
         for_training, validation = split(labelled, config)
-        board = stack.enter_context(Board(run.tensorboard, first)) if first < config.total_steps else None
         session = Session(config, run, dataset, system, saver, validation, board)
         if first >= config.total_steps:
             session.conclude(first, state)
@@ -119,8 +121,11 @@ def train(
             except Diverged as error:
                 saver.wait()
                 _roll_back(run, group, error, on_nan)
-                state, first = _resume(run, system, derive_keys(config.seed), dataset.train_images[:EXAMPLES])
+                state, first = _resume(run, system, derive_keys(config.seed), _examples(dataset))
                 run.forget_after(first)
+                saver.look_again()
+                if board:
+                    board.take_back(first)
                 print(f"{run.path}: {error}; goes on from step {first} with other randomness", flush=True)
     if stop.by and last < config.total_steps:
         if not told:
@@ -203,18 +208,29 @@ def _resume(run: RunDir, system: System, keys: Keys, examples: np.ndarray) -> tu
     return jax.jit(system.init)(keys.init, examples), 0
 
 
-def _follow(config: Config, system: System, group: Team, dataset: Dataset, drawn: np.ndarray, stop: Stop) -> None:
-    """Takes the leader's steps with it and leaves everything else to it."""
+def _examples(dataset: Dataset) -> np.ndarray:
+    """The images by which layers are scaled: the first, or from all over a set of one's own, which may lie by class."""
+    images = dataset.train_images
+    if not dataset.own:
+        return images[:EXAMPLES]
+    return images[np.linspace(0, len(images) - 1, min(EXAMPLES, len(images)), dtype=int)]
+
+
+def _follow(config: Config, system: System, group: Team, dataset: Dataset, drawn: np.ndarray, stop: Stop) -> int:
+    """Takes the leader's steps with it and leaves everything else to it; returns the last step taken."""
     if not group.leader_is_ready():
         raise UserError("the run's first process could not begin; it says why")
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), system.abstract_state())
     state, labelled, rollbacks = group.from_leader((like, drawn, np.zeros((), int)))
-    key = _training_key(config, int(rollbacks))
+    key, step = _training_key(config, int(rollbacks)), int(state.step)
+    if step >= config.total_steps:
+        return step  # as the leader does, for whom no graph and no device would wait
     try:
-        for _ in _dispatches(config, system, group, dataset, split(labelled, config)[0], state, key, stop):
-            pass
+        for done in _dispatches(config, system, group, dataset, split(labelled, config)[0], state, key, stop):
+            step = done.step
     except Diverged as error:
         raise UserError(f"{error}; the run's first process says more") from None
+    return step
 
 
 def _training_key(config: Config, rollbacks: int) -> jax.Array:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from sgan_jax.errors import UserError
 
+STEPS = "11-20"  # after compilation, and what a first step takes longer
+
 
 class Profile(NamedTuple):
     """Which steps of this process to trace, counted from 1, both ends included, and where the trace goes."""
@@ -21,15 +23,30 @@ class Profile(NamedTuple):
                 return end - taken
         return steps
 
+    def check(self, steps: int) -> None:
+        """Refuses what would trace nothing.
 
-def profile(folder: Path | None, steps: str) -> Profile | None:
+        Args:
+          steps: how many this call takes.
+
+        Raises:
+          UserError: they end before the first to trace.
+        """
+        if steps < self.first:
+            raise UserError(f"--profile-steps: begins with step {self.first}, and this call takes {steps}")
+
+
+def profile(folder: Path | None, steps: str | None) -> Profile | None:
     """`--profile` and `--profile-steps` as a `Profile`; makes the folder.
 
     Raises:
-      UserError: the folder cannot be made, or the steps are no range.
+      UserError: the folder cannot be made, the steps are no range, or there is no folder for them.
     """
     if folder is None:
+        if steps is not None:
+            raise UserError("--profile-steps: needs --profile FOLDER, where the trace is to go")
         return None
+    steps = STEPS if steps is None else steps
     match = re.fullmatch(r"([1-9][0-9]{0,8})-([1-9][0-9]{0,8})", steps)
     if not match or int(match[1]) > int(match[2]):
         raise UserError(f"--profile-steps: {steps}; expected FIRST-LAST, such as 11-20, counted from 1")

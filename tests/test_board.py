@@ -25,6 +25,17 @@ def test_figures_and_pictures_are_read_back_and_a_resume_takes_back_the_steps_it
     assert [event.step for event in found.Scalars("accuracy/test_accuracy")] == [1, 2]
 
 
+def test_a_run_that_goes_back_takes_back_its_steps_in_the_same_file(tmp_path: Path) -> None:
+    with Board(tmp_path, 0) as board:
+        for step in (1, 2, 3):
+            board.figures(step, {"d/real": 0.5 * step})
+        board.take_back(1)
+        board.figures(2, {"d/real": 7.0})
+    found = reader.EventAccumulator(str(tmp_path))
+    found.Reload()
+    assert [(event.step, event.value) for event in found.Scalars("d/real")] == [(1, 0.5), (2, 7.0)]
+
+
 def test_a_full_disk_is_one_line_and_not_waited_for(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb", buffering=0) as full, Board(tmp_path / "board", 0) as board:
         board._writer._py_recordio_writer._writer.close()

@@ -68,6 +68,18 @@ def test_what_is_restored_is_bit_for_bit_what_was_saved(saved):
         assert bits(restored) == bits(state(3))
 
 
+def test_a_step_whose_checkpoint_was_set_aside_is_saved_again_once_that_is_looked_at(tmp_path):
+    with checkpoint.saver(tmp_path) as saver:
+        for seed in (0, 1):
+            saver.save(3, state(3, seed))
+            saver.wait()
+        assert bits(checkpoint.restore(tmp_path / "step_3", state())) == bits(state(3, 0))  # what is there is kept
+        checkpoint.set_aside(tmp_path / "step_3")
+        saver.look_again()
+        saver.save(3, state(3, 1))
+    assert bits(checkpoint.restore(tmp_path / "step_3", state())) == bits(state(3, 1))
+
+
 def test_state_of_two_optimizers_that_share_a_network_is_restored(tmp_path):
     # Either's moments have gaps where the other's layers are.
     params = {name: {"kernel": np.ones((3, 2), np.float32)} for name in ("dense", "logits")}

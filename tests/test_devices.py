@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from outer import DIGITS, QUICK, call, command, environment, metrics, succeed
+from rooms import rooms
 
 from sgan_jax.devices import connect, resolve_precision, team
 from sgan_jax.errors import UserError
 
-RUN = (*DIGITS, "--width", "8", "--batch-size", "16", "--steps-per-epoch", "2")
+SIZES = ("--width", "8", "--batch-size", "16", "--steps-per-epoch", "2")
+RUN = (*DIGITS, *SIZES)
 EIGHT = {"XLA_FLAGS": f"{QUICK['XLA_FLAGS']} --xla_force_host_platform_device_count=8"}
 
 
@@ -128,11 +130,13 @@ def free_port() -> int:
         return port
 
 
-def two_processes(folder: Path, *arguments: object) -> list[subprocess.CompletedProcess[str]]:
+def two_processes(
+    folder: Path, *arguments: object, source: tuple[object, ...] = DIGITS
+) -> list[subprocess.CompletedProcess[str]]:
     """The same command in process 0 and 1, to the end of both."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     group = ("--coordinator", f"127.0.0.1:{free_port()}", "--processes", 2)
-    calls = [command("train", *RUN, *arguments, *group, "--process", index) for index in (0, 1)]
+    calls = [command("train", *source, *SIZES, *arguments, *group, "--process", index) for index in (0, 1)]
     running = [subprocess.Popen(call, cwd=folder, env=environment(), **pipes) for call in calls]  # type: ignore[call-overload]
     outputs = [process.communicate(timeout=600) for process in running]
     done = [subprocess.CompletedProcess(p.args, p.returncode, *out) for p, out in zip(running, outputs, strict=True)]
@@ -152,6 +156,15 @@ def test_two_processes_train_what_one_does_and_only_the_first_writes(tmp_path: P
     again = two_processes(tmp_path, "--epochs", 2, "--run", "run")
     assert [one.returncode for one in again] == [0, 0]
     assert "finished at step 4" in again[0].stdout
+
+
+@pytest.mark.slow
+def test_a_finished_run_with_a_graph_is_left_by_all_of_its_processes(tmp_path: Path) -> None:
+    arguments, images = ("--preset", "best", "--steps", 2, "--run", "run"), ("--data-dir", rooms())
+    for told in ("finished: run", "finished at step 2"):
+        first, second = two_processes(tmp_path, *arguments, source=images)
+        assert (first.returncode, second.returncode) == (0, 0), (first, second)
+        assert told in first.stdout
 
 
 @pytest.mark.slow

@@ -3,14 +3,28 @@
 from pathlib import Path
 
 import pytest
-from outer import DIGITS, SMALL, succeed
+from outer import DIGITS, SMALL, call, succeed
 
 from sgan_jax.errors import UserError
 from sgan_jax.profiler import Profile, profile
 
 
 def test_no_folder_is_no_profile() -> None:
-    assert profile(None, "nonsense") is None
+    assert profile(None, None) is None
+
+
+def test_steps_without_a_folder_are_an_error() -> None:
+    with pytest.raises(UserError, match="^--profile-steps: needs --profile FOLDER"):
+        profile(None, "5-6")
+
+
+def test_a_trace_that_would_be_empty_is_refused(tmp_path: Path) -> None:
+    traced = profile(tmp_path, None)
+    assert traced == Profile(tmp_path, 11, 20)
+    traced.check(11)
+    done = call("train", *DIGITS, *SMALL, "--steps", 4, "--profile", "trace", "--run", "run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "sgan: error: --profile-steps: begins with step 11, and this call takes 4\n"
 
 
 def test_folder_is_made_and_both_ends_are_included(tmp_path: Path) -> None:

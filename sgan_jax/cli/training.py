@@ -71,8 +71,8 @@ class Train:
     """Which of them this is, from 0."""
     profile: File = None
     """Folder for a trace of some steps, to be looked at in XProf or TensorBoard."""
-    profile_steps: str = "11-20"
-    """Which steps --profile traces, counted from this call's first."""
+    profile_steps: Text = None
+    """Which steps --profile traces, counted from this call's first; by default 11-20."""
     on_nan: str = "stop"
     """What to do when a loss is no number any more: stop, or rollback to the last checkpoint with other randomness."""
     log_every: int = 0
@@ -84,7 +84,7 @@ class Train:
         return _with(
             preset,
             seed=self.seed,
-            precision=self.precision or None,
+            precision=self.precision,
             data=dataclasses.replace(
                 preset.data,
                 dataset=self.dataset,
@@ -95,7 +95,7 @@ class Train:
                 label_seed=self.label_seed,
                 validation=self.validation,
             ),
-            model=_with(preset.model, head=self.head or None, width=self.width),
+            model=_with(preset.model, head=self.head, width=self.width),
             adam=_with(preset.adam, learning_rate=self.learning_rate),
             muon=_with(preset.muon, learning_rate=self.muon_rate),
             epochs=self.epochs,
