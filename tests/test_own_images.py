@@ -105,7 +105,7 @@ def test_a_folder_that_is_streamed_trains_resumes_to_the_bit_and_is_told_of(tmp_
     assert done.returncode == 0, done.stderr
     assert "unlabelled images are read from disk at every step (--stream)" in done.stderr
     record = json.loads((tmp_path / "whole" / "config.json").read_text())
-    assert (record["dataset"]["train"], record["dataset"]["streamed"]) == (8, 40)
+    assert (record["dataset"]["train"], record["dataset"]["streamed"]) == (8, 48)
     assert record["config"]["data"]["stream"] is True
     for epochs in (1, 2):
         succeed("train", *arguments, "--epochs", epochs, "--run", "parts", cwd=tmp_path)

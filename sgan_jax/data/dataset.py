@@ -64,7 +64,7 @@ class Dataset:
     class_names: tuple[str, ...]
     notice: str = ""  # what every result on this set has to say, or nothing
     own: bool = False  # the user's: by default every label that is known is used
-    streamed: Source | None = None  # unlabelled images besides, which are not held in memory
+    streamed: Source | None = None  # what training sees without a label, where not all of it is held in memory
     known_digest: str = field(default="", repr=False)  # from the cache, which keeps it beside the arrays
 
     @property

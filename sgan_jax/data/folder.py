@@ -106,8 +106,14 @@ def load_folder(folder: str | Path, size: int | None = None, stream: bool | None
     """
     found = survey(Path(folder))
     shape = image_shape(found, size)
+    unlabelled = UNKNOWN in found.train.part.labels
+    if stream and not unlabelled:
+        raise UserError(
+            f"--stream: {folder} has no images in '{UNLABELLED[0]}', and those of classes are held in memory; put some "
+            "there, or leave --stream out"
+        )
     why = "--stream" if stream else too_large(len(found.train.part.paths), shape) if stream is None else ""
-    if why and UNKNOWN in found.train.part.labels:
+    if why and unlabelled:
         log.info("%s: unlabelled images are read from disk at every step (%s)", folder, why)
         return _streamed(found, size, shape)
     dataset = decode(found, size)
@@ -116,7 +122,10 @@ def load_folder(folder: str | Path, size: int | None = None, stream: bool | None
 
 
 def _streamed(found: Survey, size: int | None, shape: tuple[int, int, int]) -> Dataset:
-    """The labelled and the test images in memory, the others as files."""
+    """The images of classes and the test images in memory; all that training sees without a label as files.
+
+    Among these are those of classes, as they are among the unlabelled ones of a set that is in memory.
+    """
     part, headers = found.train
     here = [index for index, label in enumerate(part.labels) if label != UNKNOWN]
     later = [part.paths[index] for index, label in enumerate(part.labels) if label == UNKNOWN]
@@ -126,7 +135,8 @@ def _streamed(found: Survey, size: int | None, shape: tuple[int, int, int]) -> D
     sha = hashlib.sha256(dataset.digest.encode())  # contents of all would take as long as an epoch: names and sizes
     for path in later:
         sha.update(f"{found.listing.name(path)} {path.stat().st_size}\n".encode("utf-8", "surrogateescape"))
-    return dataclasses.replace(dataset, streamed=Files(later, shape, size is not None), known_digest=sha.hexdigest())
+    files = Files(part.paths, shape, size is not None)
+    return dataclasses.replace(dataset, streamed=files, known_digest=sha.hexdigest())
 
 
 def decode(found: Survey, size: int | None) -> Dataset:

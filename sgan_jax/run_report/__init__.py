@@ -190,7 +190,7 @@ def _predictions(run: RunDir, names: list[str]) -> dict[str, Any] | None:
 def _budget(data: dict[str, Any], dataset: dict[str, Any]) -> str:
     streamed = dataset.get("streamed", 0)
     kept = f", {data['validation']} of them kept from training to measure on" if data.get("validation") else ""
-    images = dataset["train"] + (streamed if isinstance(streamed, int) else 0)
+    images = streamed if isinstance(streamed, int) and streamed else dataset["train"]
     share = f" ({100 * data['labels'] / images:.2g} %)" if data.get("labels") and images else ""
     return f"{data.get('labels')} of {images:,} training images{share} with their label{kept}."
 

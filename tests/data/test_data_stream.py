@@ -37,15 +37,22 @@ def test_each_image_comes_once_before_any_comes_twice_and_a_resume_reads_on_from
     assert numbers(next(batches(Numbers(), 4, seed=2, first=0))) != read[0]
 
 
-def test_labelled_and_test_images_are_in_memory_and_the_others_are_read_as_they_would_have_been(tmp_path):
+def test_images_of_classes_are_in_memory_and_all_are_read_without_label_as_they_would_have_been(tmp_path):
     folder = write(tmp_path / "pets")
     here, streamed = load(data_dir=folder, stream=False), load(data_dir=folder, stream=True)
-    assert streamed.known.all() and len(streamed.train_images) == 5 and len(streamed.streamed) == 4
+    assert streamed.known.all() and len(streamed.train_images) == 5 and len(streamed.streamed) == 9
     np.testing.assert_array_equal(streamed.test_images, here.test_images)
-    np.testing.assert_array_equal(np.stack([streamed.streamed[i] for i in range(4)]), here.train_images[5:])
+    np.testing.assert_array_equal(np.stack([streamed.streamed[i] for i in range(9)]), here.train_images)
     assert streamed.digest != here.digest
     shutil.move(folder / "unlabelled" / "3.png", folder / "unlabelled" / "4.png")
     assert load(data_dir=folder, stream=True).digest != streamed.digest
+
+
+def test_a_folder_with_nothing_to_stream_is_refused_where_that_is_asked_for(tmp_path):
+    folder = write(tmp_path / "pets")
+    shutil.rmtree(folder / "unlabelled")
+    with pytest.raises(UserError, match="^--stream: .* has no images in 'unlabelled'"):
+        load(data_dir=folder, stream=True)
 
 
 def test_what_does_not_fit_in_half_of_the_memory_is_streamed(tmp_path, monkeypatch, caplog):
