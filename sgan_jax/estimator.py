@@ -17,11 +17,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from sgan_jax import checkpoint, loop
 from sgan_jax.cli import Train
-from sgan_jax.config import Config, from_json
+from sgan_jax.config import Config, choose, from_json
 from sgan_jax.data import UNKNOWN, Dataset
 from sgan_jax.data.arrays import are_known, as_classes, as_images
 from sgan_jax.errors import UserError
 from sgan_jax.evaluate import class_logits, make_classify, probabilities
+from sgan_jax.heads import HEADS
 from sgan_jax.memory import keep_scratch
 from sgan_jax.opened import Opened, open_run
 from sgan_jax.run_dir import RunDir, write_json
@@ -106,8 +107,11 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
                 if not self.verbose:
                     stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
                 keep_scratch()
+                config = self._config()
+                if not choose(HEADS, config.model.head, "head").classifies:
+                    raise UserError(f"head: '{config.model.head}' has no classifier to fit")
                 # The caller's signals stay the caller's: Ctrl-C interrupts.
-                loop.train(self._config(), Path(folder), stop=Stop(), dataset=dataset)
+                loop.train(config, Path(folder), stop=Stop(), dataset=dataset)
                 opened = open_run(Path(folder))
                 self._take(opened)
         except UserError as error:

@@ -34,9 +34,10 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
     record = run.record()["dataset"]
     folder = data_dir or config.data.data_dir
     if record.get("own") and not folder:
+        names = "x_train, y_train, x_test and y_test" if record.get("test") else "x_train and y_train alone"
         raise UserError(
             f"{run.path}: a program of one's own trained it on its arrays; give them as --data-dir FILE.npz with "
-            "x_train, y_train, and x_test, y_test"
+            f"{names}"
         )
     dataset = load(
         config.data.dataset if folder else run.dataset(),

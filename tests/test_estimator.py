@@ -51,6 +51,12 @@ def test_the_same_seed_gives_the_same_bits_and_labels_may_be_text() -> None:
     assert again.predict(X[:2]).tolist() == ["floor", "sky"]
 
 
+def test_a_head_without_a_classifier_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="^head: 'real_fake' has no classifier to fit$"):
+        SGANClassifier(**TINY, head="real_fake", run_dir=tmp_path / "run").fit(X, NUMBERS)
+    assert not (tmp_path / "run").exists()
+
+
 def test_nothing_of_the_callers_is_changed_or_printed(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     x, y = X.copy(), NUMBERS.copy()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sgan_jax import run_dir
-from sgan_jax.config import AdamConfig, Config, DataConfig, ModelConfig, PropagationConfig
+from sgan_jax.config import PRESETS, AdamConfig, Config, DataConfig, ModelConfig, PropagationConfig
 from sgan_jax.errors import UserError
 from sgan_jax.run_dir import RunDir, checkpoint_path, default_path, existing
 
@@ -56,6 +56,10 @@ def test_a_run_is_named_after_what_tells_it_from_others():
     assert default_path(Config(), "mnist") == Path("runs/mnist-100-tutorial-s0")
     other = Config(seed=3, preset="joint", data=DataConfig(labels=20, label_seed=4), model=ModelConfig("k_plus_one"))
     assert default_path(other, "kmnist") == Path("runs/kmnist-20-joint-k_plus_one-s3-l4")
+    own = dataclasses.replace(PRESETS["k_plus_one"], data=DataConfig(labels=20))
+    assert default_path(own, "mnist") == Path("runs/mnist-20-k_plus_one-s0")
+    other = dataclasses.replace(own, model=dataclasses.replace(own.model, head="stacked"))
+    assert default_path(other, "mnist") == Path("runs/mnist-20-k_plus_one-stacked-s0")
 
 
 def test_a_run_that_goes_on_keeps_its_first_record_and_is_never_shorter(capsys):

@@ -16,6 +16,7 @@ from rooms import RUN as ROOMS
 from rooms import trained
 
 from sgan_jax import predictions
+from sgan_jax.cli.using import Report
 from sgan_jax.errors import UserError
 from sgan_jax.run_dir import RunDir
 from sgan_jax.run_report import render
@@ -148,6 +149,19 @@ def test_the_page_is_served_on_this_machine_alone_and_follows_the_run(tmp_path: 
         assert process.wait(30) == 0
     taken = call("report", "--serve", "--port", 70000, "--run", RUN, cwd=finished_run()[0])
     assert taken.stderr == "sgan: error: --port: 70000; must be between 0 and 65535\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"serve": True, "out": Path("page.html")}, "--serve: shows the page and writes no file; leave --out out"),
+        ({"port": 8000}, "--port: is where --serve listens; give that, too, or leave --port out"),
+        ({"sweep": (Path("s"),), "port": 8000}, "--sweep: has table and plot alone; leave "),
+    ],
+)
+def test_flags_of_a_report_that_would_say_nothing_are_refused(flags: dict, message: str) -> None:
+    with pytest.raises(UserError, match=f"^{message}"):
+        Report(**flags)()
 
 
 # --- predictions ---

@@ -10,6 +10,8 @@ from sgan_jax.cli.flags import File, Int, Preset, Text
 from sgan_jax.cli.training import Train
 from sgan_jax.errors import UserError
 
+PORT = 8000
+
 
 @dataclass(frozen=True)
 class Report:
@@ -23,21 +25,25 @@ class Report:
     """HTML file of a run; by default report.html in the run directory."""
     serve: bool = False
     """Show the page of a run that goes on to a browser on this machine, until Ctrl-C."""
-    port: int = 8000
-    """Where --serve listens, on 127.0.0.1; 0 takes a free one."""
+    port: Int = None
+    """Where --serve listens, on 127.0.0.1; by default 8000, 0 takes a free one."""
 
     def __call__(self) -> int:
         """Runs the command."""
         if self.sweep:
-            if self.run or self.out or self.serve:
-                raise UserError("--sweep: has table and plot alone; leave --run, --out and --serve out")
+            if self.run or self.out or self.serve or self.port is not None:
+                raise UserError("--sweep: has table and plot alone; leave --run, --out, --serve and --port out")
             from sgan_jax import sweep_report
 
             return sweep_report.report(*self.sweep)
         if self.serve:
+            if self.out:
+                raise UserError("--serve: shows the page and writes no file; leave --out out")
             from sgan_jax.run_report import serve
 
-            return serve.serve(self.run, self.port)
+            return serve.serve(self.run, PORT if self.port is None else self.port)
+        if self.port is not None:
+            raise UserError("--port: is where --serve listens; give that, too, or leave --port out")
         from sgan_jax import run_report
 
         return run_report.report(self.run, self.out)
