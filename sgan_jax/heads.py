@@ -33,10 +33,6 @@ def _but_last(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
     return slice_in_dim(logits, 0, -1, axis=1), slice_in_dim(logits, -1, None, axis=1).squeeze(1)
 
 
-def _separate(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return _but_last(logits)
-
-
 def _k_plus_one(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
     # Log-odds of the K real classes together against class K + 1.
     # The softmax over K + 1, given "real", is the softmax over the first K.
@@ -44,17 +40,13 @@ def _k_plus_one(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
     return real, logsumexp(real, axis=-1) - fake
 
 
-def _real_fake(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return _but_last(logits)
-
-
 HEADS: dict[str, Head] = {
     # K logits serve both players; Salimans et al., arXiv 1606.03498, section 5: the fake class's logit is pinned to 0
     "stacked": Head(lambda classes: classes, _stacked, "Z / (Z + 1)"),
     # a softmax of K and a sigmoid of one on shared features
-    "separate": Head(lambda classes: classes + 1, _separate, "Sigmoid of the last"),
+    "separate": Head(lambda classes: classes + 1, _but_last, "Sigmoid of the last"),
     # one softmax of K + 1 with the extra class for generated images, read as two outputs; Odena, arXiv 1606.01583
     "k_plus_one": Head(lambda classes: classes + 1, _k_plus_one, "1 - softmax of the last"),
     # the plain GAN: no classifier; Goodfellow et al., arXiv 1406.2661
-    "real_fake": Head(lambda classes: 1, _real_fake, "Sigmoid", classifies=False),
+    "real_fake": Head(lambda classes: 1, _but_last, "Sigmoid", classifies=False),
 }

@@ -35,7 +35,7 @@ class Batch(NamedTuple):
 class DiscOut(NamedTuple):
     """The seam between a head and an objective."""
 
-    features: jax.Array  # [B, F], the trunk's output, flattened, before dropout
+    features: jax.Array  # [B, F], what the trunk's last layer makes of each image
     class_logits: jax.Array  # [B, K]; K = 0 for a head without a classifier
     real_logit: jax.Array  # [B], log-odds of "real"
 

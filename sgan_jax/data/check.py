@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
@@ -66,12 +67,12 @@ def check(path: Path, image_size: int | None = None) -> int:
     _print_counts(class_names, train, test)
     _print_copies(copies(train, test))
     size = f" --image-size {image_size}" if image_size else ""
-    print(f"train on them: bin/train --preset best --data-dir {path}{size}")
+    print(f"train on them: bin/train --preset best --data-dir {shlex.quote(str(path))}{size}")
     return 0
 
 
 def copies(train: list[Seen], test: list[Seen]) -> list[Copy]:
-    """Images with the same pixels, each with the first of its kind; an unlabelled copy does no harm and is left out."""
+    """Images with the same pixels, each with the first of its kind; unlabelled copies within training do no harm."""
     first: dict[bytes, dict[int, str]] = defaultdict(dict)  # of the pixels' digest: the first image of each class
     found = []
     for label, name, digest in train:
@@ -103,13 +104,13 @@ def _shape(dataset: Dataset) -> str:
 
 
 def _print_sizes(found: folder.Survey, image_size: int | None) -> None:
-    colour = "grey" if found.channels == 1 else "RGB"
+    color = "grey" if found.channels == 1 else "RGB"
     sizes = sorted(found.sizes().items(), key=lambda item: -len(item[1]))
     for (height, width), paths in sizes[:SHOWN]:
         resized = (
             f", resized to {image_size} x {image_size}" if image_size and (height, width) != (image_size,) * 2 else ""
         )
-        print(f"images: {len(paths)} of {width} x {height} pixels, {colour}{resized}")
+        print(f"images: {len(paths)} of {width} x {height} pixels, {color}{resized}")
     if len(sizes) > SHOWN:
         print(f"images: {len(sizes) - SHOWN} other sizes")
     grey = sum(header.grey for header in found.train.headers + found.test.headers)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_PIXELS = 64_000_000  # of a file; what is above is a bomb or a poster: a few kilobytes can unpack to gigabytes
 
 _GREY = frozenset({"1", "L", "LA", "I;16", "I;16B", "I;16L", "I;16N"})
-_COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "La", "CMYK", "YCbCr", "LAB", "HSV"})
+_COLOR = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "La", "CMYK", "YCbCr", "LAB", "HSV"})
 _SWAPPED = frozenset({5, 6, 7, 8})  # orientations of EXIF that lie on their side
 _ORIENTATION = 0x0112
 _PROGRAMS = frozenset({"EPS", "WMF"})  # pictures that are run: the former by Ghostscript, the latter by Windows
@@ -133,7 +133,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     raise BadImage(f"{width} x {height} pixels, more than {MAX_PIXELS // 10**6} million")
-                if image.mode not in _GREY | _COLOUR:
+                if image.mode not in _GREY | _COLOR:
                     raise BadImage(f"mode {image.mode}, not 8 or 16 bits a channel")
                 yield image
     except BadImage:

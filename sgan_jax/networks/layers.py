@@ -118,7 +118,7 @@ def group_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, groups: int) -> 
 
 
 class GroupNorm(nn.Module):
-    """`group_norm` with a trained scale and bias a channel, in as many groups of 8 or more as C permits."""
+    """`group_norm` with a trained scale and bias a channel, in the greatest common divisor of 8 and C groups."""
 
     kind: str = "Group norm"
 

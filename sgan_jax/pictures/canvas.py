@@ -23,12 +23,12 @@ INK, MUTED, EMPTY, EMPTY_INK = "#1f2328", "#656d76", "#f3f4f6", "#6e7580"
 
 
 def readable_ink(color: Sequence[float] | np.ndarray) -> str:
-    """Black or white, whichever has the greater contrast (WCAG 2) on a color of red, green and blue from 0 to 1."""
+    """Black or white, whichever has the greater contrast (WCAG 2) on a colour of red, green and blue from 0 to 1."""
     return "black" if luminance(color) > 0.179 else "white"
 
 
 def luminance(color: Sequence[float] | np.ndarray) -> float:
-    """Relative luminance (WCAG 2), 0 to 1, of a color of red, green and blue from 0 to 1."""
+    """Relative luminance (WCAG 2), 0 to 1, of a colour of red, green and blue from 0 to 1."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

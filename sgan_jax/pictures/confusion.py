@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MAX_NUMBERED = 30  # classes up to which a confusion matrix has its counts printed
 MAX_NAME = 24  # characters of a class name that are shown
-LEAST_SHARE = 1e-3  # of a class: where the color scale of mistakes begins
+LEAST_SHARE = 1e-3  # of a class: where the colour scale of mistakes begins
 
 
 def save_confusion(counts: np.ndarray, class_names: Sequence[str], path: str | Path, title: str) -> None:
@@ -44,7 +44,7 @@ def confusion_colors(counts: np.ndarray) -> np.ndarray:
     """Colors [K,K,3] (red, green, blue from 0 to 1) of a confusion matrix [K,K], by each cell's share of its row.
 
     Mistakes run from yellow to red on a logarithmic scale from 0.1% to 100%, the same in every picture, so that one in
-    a thousand is seen beside the thousands that are right. The diagonal is blue, and gray stands for no image at all.
+    a thousand is seen beside the thousands that are right. The diagonal is blue, and grey stands for no image at all.
     """
     from matplotlib import colormaps
     from matplotlib.colors import to_rgb

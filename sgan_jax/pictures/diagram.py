@@ -21,7 +21,7 @@ BOX_FONTS: tuple[dict[str, Any], ...] = (  # name, kind, shape, parameters
     {"fontsize": 9, "color": INK},
     {"fontsize": 9, "color": MUTED},
 )
-Place = tuple[float, int]  # x of a center, rank
+Place = tuple[float, int]  # x of a centre, rank
 
 
 class Layer(NamedTuple):
@@ -129,7 +129,7 @@ def arrange(layers: Sequence[Layer], pitch: float, lane: float) -> tuple[list[Pl
 
     Args:
         layers: each after the layers it reads.
-        pitch: distance between the centers of two boxes of a rank.
+        pitch: distance between the centres of two boxes of a rank.
         lane: room for an arrow that passes beside the boxes of a rank.
 
     Returns:

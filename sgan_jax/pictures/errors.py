@@ -28,7 +28,7 @@ class Curve(NamedTuple):
 
     name: str
     points: Sequence[Point]
-    published: bool = False  # drawn as marks in gray
+    published: bool = False  # drawn as marks in grey
 
 
 def save_errors(curves: Sequence[Curve], path: str | Path, title: str) -> None:

@@ -35,7 +35,7 @@ def grid(images: np.ndarray, columns: int = 10, pad: int = 2) -> np.ndarray:
     Small images are enlarged by the largest whole factor that keeps a tile within 64 pixels (28 -> 56).
 
     Args:
-        images: uint8 [N,H,W,C], C 1 (gray) or 3 (red, green, blue), N >= 1.
+        images: uint8 [N,H,W,C], C 1 (grey) or 3 (red, green, blue), N >= 1.
         columns: tiles in a row; fewer if there are fewer images.
         pad: pixels of the picture between tiles and around them.
 
