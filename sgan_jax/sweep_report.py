@@ -133,7 +133,7 @@ def _curves(found: Sequence[Cell], about: Row) -> list[pictures.Curve]:
     curves = [pictures.Curve(name, points) for name, points in ours.items()]
     for one in PUBLISHED if not about["notice"] else ():
         if one.dataset == about["dataset"]:
-            name = f"{one.method}, arXiv {one.source}" if one.source else one.method
+            name = f"{one.method}, {one.source}" if one.source else one.method
             points = [pictures.Point(labels, *error) for labels, error in one.errors.items()]
             curves.append(pictures.Curve(name, points, published=True))
     return curves

@@ -463,7 +463,7 @@ def test_published_figures_are_drawn_beside_those_on_the_same_data_only():
         assert (curves[0].name, curves[0].published) == ("tutorial", False)
         return [curve.name for curve in curves[1:] if curve.published]
 
-    assert len(published(a_row())) == 10
+    assert len(published(a_row())) == 12
     assert published(a_row(dataset="fashion_mnist")) == ["Poisson-MBO, transductive, arXiv 2006.11184"]
     assert published(a_row(dataset="mnist-5k", notice=NOTICE)) == published(a_row(dataset="mnist-local")) == []
 
