@@ -224,7 +224,7 @@ def _follow(config: Config, system: System, group: Team, dataset: Dataset, drawn
     state, labelled, rollbacks = group.from_leader((like, drawn, np.zeros((), int)))
     key, step = _training_key(config, int(rollbacks)), int(state.step)
     if step >= config.total_steps:
-        return step  # as the leader does, for whom no graph and no device would wait
+        return step  # so does the leader, for whom a graph and the devices would wait in vain
     try:
         for done in _dispatches(config, system, group, dataset, split(labelled, config)[0], state, key, stop):
             step = done.step
