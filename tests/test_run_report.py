@@ -113,7 +113,7 @@ def test_report_is_of_a_run_or_of_sweeps(tmp_path: Path) -> None:
         "sgan: error: runs/latest: no such run directory; train first, or name a run directory with --run\n",
     )
     done = call("report", "--sweep", "sweeps", "--serve", cwd=tmp_path)
-    assert done.stderr == "sgan: error: --sweep: has table and plot alone; leave --run, --out and --serve out\n"
+    assert done.stderr == "sgan: error: --sweep: has table and plot alone; leave --run, --out, --serve and --port out\n"
 
 
 def ask(port: int, path: str = "/", host: str | None = None) -> tuple[int, str]:
@@ -191,7 +191,6 @@ def test_mistakes_are_the_most_confident_first_and_bins_by_hand(tmp_path: Path) 
         predictions.load(tmp_path / "none.npz")
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium here")
 def browsed(page: Path) -> tuple[bool, list[str]]:
     """Whether a browser on a phone has anything in its console about a page, and what the page asks the network for."""
     folder = page.parent
@@ -207,6 +206,7 @@ def browsed(page: Path) -> tuple[bool, list[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium here")
 def test_a_browser_shows_the_page_without_a_word_or_a_request(tmp_path: Path) -> None:
     copy_of_finished_run(tmp_path)
     succeed("report", "--out", "page.html", cwd=tmp_path)
