@@ -209,6 +209,12 @@ _PRESETS = {
 }
 PRESETS: dict[str, Config] = {name: replace(preset, preset=name) for name, preset in _PRESETS.items()}
 
+
+def usual_head(preset: str) -> str:
+    """The head that goes without saying; of a preset that is not in the table, the default one."""
+    return PRESETS.get(preset, Config()).model.head
+
+
 MAX_DRAWS = 10_000  # of the labels; what is above is a slip. Runs on the same draw have seeds that far apart
 LARGEST = 65536  # of a width or a batch: what is above is a slip, and no memory would hold it
 

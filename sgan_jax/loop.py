@@ -27,7 +27,7 @@ from sgan_jax.propagation import propagate
 from sgan_jax.run_dir import RunDir, default_path
 from sgan_jax.session import Session
 from sgan_jax.stop import Stop, Stopped, stop_on_signal
-from sgan_jax.system import Keys, System, build, check_names, derive_keys
+from sgan_jax.system import System, build, check_names, derive_keys
 from sgan_jax.types import Data, TrainState
 
 ON_NAN = ("stop", "rollback")
@@ -93,7 +93,7 @@ def train(
             stack.enter_context(run.locked())
             labelled = run.begin(config, _record(config, dataset, group, drawn), drawn, newest=not of_caller)
             # Before the saver, which does not look of itself again at what it found when it was made.
-            state, first = _resume(run, system, derive_keys(config.seed), _examples(dataset))
+            state, first = _resume(run, config, system, dataset)
             run.forget_after(first)
             if profile:
                 profile.check(config.total_steps - first)
@@ -121,11 +121,8 @@ def train(
             except Diverged as error:
                 saver.wait()
                 _roll_back(run, group, error, on_nan)
-                state, first = _resume(run, system, derive_keys(config.seed), _examples(dataset))
-                run.forget_after(first)
-                saver.look_again()
-                if board:
-                    board.take_back(first)
+                state, first = _resume(run, config, system, dataset)
+                session.take_back(first)
                 print(f"{run.path}: {error}; goes on from step {first} with other randomness", flush=True)
     if stop.by and last < config.total_steps:
         if not told:
@@ -185,7 +182,7 @@ def _record(config: Config, dataset: Dataset, group: Team, drawn: np.ndarray) ->
     }
 
 
-def _resume(run: RunDir, system: System, keys: Keys, examples: np.ndarray) -> tuple[TrainState, int]:
+def _resume(run: RunDir, config: Config, system: System, dataset: Dataset) -> tuple[TrainState, int]:
     """The state of the newest undamaged checkpoint and its step, or a fresh state and 0.
 
     Raises:
@@ -205,7 +202,7 @@ def _resume(run: RunDir, system: System, keys: Keys, examples: np.ndarray) -> tu
         return jax.tree.map(jax.numpy.asarray, state), step
     if damaged:
         raise UserError(f"{run.checkpoints}: no checkpoint can be restored; remove it to start anew, or another --run")
-    return jax.jit(system.init)(keys.init, examples), 0
+    return jax.jit(system.init)(derive_keys(config.seed).init, _examples(dataset)), 0
 
 
 def _examples(dataset: Dataset) -> np.ndarray:

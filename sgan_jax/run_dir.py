@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from sgan_jax.config import LENGTH_FIELDS, PRESETS, Config, flatten, from_json, to_json, validate
+from sgan_jax.config import LENGTH_FIELDS, Config, flatten, from_json, to_json, usual_head, validate
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
 from sgan_jax.limits import LARGEST_SIDE
@@ -36,7 +36,7 @@ _DATASET_FIELDS = {"name": str, "digest": str, "notice": str, "train": int, "ima
 def default_path(config: Config, dataset: str) -> Path:
     """`runs/mnist-100-tutorial-s0`; what differs from the preset in the head or label seed is appended."""
     parts = [dataset.replace("/", "-"), str(config.data.labels), config.preset]  # TFDS has names like emnist/letters
-    if config.preset not in PRESETS or config.model.head != PRESETS[config.preset].model.head:
+    if config.model.head != usual_head(config.preset):
         parts.append(config.model.head)
     parts.append(f"s{config.seed}")
     if config.data.label_seed:

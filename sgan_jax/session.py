@@ -76,6 +76,13 @@ class Session:
             self._finish_epoch(step, state, line)
         self._finish(step)
 
+    def take_back(self, step: int) -> None:
+        """Forgets what came after a step from which the run goes on once more, its damaged checkpoints set aside."""
+        self.run_dir.forget_after(step)
+        self.saver.look_again()
+        if self.board:
+            self.board.take_back(step)
+
     def _save(self, step: int, state: TrainState) -> None:
         """Saves what can be gone on with: the losses of a step are those before its update."""
         if not all(bool(jax.numpy.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params)):

@@ -7,7 +7,7 @@ from statistics import mean, median, stdev
 from typing import NamedTuple
 
 from sgan_jax import pictures
-from sgan_jax.config import PRESETS
+from sgan_jax.config import usual_head
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
 from sgan_jax.progress import duration
@@ -75,7 +75,7 @@ def cells(rows: Sequence[Row]) -> list[Cell]:
         if row.get("member", 0):  # one run a draw is what the others are compared with
             continue
         preset = row["preset"]
-        if row["head"] != (PRESETS[preset].model.head if preset in PRESETS else "stacked"):
+        if row["head"] != usual_head(preset):
             preset += f", {row['head']}"
         if row.get("together", 1) > 1:
             preset += f", {row['together']} together"
