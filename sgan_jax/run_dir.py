@@ -24,7 +24,7 @@ import numpy as np
 
 from sgan_jax.config import LENGTH_FIELDS, Config, flatten, from_json, to_json, usual_head, validate
 from sgan_jax.errors import UserError
-from sgan_jax.files import write_atomically
+from sgan_jax.files import named, write_atomically
 from sgan_jax.limits import LARGEST_SIDE
 
 ROOT = Path("runs")
@@ -329,7 +329,7 @@ class RunDir:
 
     def log(self, line: dict[str, Any]) -> None:
         """Appends one line to metrics.jsonl."""
-        with self.metrics_file.open("a") as file:
+        with named(self.metrics_file), self.metrics_file.open("a") as file:
             file.write(json.dumps(_finite(line)) + "\n")
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from sgan_jax.config import MAX_DRAWS, Config, flatten, from_json
 from sgan_jax.errors import UserError
-from sgan_jax.files import write_atomically
+from sgan_jax.files import named, write_atomically
 from sgan_jax.run_dir import RunDir
 
 ROOT = Path("sweeps")
@@ -173,7 +173,7 @@ class SweepDir:
 
     def append(self, row: Row) -> None:
         """Adds a row, on the disk when this returns."""
-        with self.results_file.open("a") as file:
+        with named(self.results_file), self.results_file.open("a") as file:
             file.write(_line(row))
             file.flush()
             os.fsync(file.fileno())

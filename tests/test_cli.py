@@ -262,6 +262,30 @@ def test_a_flag_that_no_run_can_be_made_of_is_one_line(arguments, message, fails
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full"], "nothing half-written"
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("eval", "--help"), ("describe", "--out", "networks.png")])
+def test_output_that_has_no_room_is_one_line(arguments, unbuffered, tmp_path):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command(*arguments),
+            cwd=tmp_path,
+            env=environment(PYTHONUNBUFFERED=unbuffered),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "sgan: error: standard output: cannot be written (No space left on device)\n"
+
+
+def test_output_that_nobody_reads_ends_the_program_in_silence():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command("eval", "--help"), env=environment(), stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_a_damaged_config_is_one_line_whatever_the_command(run, fails):
     (run / "config.json").write_text('{"config": {"epo')
     for arguments in (("train", *DIGITS, *SMALL, "--run", RUN), ("eval",), ("sample",)):

@@ -46,16 +46,13 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
     logging.basicConfig(level=logging.WARNING, format="sgan: %(message)s")
     logging.getLogger("sgan_jax").setLevel(logging.INFO)  # a first start tells that it fetches data
-    command = tyro.cli(Command, prog="sgan", description="Semi-supervised GANs in JAX.")
     try:
-        if not isinstance(command, Report | DataCommand):  # those that do without JAX
-            _use_compilation_cache()  # first: JAX reads the environment when it is imported
-            keep_scratch()
-        status = command()
+        status = _run()
+        sys.stdout.flush()  # what fails in it only when Python ends, Python tells, in its own way
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while it flushes
+        _drop_output()
         status = 141
     except (UserError, OSError, RuntimeError, MemoryError) as error:
         message = _message(error)
@@ -66,9 +63,38 @@ def main() -> None:
     sys.exit(status)
 
 
+def _run() -> int | str | None:
+    try:
+        command = tyro.cli(Command, prog="sgan", description="Semi-supervised GANs in JAX.")
+    except SystemExit as done:  # --help, or a mistake that it has told
+        return done.code
+    if not isinstance(command, Report | DataCommand):  # those that do without JAX
+        _use_compilation_cache()  # first: JAX reads the environment when it is imported
+        keep_scratch()
+    return command()
+
+
+def _drop_output() -> None:
+    """What standard output still holds is lost: nobody takes it, and Python would complain while it flushes."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _output_fails() -> bool:
+    """Whether it is standard output that cannot be written; what it holds is then dropped."""
+    try:
+        sys.stdout.write("\n")  # also ends what was cut off; without a buffer there is nothing else to be tried again
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+        return True
+    return False
+
+
 def _message(error: UserError | OSError | RuntimeError | MemoryError) -> str | None:
     """One line for what the user can mend, None for what is a fault of the program."""
     if isinstance(error, OSError):  # a full disk, a name that is too long
+        if error.filename is None and _output_fails():
+            return f"standard output: cannot be written ({error.strerror})"
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     text = str(error)
     if isinstance(error, UserError):

@@ -1,0 +1,46 @@
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sgan_jax.files import named, write_atomically
+from sgan_jax.run_dir import RunDir
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """No file grows beyond `size` bytes, which a full disk would do to all of them together."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_file_that_has_no_room_is_named_and_what_was_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    write_atomically(path, "before")
+    with largest_file(100), pytest.raises(OSError, match="File too large") as caught:
+        write_atomically(path, "x" * 200)
+    assert caught.value.filename == str(path)
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["config.json"], "nothing half-written"
+
+
+def test_a_line_that_has_no_room_names_its_file(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.log({"step": 1})
+    with largest_file(run.metrics_file.stat().st_size), pytest.raises(OSError, match="File too large") as caught:
+        run.log({"step": 2})
+    assert caught.value.filename == str(run.metrics_file)
+    assert list(run.metrics()) == [{"step": 1}]
+
+
+def test_an_error_that_names_a_file_keeps_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, named(tmp_path):
+        (tmp_path / "absent").read_text()
+    assert caught.value.filename == str(tmp_path / "absent")
