@@ -21,7 +21,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from sgan_jax.errors import UserError
+from sgan_jax.errors import UserError, reason
 
 # Faults of the moment or of permissions, which say nothing about what the files hold.
 _NOT_THE_FILES = frozenset({errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EPERM})
@@ -122,7 +122,7 @@ def _told(directory: object) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a full disk is an OSError, a ValueError or a bare Exception, as the layer has it
-        raise UserError(f"{directory}: cannot save a checkpoint ({_reason(error)})") from error
+        raise UserError(f"{directory}: cannot save a checkpoint ({reason(error)})") from error
 
 
 def restore(path: Path, like: Any) -> Any:
@@ -156,7 +156,7 @@ def restore(path: Path, like: Any) -> Any:
     except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file, a bare Exception among them
         if isinstance(error, OSError) and error.errno in _NOT_THE_FILES:
             raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-        raise Damaged(f"{path}: the checkpoint is damaged ({_reason(error)}); {listing(path.parent)}") from None
+        raise Damaged(f"{path}: the checkpoint is damaged ({reason(error)}); {listing(path.parent)}") from None
     if held != _describe(like):
         raise UserError(f"{path}: a checkpoint of other networks: {_difference(held, _describe(like))}")
     if not intact:
@@ -174,10 +174,6 @@ def _alone() -> ocp.options.MultiprocessingOptions:
     return ocp.options.MultiprocessingOptions(
         primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"sgan_{index}"
     )
-
-
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__
 
 
 def set_aside(path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from sgan_jax import checkpoint, loop
 from sgan_jax.config import Config
 from sgan_jax.data import Dataset
-from sgan_jax.errors import UserError
+from sgan_jax.errors import UserError, reason
 from sgan_jax.run_dir import RunDir
 from sgan_jax.stop import Stop
 
@@ -50,8 +50,7 @@ def connected(address: str) -> Iterator[None]:
         _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (RuntimeError, ValueError, OverflowError, OSError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"--ray {address}: no cluster answers there ({first:.200})") from None
+        raise UserError(f"--ray {address}: no cluster answers there ({reason(error)})") from None
     try:
         yield
     finally:

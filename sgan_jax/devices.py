@@ -11,7 +11,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from sgan_jax.errors import UserError
+from sgan_jax.errors import UserError, reason
 from sgan_jax.types import Net
 
 CPU_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})  # either multiplies bfloat16 faster than float32
@@ -131,8 +131,7 @@ def connect(coordinator: str | None, processes: int | None, process: int | None)
     try:
         jax.distributed.initialize(coordinator, processes, process)
     except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"cannot join the other processes ({reason:.160}); see --coordinator and --cluster") from None
+        raise UserError(f"cannot join the other processes ({reason(error)}); see --coordinator and --cluster") from None
 
 
 def local(tree: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sgan_jax.config import PropagationConfig
 from sgan_jax.data import Dataset, cache
-from sgan_jax.errors import UserError
+from sgan_jax.errors import UserError, reason
 from sgan_jax.files import write_atomically
 from sgan_jax.neighbours import PARTS, WHOLE, Neighbours, neighbours_by_distortion, neighbours_by_orientations
 
@@ -100,10 +100,10 @@ def _read(path: Path, images: int, count: int) -> Neighbours | None:
         whole &= near.indices.dtype == np.int32 and near.weights.dtype == np.float32
         if whole and near.indices.min() >= 0 and near.indices.max() < images and np.isfinite(near.weights).all():
             return near
-        reason = "of another form"
+        why = "of another form"
     except Exception as error:  # NumPy's and zipfile's errors are many
-        reason = str(error) or type(error).__name__
-    log.warning("%s: cannot be used (%s): making it again", path, reason)
+        why = reason(error)
+    log.warning("%s: cannot be used (%s): making it again", path, why)
     return None
 
 

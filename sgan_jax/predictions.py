@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sgan_jax.errors import UserError
+from sgan_jax.errors import UserError, reason
 from sgan_jax.files import write_atomically
 
 MISTAKES = 24  # whose images are kept, the most confident ones
@@ -112,11 +112,11 @@ def load(path: Path) -> Predictions:
             whole &= not indices.size or (indices.min() >= 0 and indices.max() < below)
         if whole:
             return found
-        reason = "of another form"
+        why = "of another form"
     except FileNotFoundError:
         raise UserError(f"{path}: not found; `eval` writes it") from None
     except MemoryError:
         raise
     except Exception as error:  # NumPy's and zipfile's errors are many
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-    raise UserError(f"{path}: damaged ({reason}); `eval` writes it anew")
+        why = reason(error)
+    raise UserError(f"{path}: damaged ({why}); `eval` writes it anew")

@@ -14,7 +14,7 @@ import numpy as np
 from sgan_jax.data.dataset import UNKNOWN, Dataset
 from sgan_jax.data.folder import set_name
 from sgan_jax.data.images import resize
-from sgan_jax.errors import UserError
+from sgan_jax.errors import UserError, reason
 from sgan_jax.limits import check_own_images
 
 log = logging.getLogger(__name__)
@@ -162,5 +162,4 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except Exception as error:  # NumPy's, zipfile's and zlib's errors are many
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise UserError(f"{path}: damaged, or no .npz file of plain arrays ({reason})") from None
+        raise UserError(f"{path}: damaged, or no .npz file of plain arrays ({reason(error)})") from None
