@@ -13,6 +13,7 @@ from sgan_jax.step import scale
 from sgan_jax.types import Net, Params
 
 BATCH = 1000
+GLANCE = 10_000
 
 
 class Evaluation(NamedTuple):
@@ -96,9 +97,19 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     return odds / odds.sum(axis=-1, keepdims=True)
 
 
-def class_logits(classify: Classify, params: Params, images: Images, classes: int) -> np.ndarray:
-    """Class logits of every image, float32 `[N, K]`; one compiled shape, the last batch filled up."""
-    parts = [np.asarray(classify(params, batch))[:count] for batch, count in _batches(images)]
+def glance(images: int) -> np.ndarray:
+    """Indices of `GLANCE` of so many images, or of all: drawn once for ever, for sets have their order."""
+    return np.sort(np.random.default_rng(0).permutation(images)[:GLANCE])
+
+
+def class_logits(
+    classify: Classify, params: Params, images: Images, classes: int, which: np.ndarray | None = None
+) -> np.ndarray:
+    """Class logits of every image, or of those at the indices `which`, float32 `[N, K]`.
+
+    One shape is compiled: the last batch is filled up.
+    """
+    parts = [np.asarray(classify(params, batch))[:count] for batch, count in _batches(images, which)]
     return np.concatenate([np.zeros((0, classes), np.float32), *parts])
 
 
@@ -107,10 +118,12 @@ def tally(logits: np.ndarray, labels: np.ndarray) -> Evaluation:
     return Evaluation(predictions.count(labels, logits.argmax(axis=1), logits.shape[1]))
 
 
-def _batches(images: Images) -> Iterable[tuple[Images, int]]:
-    size = max(1, min(BATCH, len(images)))
-    for start in range(0, len(images), size):
-        batch = images[start : start + size]
+def _batches(images: Images, which: np.ndarray | None) -> Iterable[tuple[Images, int]]:
+    every = len(images) if which is None else len(which)
+    size = max(1, min(BATCH, every))
+    for start in range(0, every, size):
+        part = slice(start, start + size)
+        batch = images[part] if which is None else images[which[part]]
         count = len(batch)
         if count < size:
             batch = np.concatenate([np.asarray(batch), np.zeros((size - count, *images.shape[1:]), np.uint8)])

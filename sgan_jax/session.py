@@ -14,7 +14,7 @@ from sgan_jax.config import Config
 from sgan_jax.data import Dataset
 from sgan_jax.devices import local
 from sgan_jax.dispatch import Dispatched, Diverged
-from sgan_jax.evaluate import class_logits, evaluate, held_out, make_classify, parts, probabilities, tally
+from sgan_jax.evaluate import class_logits, evaluate, glance, held_out, make_classify, parts, probabilities, tally
 from sgan_jax.progress import Progress
 from sgan_jax.run_dir import RunDir, write_json
 from sgan_jax.system import System, derive_keys, sample_images
@@ -103,18 +103,16 @@ class Session:
             self.board.picture(step, "samples", pictures.grid(images))
         self._log(step, values | accuracy)
         self._save(step, state)
-        figures = ", ".join(
-            f"{name.replace('ema', 'averaged weights').replace('_', ' ')} {100 * value:.3f}%"
-            for name, value in accuracy.items()
-        )
+        figures = ", ".join(f"{self._shown(name, step)} {100 * value:.3f}%" for name, value in accuracy.items())
         return f"step_{step}: {figures or 'no classifier'}{self._noticed()}"
 
     def _evaluate(self, step: int, state: TrainState) -> dict[str, float]:
         """Accuracies on what is at hand; what the classifier says of images that it has not learned of is kept."""
         accuracies = {}
         for name, (images, labels) in self.parts.items():
-            said = class_logits(self.classify, state.params.d, images, self.dataset.num_classes)
-            accuracies[f"{name}_accuracy"] = tally(said, labels).accuracy
+            which = self._looked_at(name, step)
+            said = class_logits(self.classify, state.params.d, images, self.dataset.num_classes, which)
+            accuracies[f"{name}_accuracy"] = tally(said, labels[which]).accuracy
             if name == held_out(self.parts):
                 averaged = evaluate(self.classify, state.ema.d, images, labels, self.dataset.num_classes)
                 accuracies[f"ema_{name}_accuracy"] = averaged.accuracy
@@ -124,6 +122,19 @@ class Session:
                     figure = pictures.confusion_figure(kept.confusion, self.dataset.class_names, f"{name}, step {step}")
                     self.board.picture(step, "confusion", pictures.pixels(figure))
         return accuracies
+
+    def _looked_at(self, name: str, step: int) -> np.ndarray:
+        """Indices of the images of a part; of those for training only some before the last step.
+
+        All of MNIST's after every hundred steps take longer than steps that are quick.
+        """
+        count = len(self.parts[name][1])
+        return glance(count) if name == "train" and step < self.config.total_steps else np.arange(count)
+
+    def _shown(self, name: str, step: int) -> str:
+        looked, every = len(self._looked_at("train", step)), len(self.parts["train"][1])
+        some = f" of {looked:,}" if name == "train_accuracy" and looked < every else ""
+        return name.replace("ema", "averaged weights").replace("_", " ") + some
 
     def _noticed(self) -> str:
         return f" ({self.dataset.notice})" if self.dataset.notice else ""

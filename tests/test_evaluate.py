@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sgan_jax import evaluate as module
-from sgan_jax.evaluate import Evaluation, average, class_logits, evaluate, make_classify, probabilities
+from sgan_jax.evaluate import GLANCE, Evaluation, average, class_logits, evaluate, glance, make_classify, probabilities
 from sgan_jax.types import DiscOut, Net
 
 CLASSES = 3
@@ -65,6 +65,24 @@ def test_images_that_fill_up_the_last_batch_are_not_counted() -> None:
     # Filling images are zeros, which this discriminator puts into class 0.
     result = evaluate(make_classify(DISC), PARAMS, images_of([2] * 5), np.full(5, 2, np.int32), CLASSES)
     np.testing.assert_array_equal(result.confusion, [[0, 0, 0], [0, 0, 0], [0, 0, 5]])
+
+
+@pytest.mark.usefixtures("four_a_batch")
+@pytest.mark.parametrize("which", [[], [1], [0, 2, 3, 5], [5, 0, 4, 4, 1, 2, 3]])
+def test_of_some_images_each_is_classified_in_its_place(which: list[int]) -> None:
+    values = np.array([2, 1, 0, 0, 1, 2])
+    said = class_logits(make_classify(DISC), PARAMS, images_of(values.tolist()), CLASSES, np.array(which, int))
+    np.testing.assert_array_equal(said.argmax(axis=1), values[which])
+
+
+def test_a_glance_is_at_the_same_ten_thousand_whatever_their_order_or_at_all() -> None:
+    np.testing.assert_array_equal(glance(GLANCE), np.arange(GLANCE))
+    some = glance(60_000)
+    np.testing.assert_array_equal(some, glance(60_000))
+    assert len(np.unique(some)) == len(some) == GLANCE
+    assert some.min() >= 0 and some.max() < 60_000
+    # Of either half, and of those at even places, about as many.
+    np.testing.assert_allclose([(some < 30_000).mean(), (some % 2 == 0).mean()], 0.5, atol=0.02)
 
 
 @pytest.mark.usefixtures("four_a_batch")

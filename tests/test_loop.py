@@ -1,6 +1,7 @@
 """What a run ends with, and what it depends on: small networks on the digits inside the package."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -229,6 +230,26 @@ def test_epochs_of_one_dispatch_leave_what_single_steps_leave(tmp_path):
     for one, other in zip(single, scanned, strict=True):
         assert one == pytest.approx(other, rel=1e-3, abs=1e-3)
     assert sorted(path.name for path in (tmp_path / "scanned/checkpoints").iterdir()) == ["step_4", "step_8"]
+
+
+LOOKS_AT_SOME = """
+from pathlib import Path
+from sgan_jax import evaluate, loop
+from sgan_jax.config import Config, DataConfig, ModelConfig
+
+evaluate.GLANCE = 1000
+small = {"data": DataConfig(dataset="mnist-5k", labels=10), "model": ModelConfig(width=2), "batch_size": 4}
+loop.train(Config(steps=4, steps_per_epoch=2, **small), Path("run"))
+"""
+
+
+def test_all_training_images_are_looked_at_after_the_last_step_and_some_before(tmp_path):
+    python = [sys.executable, "-P", "-c", LOOKS_AT_SOME]
+    done = subprocess.run(python, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
+    before, last = (re.search(rf"step_{step}: (train accuracy.*?) ([\d.]+)%, test", done.stdout) for step in (2, 4))
+    assert (before[1], last[1]) == ("train accuracy of 1,000", "train accuracy")
+    assert before[2].endswith("00"), "of 1,000 images: tenths of a per cent"
+    assert f"Train Accuracy: {last[2]}%" in succeed("eval", "--run", "run", cwd=tmp_path)
 
 
 # --- what stands in the way ---
