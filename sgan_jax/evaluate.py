@@ -13,7 +13,7 @@ from sgan_jax.step import scale
 from sgan_jax.types import Net, Params
 
 BATCH = 1000
-GLANCE = 10_000
+GLANCE = 10_000  # training images whose accuracy is watched while a run goes on
 
 
 class Evaluation(NamedTuple):
