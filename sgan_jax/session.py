@@ -103,7 +103,7 @@ class Session:
             self.board.picture(step, "samples", pictures.grid(images))
         self._log(step, values | accuracy)
         self._save(step, state)
-        figures = ", ".join(f"{self._shown(name, step)} {100 * value:.3f}%" for name, value in accuracy.items())
+        figures = ", ".join(self._shown(name, value, step) for name, value in accuracy.items())
         return f"step_{step}: {figures or 'no classifier'}{self._noticed()}"
 
     def _evaluate(self, step: int, state: TrainState) -> dict[str, float]:
@@ -131,10 +131,10 @@ class Session:
         count = len(self.parts[name][1])
         return glance(count) if name == "train" and step < self.config.total_steps else np.arange(count)
 
-    def _shown(self, name: str, step: int) -> str:
+    def _shown(self, name: str, accuracy: float, step: int) -> str:
         looked, every = len(self._looked_at("train", step)), len(self.parts["train"][1])
         some = f" of {looked:,}" if name == "train_accuracy" and looked < every else ""
-        return name.replace("ema", "averaged weights").replace("_", " ") + some
+        return f"{name.replace('ema', 'averaged weights').replace('_', ' ')} {100 * accuracy:.3f}%{some}"
 
     def _noticed(self) -> str:
         return f" ({self.dataset.notice})" if self.dataset.notice else ""
