@@ -40,6 +40,9 @@ class Session:
         self.board = board
         self.config, self.run_dir, self.dataset, self.system, self.saver = config, run, dataset, system, saver
         self.parts = parts(dataset, validation)
+        every = len(self.parts["train"][1])
+        some = glance(every)
+        self.some = some if len(some) < every else None
         self.keys = derive_keys(config.seed)
         self.classify = make_classify(system.disc)
         self.earlier = max((line.get("seconds") or 0.0 for line in run.metrics()), default=0.0)
@@ -112,7 +115,7 @@ class Session:
         for name, (images, labels) in self.parts.items():
             which = self._looked_at(name, step)
             said = class_logits(self.classify, state.params.d, images, self.dataset.num_classes, which)
-            accuracies[f"{name}_accuracy"] = tally(said, labels[which]).accuracy
+            accuracies[f"{name}_accuracy"] = tally(said, labels if which is None else labels[which]).accuracy
             if name == held_out(self.parts):
                 averaged = evaluate(self.classify, state.ema.d, images, labels, self.dataset.num_classes)
                 accuracies[f"ema_{name}_accuracy"] = averaged.accuracy
@@ -123,17 +126,16 @@ class Session:
                     self.board.picture(step, "confusion", pictures.pixels(figure))
         return accuracies
 
-    def _looked_at(self, name: str, step: int) -> np.ndarray:
-        """Indices of the images of a part; of those for training only some before the last step.
+    def _looked_at(self, name: str, step: int) -> np.ndarray | None:
+        """Indices of the images of a part, or None for all; of those for training only some before the last step.
 
         All of MNIST's after every hundred steps take longer than steps that are quick.
         """
-        count = len(self.parts[name][1])
-        return glance(count) if name == "train" and step < self.config.total_steps else np.arange(count)
+        return self.some if name == "train" and step < self.config.total_steps else None
 
     def _shown(self, name: str, accuracy: float, step: int) -> str:
-        looked, every = len(self._looked_at("train", step)), len(self.parts["train"][1])
-        some = f" of {looked:,}" if name == "train_accuracy" and looked < every else ""
+        which = self._looked_at(name.removesuffix("_accuracy"), step)
+        some = "" if which is None else f" of {len(which):,}"
         return f"{name.replace('ema', 'averaged weights').replace('_', ' ')} {100 * accuracy:.3f}%{some}"
 
     def _noticed(self) -> str:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
+from sgan_jax.errors import reason
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -145,6 +147,6 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except MemoryError:
         raise
     except OSError as error:
-        raise BadImage(error.strerror or str(error).splitlines()[0][:80] or "cannot be read") from None
+        raise BadImage(error.strerror or reason(error)[:80]) from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them: SyntaxError, struct.error
         raise BadImage(f"damaged ({type(error).__name__})") from None
