@@ -1,7 +1,8 @@
 """Published test errors of semi-supervised classifiers, for a plot to set ours beside.
 
-Only what was read in a paper, its abstract, a repository or a log is here. All are without augmentation of the labelled
-images; where a deviation is given, it is that over draws of the labelled images.
+Only what was read in a paper, its abstract, a repository or a log is here. Most are without augmentation of the
+labelled images (of Kang et al. the abstract alone was read); where a deviation is given, it is that over draws of the
+labelled images.
 """
 
 from typing import NamedTuple
