@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from outer import (
     write_images,
 )
 
+from sgan_jax import loop
+from sgan_jax.config import PRESETS, DataConfig, ModelConfig
 from sgan_jax.data import choose_labelled, load_embedded
 from sgan_jax.run_dir import RunDir
 
@@ -106,6 +109,26 @@ def test_labels_for_validation_are_of_the_budget_and_kept_from_training(tmp_path
     assert "validation accuracy" in printed
     refused = call("train", *DIGITS, "--labels", 10, "--validation", 10, cwd=tmp_path)
     assert (refused.returncode, refused.stderr) == (2, "sgan: error: --validation: 10; must be between 0 and 9\n")
+
+
+def test_the_graph_hears_of_the_labels_to_train_on_alone(tmp_path, monkeypatch):
+    class Asked(Exception):
+        pass
+
+    def propagate(near, labelled, labels, *_):
+        raise Asked(near, labelled, labels)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(loop.graph, "load_by_distortion", lambda *_: "the graph")
+    monkeypatch.setattr(loop, "propagate", propagate)
+    small = ModelConfig(width=8, networks="compact", head=PRESETS["best"].model.head)
+    config = replace(PRESETS["best"], model=small, data=DataConfig("mnist-5k", labels=30, validation=10))
+    with pytest.raises(Asked) as asked:
+        loop.train(config, tmp_path / "run")
+    near, labelled, labels = asked.value.args
+    drawn = json.loads((tmp_path / "run/labels.json").read_text())["indices"]
+    assert (near, len(drawn), labelled.tolist()) == ("the graph", 30, drawn[:20])
+    assert labels.tolist() == load_embedded().train_labels[drawn[:20]].tolist()
 
 
 def test_damaged_checkpoints_are_set_aside_and_made_again_from_the_last_whole_one(run, tmp_path):

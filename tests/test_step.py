@@ -142,7 +142,7 @@ def test_a_batch_may_have_more_unlabelled_images_each_with_its_own_shares() -> N
 
 def test_labels_of_unlabelled_images_cannot_matter() -> None:
     # All that a step sees is its state, `Data` and a key, and `Data` holds labels of the labelled images only; the
-    # shares are made of those, too (test_propagation.py).
+    # shares are made of those, too (test_loop.py).
     assert Data._fields == ("lab_images", "lab_labels", "unl_images", "unl_shares")
     assert list(inspect.signature(make_train_step(DISC, GEN, tutorial(), ADAM, HALF, EMA)).parameters) == [
         "state",
