@@ -28,6 +28,8 @@ _LOST = 10  # times that a run may be lost with its worker before it is taken fo
 _PATIENCE = 10  # seconds for an answer
 _POLL = 0.5  # seconds between two looks at whether a signal has come
 
+Ended = tuple[Config, UserError | None]  # a run that has ended, and what kept it from its last step
+
 
 @contextmanager
 def connected(address: str) -> Iterator[None]:
@@ -67,16 +69,17 @@ def _knock(address: str) -> None:
     socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
 
 
-def train(runs: Sequence[tuple[Config, Path]], dataset: Dataset, stop: Stop) -> Iterator[Config]:
-    """Trains on the connected cluster; yields each configuration when its run directory is there.
+def train(runs: Sequence[tuple[Config, Path]], dataset: Dataset, stop: Stop, on_nan: str = "stop") -> Iterator[Ended]:
+    """Trains on the connected cluster; yields each configuration when its run directory is there, or when it failed.
+
+    A run fails where a worker cannot train it, or where it was lost with its worker again and again.
 
     Args:
       runs: each with the run directory to make; what an earlier, unfinished run left there is replaced.
-      dataset: what all of them are trained on; workers need no copy of their own.
+      dataset: what all of them are trained on; workers need no copy of their own, but for images that are streamed:
+        their folder is read by all.
       stop: whom to ask whether to end; what is then unfinished is given up.
-
-    Raises:
-      UserError: a worker cannot train, or a run was lost with its worker again and again.
+      on_nan: as of `loop.train`.
     """
     import ray
 
@@ -85,7 +88,7 @@ def train(runs: Sequence[tuple[Config, Path]], dataset: Dataset, stop: Stop) -> 
     resources = {"num_gpus": 1} if ray.cluster_resources().get("GPU") else {"num_cpus": 1}
     again: dict[str, Any] = {"max_retries": _LOST, "retry_exceptions": [_Stopped]}  # Ray's types know of no list here
     on_worker: Any = ray.remote(_train).options(**resources, **again)
-    waiting = {on_worker.remote(config, images, sys.argv): (config, path) for config, path in runs}
+    waiting = {on_worker.remote(config, images, sys.argv, on_nan): (config, path) for config, path in runs}
     while waiting and not stop.by:
         for done in ray.wait(list(waiting), timeout=_POLL)[0]:
             config, path = waiting.pop(done)
@@ -93,13 +96,12 @@ def train(runs: Sequence[tuple[Config, Path]], dataset: Dataset, stop: Stop) -> 
                 packed = ray.get(done)
             except ray.exceptions.RayTaskError as error:
                 cause = error.cause if isinstance(error.cause, UserError) else str(error).strip().splitlines()[-1]
-                raise UserError(f"{path.name}: its worker cannot train it: {cause}") from None
+                yield config, UserError(f"its worker cannot train it: {cause}")
             except ray.exceptions.RayError as error:
-                raise UserError(
-                    f"{path.name}: lost with its worker {1 + _LOST} times ({type(error).__name__})"
-                ) from None
-            _unpack(packed, path)
-            yield config
+                yield config, UserError(f"lost with its worker {1 + _LOST} times ({type(error).__name__})")
+            else:
+                _unpack(packed, path)
+                yield config, None
     for unfinished in waiting:
         ray.cancel(unfinished, force=True)
 
@@ -108,11 +110,11 @@ class _Stopped(Exception):
     """A signal ended the run, as it does where a machine is wanted back."""
 
 
-def _train(config: Config, dataset: Dataset, command: list[str]) -> bytes:
+def _train(config: Config, dataset: Dataset, command: list[str], on_nan: str) -> bytes:
     sys.argv = command  # what config.json is to tell
     with tempfile.TemporaryDirectory(prefix="sgan-") as folder:
         run = RunDir(Path(folder) / "run")
-        if loop.train(config, run.path, dataset=dataset):
+        if loop.train(config, run.path, dataset=dataset, on_nan=on_nan):
             raise _Stopped
         for step in checkpoint.steps(run.checkpoints)[:-1]:
             shutil.rmtree(run.checkpoints / f"step_{step}")

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from sgan_jax.errors import UserError
@@ -224,6 +225,8 @@ SCHEDULES = ("constant", "cosine")
 
 # Fields that say how long a run is, not what it is: the same run may be made longer, unless its learning rate decays.
 LENGTH_FIELDS = frozenset({"epochs", "steps"})
+# Fields that say where images come from. The same may come another way: their digest decides.
+WHERE_FIELDS = frozenset({"data.dataset", "data.data_dir", "data.image_size", "data.stream"})
 
 
 def to_json(config: Config) -> dict[str, Any]:
@@ -269,6 +272,20 @@ def flatten(config: Config) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
+
+
+def differences(old: Config, new: Config, free: frozenset[str] = frozenset()) -> list[str]:
+    """What is not the same in two configurations, a phrase each; lengths, origins of images and `free` may differ."""
+    was, now = flatten(old), flatten(new)
+    names = [name for name in now if name not in LENGTH_FIELDS | WHERE_FIELDS | free and was[name] != now[name]]
+    return [f"{name} was {was[name]}, now {now[name]}" for name in names]
+
+
+def located(config: Config) -> Config:
+    """The configuration with a folder of images that is found from any working directory."""
+    if config.data.data_dir is None:
+        return config
+    return replace(config, data=replace(config.data, data_dir=str(Path(config.data.data_dir).absolute())))
 
 
 def choose(table: dict[str, Any], name: str, what: str) -> Any:

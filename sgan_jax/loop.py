@@ -13,9 +13,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from sgan_jax import __version__, checkpoint, graph
+from sgan_jax import __version__, checkpoint, graph, source
 from sgan_jax.board import Board
-from sgan_jax.config import Config, to_json, validate
+from sgan_jax.config import Config, located, to_json, validate
 from sgan_jax.data import DEFAULT_LABELS, EMBEDDED, Dataset, how_many, load
 from sgan_jax.data.stream import batches
 from sgan_jax.devices import Team, resolve_precision, team
@@ -68,8 +68,7 @@ def train(
     """
     validate(config)
     check_names(config)
-    if on_nan not in ON_NAN:
-        raise UserError(f"--on-nan: {on_nan}; choose one of {', '.join(ON_NAN)}")
+    check_on_nan(on_nan)
     of_caller, dataset = dataset is not None, dataset or _load(config, path)
     config = _resolved(config, dataset)
     validate(config)
@@ -131,6 +130,12 @@ def train(
     return 0
 
 
+def check_on_nan(on_nan: str) -> None:
+    """Raises a UserError for what `train` does not know to do about a loss that is no number."""
+    if on_nan not in ON_NAN:
+        raise UserError(f"--on-nan: {on_nan}; choose one of {', '.join(ON_NAN)}")
+
+
 def _load(config: Config, path: Path | None) -> Dataset:
     """The data; "auto" stays what it was when the run began that this command goes on with."""
     data = config.data
@@ -149,9 +154,7 @@ def _resolved(config: Config, dataset: Dataset) -> Config:
     """The configuration as the run keeps it: with the number of labels, and a folder that other places find, too."""
     streamed = dataset.streamed is not None
     data = dataclasses.replace(config.data, labels=how_many(config.data.labels, dataset), stream=streamed)
-    if data.data_dir is not None:
-        data = dataclasses.replace(data, data_dir=str(Path(data.data_dir).absolute()))
-    return dataclasses.replace(config, data=data)
+    return located(dataclasses.replace(config, data=data))
 
 
 def _record(config: Config, dataset: Dataset, group: Team, drawn: np.ndarray) -> dict[str, Any]:
@@ -172,6 +175,7 @@ def _record(config: Config, dataset: Dataset, group: Team, drawn: np.ndarray) ->
             "labels_per_class": np.bincount(dataset.train_labels[drawn], minlength=dataset.num_classes).tolist(),
         },
         "versions": {"sgan_jax": __version__, "python": platform.python_version()} | {p: version(p) for p in packages},
+        "commit": source.commit(),
         "device": {
             "platform": device.platform,
             "kind": device.device_kind,

@@ -1,6 +1,6 @@
 """The run directory: the contract between training and every other command. No JAX here.
 
-config.json     what decides the result: configuration, dataset and its digest, versions, device, command
+config.json     what decides the result: configuration, dataset and its digest, versions, commit, device, command
 labels.json     indices of the labelled images
 metrics.jsonl   losses every 100 steps, accuracy at every checkpoint
 checkpoints/    step_600 ... (Orbax)
@@ -18,19 +18,34 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sgan_jax.config import LENGTH_FIELDS, Config, flatten, from_json, to_json, usual_head, validate
+from sgan_jax.config import LENGTH_FIELDS, Config, differences, from_json, to_json, usual_head, validate
 from sgan_jax.errors import UserError
 from sgan_jax.files import named, write_atomically
 from sgan_jax.limits import LARGEST_SIDE
 
 ROOT = Path("runs")
 LATEST = ROOT / "latest"
-_RECORD_FIELDS = {"config": dict, "dataset": dict, "versions": dict}
+_RECORD_FIELDS = {"config": dict, "dataset": dict}
+_PART_FIELDS = ("versions", "device")  # of a run, and of each time that it went on
 _DATASET_FIELDS = {"name": str, "digest": str, "notice": str, "train": int, "image_shape": list, "class_names": list}
+
+
+class Images(NamedTuple):
+    """A data set, as a run and a row of a sweep remember it."""
+
+    name: str
+    digest: str  # SHA-256, hex
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.digest[:12]}...)"
+
+    def differences(self, now: "Images") -> list[str]:
+        """That the images now are others, if they are; what they are called does not matter."""
+        return [f"dataset was {self}, now {now}"] if self.digest != now.digest else []
 
 
 def default_path(config: Config, dataset: str) -> Path:
@@ -140,7 +155,7 @@ class RunDir:
 
         Args:
           config: what is asked for now.
-          record: further fields of config.json: dataset, versions, device, command.
+          record: further fields of config.json: dataset, versions, commit, device, command.
           labelled: the subset that a new run takes; an existing run keeps its own.
           newest: have `runs/latest` point at it.
 
@@ -175,12 +190,12 @@ class RunDir:
                     f"{self.path}: holds files but no config.json; give an empty or new directory with --run"
                 )
             return False
-        differences = self._differences(config, record)
-        if differences and self.holds_results():
+        found = self._differences(config, record)
+        if found and self.holds_results():
             raise UserError(
-                f"{self.path}: holds a run of other settings ({'; '.join(differences)}); use those, or another --run"
+                f"{self.path}: holds a run of other settings ({'; '.join(found)}); use those, or another --run"
             )
-        return not differences
+        return not found
 
     def holds_results(self) -> bool:
         """Whether there is a checkpoint or a line of metrics."""
@@ -190,22 +205,15 @@ class RunDir:
     def _differences(self, config: Config, record: dict[str, Any]) -> list[str]:
         held = self.record()
         was = self._config(held)
-        old, new = flatten(was), flatten(config)
-        # The same images may have come another way: the digest decides.
-        moved = {"data.data_dir", "data.dataset", "data.image_size", "data.stream"}
-        names = [n for n in new if n not in LENGTH_FIELDS | moved and old.get(n) != new[n]]
-        differences = [f"{n} was {old.get(n)}, now {new[n]}" for n in names]
+        found = differences(was, config)
         if was.total_steps != config.total_steps:
             lengths = f"steps was {was.total_steps}, now {config.total_steps}"
             if config.adam.schedule != "constant":
-                differences.append(f"{lengths}: its learning rate was to end with the former")
+                found.append(f"{lengths}: its learning rate was to end with the former")
             elif config.propagation.alone_until:
-                differences.append(f"{lengths}: its graph was to be heard in steps that the former gives")
-        then, now = held["dataset"], record["dataset"]
-        if then["digest"] != now["digest"]:
-            then_is, now_is = (f"{d['name']} ({d['digest'][:12]}...)" for d in (then, now))
-            differences.append(f"dataset was {then_is}, now {now_is}")
-        return differences
+                found.append(f"{lengths}: its graph was to be heard in steps that the former gives")
+        then, now = (Images(one["dataset"]["name"], one["dataset"]["digest"]) for one in (held, record))
+        return found + then.differences(now)
 
     def _joined(self, config: Config, record: dict[str, Any]) -> dict[str, Any]:
         """config.json of a run that goes on: as it was, with what this part of it runs on, and never shorter."""
@@ -213,10 +221,11 @@ class RunDir:
         was = self._config(held)
         length = config if config.total_steps > was.total_steps else was
         values = to_json(config) | {name: getattr(length, name) for name in LENGTH_FIELDS}
-        part = {name: record[name] for name in ("versions", "device", "command")}
+        part = {name: record[name] for name in ("versions", "commit", "device", "command")}
         parts = held.get("resumed", [])
         before = [held, *parts][-1]
-        changed = [f"{name} was {was}" for name, was in before["versions"].items() if part["versions"].get(name) != was]
+        then, now = (one["versions"] | {"precision": one["device"].get("precision")} for one in (before, part))
+        changed = [f"{name} was {was}" for name, was in then.items() if now.get(name) != was]
         if changed:
             print(f"sgan: warning: {'; '.join(changed)}: the run's last bits may now differ", file=sys.stderr)
         if any(before.get(name) != value for name, value in part.items()):
@@ -243,12 +252,19 @@ class RunDir:
             whole &= all(isinstance(record["dataset"][name], kind) for name, kind in _DATASET_FIELDS.items())
             sides = record["dataset"]["image_shape"]
             whole &= [type(side) for side in sides] == [int] * 3 and all(1 <= side <= LARGEST_SIDE for side in sides)
-            whole &= all(isinstance(part["versions"], dict) for part in [record, *record.get("resumed", [])])
+            parts = [record, *record.get("resumed", [])]
+            whole &= all(isinstance(part[name], dict) for part in parts for name in _PART_FIELDS)
         except (KeyError, TypeError):
             whole = False
         if not whole:
             raise UserError(f"{self.config_file}: damaged or of another version; start a new run with --run")
         return record
+
+    def commits(self) -> list[str]:
+        """Those of the sources that trained the run, each once: one, or more where it went on with others."""
+        record = self.record()
+        parts = [record, *record.get("resumed", [])]
+        return list(dict.fromkeys(str(part["commit"]) for part in parts if part.get("commit")))
 
     def rollbacks(self) -> list[str]:
         """Why the run went back to a checkpoint, each time that it did."""

@@ -14,7 +14,7 @@ def commit(*, short: bool = False) -> str | None:
     """
     if not (ROOT / ".git").exists():  # installed: a repository further up is none of ours
         return None
-    git = ["git", "-C", str(ROOT)]
+    git = ["git", "--no-optional-locks", "-C", str(ROOT)]  # who commits meanwhile is not kept from it
     name = [*git, "rev-parse", *(["--short"] if short else []), "HEAD"]
     try:
         found = subprocess.run(name, capture_output=True, text=True, check=True).stdout.strip()

@@ -5,46 +5,52 @@ images, so that presets can be compared draw by draw.
 """
 
 import dataclasses
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import jax
 
-from sgan_jax import checkpoint, cluster, loop, source, sweep_report
-from sgan_jax.config import Config, validate
+from sgan_jax import checkpoint, cluster, loop, sweep_report
+from sgan_jax.config import Config, located, validate
 from sgan_jax.data import EMBEDDED, Dataset, load
 from sgan_jax.errors import UserError
 from sgan_jax.evaluate import average, evaluate, make_classify
 from sgan_jax.preconditions import labelled_images
-from sgan_jax.run_dir import RunDir, locked, read_json
+from sgan_jax.run_dir import Images, RunDir, locked, read_json
 from sgan_jax.stop import Stop, stop_on_signal
-from sgan_jax.sweep_dir import ROOT, Images, Key, Row, SweepDir, key, key_of
+from sgan_jax.sweep_dir import ROOT, Key, Row, SweepDir, key, key_of
 from sgan_jax.system import build, check_names
 from sgan_jax.types import Params
 
 
-def sweep(configs: Sequence[Config], out: Path | None = None, ray: str | None = None) -> int:
+def sweep(configs: Sequence[Config], out: Path | None = None, ray: str | None = None, on_nan: str = "stop") -> int:
     """Trains the rows that are not done yet and reports on all rows of the directory.
+
+    A row that cannot be trained to its end is told of, and the others are trained.
 
     Args:
       configs: a row each; `dataset` "auto" is resolved here.
       out: the sweep directory; by default one named after the data set under `sweeps/`.
       ray: address of a Ray cluster that trains the rows; by default they are trained here, one after the other.
+      on_nan: as of `loop.train`, for each row.
 
     Returns:
       The exit status: 0, or 128 + the signal's number if one stopped the sweep (the same command then goes on).
 
     Raises:
-      UserError: the settings, the data, the directory or the cluster do not permit it; no row of this call has then
-        been trained.
+      UserError: the settings, the data, the directory or the cluster do not permit it, and no row of this call has been
+        trained; or some rows could not be trained to their end, which are named after the report.
     """
+    loop.check_on_nan(on_nan)
     for config in configs:
         validate(config)
         check_names(config)
     dataset = _load(configs[0], out)
     name = configs[0].data.dataset if configs[0].data.data_dir else dataset.name
-    configs = [dataclasses.replace(c, data=dataclasses.replace(c.data, dataset=name)) for c in configs]
+    # Located here: a worker of a cluster has another working directory.
+    configs = [located(dataclasses.replace(c, data=dataclasses.replace(c.data, dataset=name))) for c in configs]
     if not dataset.has_test:
         raise UserError(f"{dataset.name}: no test images; a sweep compares errors on them")
     for config in configs:
@@ -59,48 +65,74 @@ def sweep(configs: Sequence[Config], out: Path | None = None, ray: str | None = 
         if there := sum(key(config) in done for config in configs):
             print(f"{folder.path}: {there} of {len(configs)} rows are there", flush=True)
         left = [config for config in configs if key(config) not in done]
+        ensembles = _ensembles(configs, done)
+        _check_members([config for members in ensembles for config in members], folder, done)
         numbers = {key(config): f"row {number} of {len(configs)}" for number, config in enumerate(configs, 1)}
         if ray and left:
             stack.enter_context(cluster.connected(ray))  # before the signals are ours: Ray takes them, too
         stop = stack.enter_context(stop_on_signal())
-        commit = source.commit()
-        for config in (_on_cluster if ray else _here)(left, folder, dataset, numbers, stop):
-            folder.append(_row(config, folder.run(key(config))) | {"commit": commit})
+        failed = []
+        for config, error in (_on_cluster if ray else _here)(left, folder, dataset, numbers, stop, on_nan):
+            if error:
+                print(f"sgan: warning: {key(config)}: {error}", file=sys.stderr, flush=True)
+                failed.append(str(key(config)))
+            else:
+                folder.append(_row(config, folder.run(key(config))))
         if stop.by:
             stop.tell()
             return 128 + stop.by
-        for members in _by_draw(configs):
-            averaged = key(members[0]).averaged(len(members))
-            if averaged.together > 1 and averaged not in done:
-                folder.append(_averaged(members, folder, dataset) | {"commit": commit})
-        return sweep_report.report(folder.path)
+        for members in ensembles:
+            if not any(str(key(config)) in failed for config in members):
+                folder.append(_averaged(members, folder, dataset))
+        status = sweep_report.report(folder.path) if folder.rows() else 0
+        if failed:
+            raise UserError(
+                f"{folder.path}: {len(failed)} of {len(configs)} rows could not be trained ({', '.join(failed)}): the "
+                "warnings say why; the same command tries them again"
+            )
+        return status
 
 
 def _here(
-    configs: Sequence[Config], folder: SweepDir, dataset: Dataset, numbers: Mapping[Key, str], stop: Stop
-) -> Iterator[Config]:
-    """Trains one row after the other, in this process; yields each that is done.
+    configs: Sequence[Config],
+    folder: SweepDir,
+    dataset: Dataset,
+    numbers: Mapping[Key, str],
+    stop: Stop,
+    on_nan: str,
+) -> Iterator[cluster.Ended]:
+    """Trains one row after the other, in this process; yields each that has ended.
 
     The second row's overhead is 2.1 s, a process of its own takes 4.4 s. The bits are the same, a step takes no longer
     in the fourth row than in the first, and a row leaves 1 to 17 MB behind.
     """
     for config in configs:
         print(f"{numbers[key(config)]}: {key(config)}", flush=True)
-        if loop.train(config, folder.run(key(config)).path, stop=stop, dataset=dataset):
-            return
-        yield config
+        try:
+            if loop.train(config, folder.run(key(config)).path, stop=stop, dataset=dataset, on_nan=on_nan):
+                return
+            yield config, None
+        except UserError as error:
+            yield config, error
         if stop.by:  # too late for the run to stop
             return
 
 
 def _on_cluster(
-    configs: Sequence[Config], folder: SweepDir, dataset: Dataset, numbers: Mapping[Key, str], stop: Stop
-) -> Iterator[Config]:
-    """Trains the rows on the cluster's workers, as many at once as it takes; yields each that is done."""
+    configs: Sequence[Config],
+    folder: SweepDir,
+    dataset: Dataset,
+    numbers: Mapping[Key, str],
+    stop: Stop,
+    on_nan: str,
+) -> Iterator[cluster.Ended]:
+    """Trains the rows on the cluster's workers, as many at once as it takes; yields each that has ended."""
     print(f"{len(configs)} rows are given to the cluster", flush=True)
-    for config in cluster.train([(config, folder.run(key(config)).path) for config in configs], dataset, stop):
-        print(f"{numbers[key(config)]}: {key(config)} is done", flush=True)
-        yield config
+    runs = [(config, folder.run(key(config)).path) for config in configs]
+    for config, error in cluster.train(runs, dataset, stop, on_nan):
+        if error is None:
+            print(f"{numbers[key(config)]}: {key(config)} is done", flush=True)
+        yield config, error
 
 
 def _load(config: Config, out: Path | None) -> Dataset:
@@ -134,15 +166,28 @@ def _row(config: Config, run: RunDir) -> Row:
         "config": record["config"],
         "versions": part["versions"],
         "device": part["device"],
+        "commit": ", ".join(run.commits()) or None,
     }
 
 
-def _by_draw(configs: Sequence[Config]) -> list[list[Config]]:
-    """The runs on the same draw with the same preset and number of labels, together."""
+def _ensembles(configs: Sequence[Config], done: set[Key]) -> list[list[Config]]:
+    """The runs on the same draw with the same preset and number of labels, whose average is not done yet."""
     together: dict[Key, list[Config]] = {}
     for config in configs:
         together.setdefault(key(config)._replace(member=0), []).append(config)
-    return list(together.values())
+    return [runs for row, runs in together.items() if len(runs) > 1 and row.averaged(len(runs)) not in done]
+
+
+def _check_members(configs: Sequence[Config], folder: SweepDir, done: set[Key]) -> None:
+    """Refuses rows that are done and are to be averaged, but whose weights are not there: hours before they miss."""
+    for config in configs:
+        path = _last_checkpoint(config, folder)
+        if key(config) in done and not path.is_dir():
+            raise UserError(f"{path}: not found; --ensemble averages its weights; another --out")
+
+
+def _last_checkpoint(config: Config, folder: SweepDir) -> Path:
+    return folder.run(key(config)).checkpoints / f"step_{config.total_steps}"
 
 
 def _averaged(members: Sequence[Config], folder: SweepDir, dataset: Dataset) -> Row:
@@ -152,8 +197,8 @@ def _averaged(members: Sequence[Config], folder: SweepDir, dataset: Dataset) -> 
     system = build(members[0], dataset.train_images.shape[1:], dataset.num_classes)
     states = []
     for config in members:
-        path = folder.run(key(config)).checkpoints / f"step_{config.total_steps}"
-        states.append(jax.tree.map(jax.numpy.asarray, checkpoint.restore(path, system.abstract_state())))
+        state = checkpoint.restore(_last_checkpoint(config, folder), system.abstract_state())
+        states.append(jax.tree.map(jax.numpy.asarray, state))
     classify = make_classify(system.disc)
 
     def accuracy(players: list[Params]) -> float:
@@ -161,7 +206,9 @@ def _averaged(members: Sequence[Config], folder: SweepDir, dataset: Dataset) -> 
         return evaluate(average(classify, players), None, *test, dataset.num_classes).accuracy
 
     kept = ("preset", "labels", "draw", "head", "dataset", "notice", "steps", "digest", "config", "versions", "device")
+    commits = dict.fromkeys(str(rows[key(config)].get("commit") or "") for config in members)
     return {name: first[name] for name in kept} | {
+        "commit": ", ".join(filter(None, commits)) or None,
         "together": len(members),
         "seconds": round(sum(rows[key(config)]["seconds"] for config in members), 2),
         "test_accuracy": accuracy([state.params.d for state in states]),

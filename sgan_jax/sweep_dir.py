@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sgan_jax.config import MAX_DRAWS, Config, flatten, from_json
+from sgan_jax import config as settings
+from sgan_jax.config import MAX_DRAWS, Config, from_json
 from sgan_jax.errors import UserError
 from sgan_jax.files import named, write_atomically
-from sgan_jax.run_dir import RunDir
+from sgan_jax.run_dir import Images, RunDir
 
 ROOT = Path("sweeps")
 
@@ -35,9 +36,7 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "ema_test_accuracy": (int, float),
     "config": dict,
 }
-# What differs from row to row of a preset, and how the images were come by: their digest decides.
-_FREE = {"seed", "data.labels", "data.label_seed", "data.dataset", "data.data_dir", "data.image_size", "data.stream"}
-_LENGTH = {"epochs", "steps"}  # two ways of saying the same, compared as what they come to
+_FREE = frozenset({"seed", "data.labels", "data.label_seed"})  # what differs from row to row of a preset
 
 Row = dict[str, Any]
 
@@ -60,16 +59,6 @@ class Key(NamedTuple):
     def averaged(self, members: int) -> "Key":
         """The row of so many runs on the draw together."""
         return self._replace(member=0, together=members)
-
-
-class Images(NamedTuple):
-    """A data set, as a row remembers it."""
-
-    name: str
-    digest: str  # SHA-256, hex
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.digest[:12]}...)"
 
 
 def key(config: Config) -> Key:
@@ -147,8 +136,7 @@ class SweepDir:
         rows, asked = self.rows(), {config.preset: config for config in configs}
         for row in rows:
             held = from_json(row["config"])
-            now = asked.get(row["preset"], held)
-            self._refuse(key_of(row), _differences(held, Images(row["dataset"], row["digest"]), now, images))
+            self._refuse(key_of(row), _differences(held, _images(row), asked.get(row["preset"], held), images))
         done = set(map(key_of, rows))
         for config in configs:
             run = self.run(key(config))
@@ -184,16 +172,21 @@ def key_of(row: Row) -> Key:
     return Key(row["preset"], row["labels"], row["draw"], row.get("member", 0), row.get("together", 1))
 
 
+def differences(held: Row, other: Row) -> list[str]:
+    """What keeps two rows of a preset out of one table, a phrase each."""
+    return _differences(from_json(held["config"]), _images(held), from_json(other["config"]), _images(other))
+
+
+def _images(row: Row) -> Images:
+    return Images(row["dataset"], row["digest"])
+
+
 def _line(row: Row) -> str:
     return json.dumps(row) + "\n"
 
 
 def _differences(held: Config, held_images: Images, asked: Config, images: Images) -> list[str]:
-    """What keeps two rows out of one table, a phrase each."""
-    old, new = flatten(held), flatten(asked)
-    found = [f"{n} was {old[n]}, now {new[n]}" for n in new if n not in _FREE | _LENGTH and old[n] != new[n]]
-    if held.total_steps != asked.total_steps:
+    found = settings.differences(held, asked, _FREE)
+    if held.total_steps != asked.total_steps:  # said as epochs or as steps
         found.append(f"steps was {held.total_steps}, now {asked.total_steps}")
-    if held_images.digest != images.digest:
-        found.append(f"dataset was {held_images}, now {images}")
-    return found
+    return found + held_images.differences(images)

@@ -12,7 +12,7 @@ from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
 from sgan_jax.progress import duration
 from sgan_jax.published import PUBLISHED
-from sgan_jax.sweep_dir import Row, SweepDir, key_of
+from sgan_jax.sweep_dir import Row, SweepDir, differences, key_of
 
 COLUMNS = (
     "preset",
@@ -38,13 +38,14 @@ class Cell(NamedTuple):
     ema_errors: list[float]  # by the averaged weights, %, [n]
     falls: list[float]  # from a run's best epoch to its last, points, [n] where it is known
     seconds: list[float]  # that the runs took, [n]
+    origins: list[str]  # commit and precision of the runs, each once
 
 
 def report(path: Path, *others: Path) -> int:
     """Prints the table of the rows of sweeps, writes it to table.md and draws error.png, both in the first directory.
 
     Raises:
-      UserError: a directory has no row, they are of different images, or a file cannot be written.
+      UserError: a directory has no row, they are of different images or settings, or a file cannot be written.
     """
     folder = SweepDir(path)
     rows: list[Row] = []
@@ -55,9 +56,17 @@ def report(path: Path, *others: Path) -> int:
         rows += found_here
         if rows[0]["digest"] != found_here[0]["digest"]:
             raise UserError(f"{one.path}: is of other images ({found_here[0]['dataset']}) than {path}")
-    twice = [name for name, count in Counter(map(key_of, rows)).items() if count > 1]
+    twice = [name for (name, _), count in Counter((key_of(row), row["head"]) for row in rows).items() if count > 1]
     if twice:
         raise UserError(f"--sweep: row {twice[0]} is in two of the directories; give sweeps of different rows")
+    firsts: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        first = firsts.setdefault((row["preset"], row["head"]), row)
+        if differing := differences(first, row):
+            raise UserError(
+                f"--sweep: rows {key_of(first)} and {key_of(row)} are of different settings ({'; '.join(differing)}); "
+                "no table is made of both"
+            )
     found, about = cells(rows), rows[0]["notice"] or rows[0]["dataset"]
     text = table(found, about)
     print(f"\n{text}", end="", flush=True)
@@ -83,12 +92,14 @@ def cells(rows: Sequence[Row]) -> list[Cell]:
             order.append(preset)
         cell = gathered.setdefault(
             (preset, row["labels"]),
-            Cell(preset, row["labels"], row["steps"], errors=[], ema_errors=[], falls=[], seconds=[]),
+            Cell(preset, row["labels"], row["steps"], errors=[], ema_errors=[], falls=[], seconds=[], origins=[]),
         )
         cell.errors.append(100 * (1 - row["test_accuracy"]))
         cell.ema_errors.append(100 * (1 - row["ema_test_accuracy"]))
         cell.falls.extend([100 * row["fall"]] if "fall" in row else [])
         cell.seconds.append(row["seconds"])
+        if (origin := _origin(row)) not in cell.origins:
+            cell.origins.append(origin)
     return sorted(gathered.values(), key=lambda cell: (order.index(cell.preset), cell.labels))
 
 
@@ -109,7 +120,15 @@ def table(found: Sequence[Cell], about: str) -> str:
         lines.append(
             _table_row([cell.preset, *counts, *figures, fall, str(cell.steps), duration(median(cell.seconds))])
         )
-    return "\n".join(lines) + "\n"
+    mixed = [cell for cell in found if len(cell.origins) > 1]
+    notes = [f"{cell.preset}, {cell.labels} labels: not of one state: {'; '.join(cell.origins)}" for cell in mixed]
+    return "\n".join([*lines, *[f"\n{note}" for note in notes]]) + "\n"
+
+
+def _origin(row: Row) -> str:
+    """What trained a row, and how exactly: `1062d2d, float32`; as much of it as the row tells."""
+    commits = [commit[:7] + "+" * commit.endswith("+") for commit in str(row.get("commit") or "").split(", ")]
+    return ", ".join(filter(None, [*commits, row.get("device", {}).get("precision", "")])) or "not told"
 
 
 def _table_row(entries: Sequence[str]) -> str:

@@ -8,14 +8,21 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from outer import DIGITS, SMALL, command, environment, metrics, succeed
 
 from sgan_jax import cli, cluster
+from sgan_jax.config import Config, DataConfig, ModelConfig
+from sgan_jax.data import load_embedded
 from sgan_jax.errors import UserError
+from sgan_jax.stop import Stop
 
 STEPS = 600  # long enough to be caught in
 ARGUMENTS = (*DIGITS, *SMALL[:4], "--steps-per-epoch", STEPS // 2, "--steps", STEPS, "--labels", "10,20", "--draws", 2)
@@ -142,6 +149,76 @@ def test_a_cluster_without_ray_is_one_line_that_says_how_to_install_it(tmp_path,
     with pytest.raises(UserError, match=r"^--ray auto: Ray is not installed; set SGAN_EXTRAS=ray for bin/sweep, or "):
         cli.Sweep(dataset="mnist-5k", preset="joint", labels="10", draws=1, ray="auto")()
     assert not list(tmp_path.glob("sweeps/*/runs/*"))
+
+
+class Inside:
+    """As much of Ray as is asked of it: tasks run in this process, the last given first."""
+
+    class exceptions:
+        class RayError(Exception):
+            pass
+
+        class RayTaskError(RayError):
+            def __init__(self, cause: Exception):
+                super().__init__(f"somewhere\n{type(cause).__name__}: {cause}")
+                self.cause = cause
+
+    def __init__(self) -> None:
+        self.cancelled: list[int] = []
+        self._tasks: list[Callable[[], bytes]] = []
+
+    def put(self, value: object) -> object:
+        return value
+
+    def cluster_resources(self) -> dict:
+        return {"CPU": 2.0}
+
+    def remote(self, function: Callable[..., bytes]) -> Any:
+        def given(*arguments: object) -> int:
+            self._tasks.append(partial(function, *arguments))
+            return len(self._tasks) - 1
+
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=given))
+
+    def wait(self, waiting: list[int], timeout: float) -> tuple[list[int], list[int]]:
+        return waiting[-1:], waiting[:-1]
+
+    def get(self, task: int) -> bytes:
+        try:
+            return self._tasks[task]()
+        except self.exceptions.RayError:
+            raise
+        except Exception as error:
+            raise self.exceptions.RayTaskError(error) from None
+
+    def cancel(self, task: int, force: bool) -> None:
+        self.cancelled.append(task)
+
+
+def test_a_run_that_fails_on_its_worker_is_told_of_and_the_others_come_back_with_their_last_checkpoint(
+    tmp_path, monkeypatch
+):
+    data = load_embedded()
+    good = Config(model=ModelConfig(width=8), batch_size=4, steps_per_epoch=2, epochs=2)
+    good = replace(good, data=DataConfig(dataset="mnist-5k", labels=10))
+    few, lost = (replace(good, data=replace(good.data, labels=labels)) for labels in (4001, 20))
+    real = cluster._train
+
+    def train(config: Config, *given: Any) -> bytes:
+        if config is lost:
+            raise Inside.exceptions.RayError("gone")
+        return real(config, *given)
+
+    monkeypatch.setattr(cluster, "_train", train)
+    monkeypatch.setitem(sys.modules, "ray", Inside())
+    runs = [(config, tmp_path / name) for config, name in ((good, "good"), (few, "few"), (lost, "lost"))]
+    (_, gone), (_, mistake), (config, nothing) = cluster.train(runs, data, Stop())
+    assert str(gone) == "lost with its worker 11 times (RayError)"
+    assert str(mistake).startswith("its worker cannot train it: --labels 4001: ")
+    assert (config, nothing) == (good, None)
+    assert os.listdir(tmp_path) == ["good"]
+    assert [path.name for path in (tmp_path / "good/checkpoints").iterdir()] == ["step_4"]
+    assert json.loads((tmp_path / "good/result.json").read_text())["step"] == 4
 
 
 def packed(name: str) -> bytes:

@@ -24,6 +24,7 @@ from sgan_jax.config import (
     choose,
     flatten,
     from_json,
+    located,
     to_json,
     validate,
 )
@@ -65,6 +66,13 @@ def changed(**values: Any) -> Config:
         else:
             config = dataclasses.replace(config, **{name: value})
     return config
+
+
+def test_a_folder_of_images_is_found_from_anywhere(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert located(Config()) == Config()
+    there = located(Config(data=DataConfig(data_dir="digits")))
+    assert there == located(there) == Config(data=DataConfig(data_dir=str(tmp_path / "digits")))
 
 
 def test_rate_of_muon_is_the_presets_or_the_flags() -> None:

@@ -23,9 +23,11 @@ RECORD = {
         "class_names": list("0123456789"),
     },
     "versions": {"jax": "1.0"},
-    "device": {"platform": "cpu"},
+    "commit": "a" * 40,
+    "device": {"platform": "cpu", "precision": "float32"},
     "command": ["sgan", "train"],
 }
+PART = ("versions", "commit", "device", "command")  # what may differ from one part of a run to the next
 
 
 @pytest.fixture(autouse=True)
@@ -67,10 +69,22 @@ def test_a_run_that_goes_on_keeps_its_first_record_and_is_never_shorter(capsys):
     first = run.record()
     later = RECORD | {"versions": {"jax": "2.0"}, "command": ["sgan", "train", "--epochs", "1"]}
     run.begin(changed(epochs=1), later, LABELLED)
-    assert run.record() == first | {"resumed": [{name: later[name] for name in ("versions", "device", "command")}]}
+    assert run.record() == first | {"resumed": [{name: later[name] for name in PART}]}
     assert capsys.readouterr().err == "sgan: warning: jax was 1.0: the run's last bits may now differ\n"
     run.begin(changed(epochs=30), later, LABELLED)
     assert (run.config().epochs, len(run.record()["resumed"])) == (30, 1)
+
+
+def test_a_run_that_goes_on_in_another_precision_or_with_other_sources_says_so(capsys):
+    run = begun()
+    run.begin(CONFIG, RECORD | {"commit": "b" * 40}, LABELLED)
+    assert capsys.readouterr().err == ""
+    elsewhere = {"platform": "gpu", "precision": "bfloat16"}
+    run.begin(CONFIG, RECORD | {"device": elsewhere}, LABELLED)
+    warning = "sgan: warning: precision was float32: the run's last bits may now differ\n"
+    assert capsys.readouterr().err == warning
+    assert run.commits() == ["a" * 40, "b" * 40]
+    assert run.record()["resumed"][-1]["device"] == elsewhere
     assert capsys.readouterr().err == ""
 
 
@@ -357,7 +371,7 @@ def test_a_config_that_lacks_a_field_of_the_data_set_or_has_another_type_in_it_i
             run.record()
 
 
-@pytest.mark.parametrize("resumed", [None, 3, [3], [None], [{}], [{"versions": 1}]])
+@pytest.mark.parametrize("resumed", [None, 3, [3], [None], [{}], [{"versions": {}}], [{"versions": {}, "device": 1}]])
 def test_a_config_with_something_else_in_the_place_of_its_later_parts_is_an_error(resumed):
     run = begun()
     run.config_file.write_text(json.dumps(run.record() | {"resumed": resumed}))

@@ -14,12 +14,13 @@ from outer import DIGITS, HOME, NOTICE, SMALL, call, command, environment, metri
 from test_resume_kill import KILLED
 
 from sgan_jax import checkpoint, cli, sweep_report
-from sgan_jax.config import Config, from_json, to_json
+from sgan_jax.config import Config, ModelConfig, from_json, to_json
 from sgan_jax.data import Dataset, load_embedded
 from sgan_jax.errors import UserError
 from sgan_jax.published import PUBLISHED
+from sgan_jax.run_dir import Images
 from sgan_jax.step import scale
-from sgan_jax.sweep_dir import Images, Key, SweepDir, key
+from sgan_jax.sweep_dir import Key, SweepDir, key
 from sgan_jax.system import build
 
 GRID = ("--preset", "joint", "--labels", "10,20", "--draws", 2)
@@ -48,6 +49,10 @@ def again(**changes: object) -> int:
     settings = {"dataset": "mnist-5k", "width": 8, "batch_size": 4, "steps_per_epoch": 2, "steps": 4, "draws": 2}
     settings |= {"preset": "joint", "labels": "10,20", "out": Path("out")}
     return cli.Sweep(**settings | changes)()  # type: ignore[arg-type]
+
+
+def key_name(row: dict) -> str:
+    return f"{row['preset']}-{row['labels']}-s{row['draw']}"
 
 
 def lines(path: Path) -> list[dict]:
@@ -80,7 +85,7 @@ def test_every_row_of_the_grid_is_trained_once_and_written_in_its_turn():
     told = [line for line in printed.splitlines() if line.startswith("row ")]
     assert told == [f"row {number} of 4: {name}" for number, name in enumerate(ROWS, 1)]
     rows = lines(folder / "out/results.jsonl")
-    assert [f"{row['preset']}-{row['labels']}-s{row['draw']}" for row in rows] == ROWS
+    assert list(map(key_name, rows)) == ROWS
     assert sorted(path.name for path in (folder / "out/runs").iterdir()) == sorted(ROWS)
 
 
@@ -94,6 +99,7 @@ def test_a_row_holds_the_results_of_its_run_and_what_decided_them():
         assert row["notice"] == NOTICE
         assert row["config"] == record["config"]
         assert (row["versions"], row["digest"]) == (record["versions"], record["dataset"]["digest"])
+        assert row["commit"] == record["commit"]
         accuracies = [line["test_accuracy"] for line in metrics(run)]
         assert len(accuracies) == 2
         assert row["fall"] == max(accuracies) - accuracies[-1] >= 0
@@ -200,7 +206,7 @@ def test_a_signal_in_the_last_moments_of_a_run_stops_the_sweep_after_it(tmp_path
     from sgan_jax import loop
     from sgan_jax.stop import Stop
 
-    def train(config: Config, path: Path, *, stop: Stop, dataset: Dataset) -> int:
+    def train(config: Config, path: Path, *, stop: Stop, dataset: Dataset, on_nan: str) -> int:
         shutil.copytree(finished_sweep()[0] / "out/runs" / path.name, path)
         signal.raise_signal(signal.SIGTERM)
         return 0
@@ -262,6 +268,54 @@ def test_the_data_of_a_sweep_that_began_with_auto_is_what_auto_found_then(out, m
     assert SweepDir(tmp_path / "new").dataset() is None
 
 
+def test_a_row_that_cannot_be_trained_is_told_of_and_keeps_no_other_from_its_turn(out, monkeypatch, capsys):
+    from sgan_jax import loop
+
+    (out / "results.jsonl").write_text("")
+    real, asked = loop.train, []
+
+    def train(config: Config, path: Path, *, on_nan: str, **given: object) -> int:
+        asked.append((path.name, on_nan))
+        if path.name == "joint-20-s0":
+            raise UserError("out/runs/joint-20-s0: step 3: d/real is nan")
+        return real(config, path, **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "train", train)
+    with pytest.raises(UserError) as caught:
+        again(on_nan="rollback")
+    assert str(caught.value) == (
+        "out: 1 of 4 rows could not be trained (joint-20-s0): the warnings say why; the same command tries them again"
+    )
+    assert asked == [(name, "rollback") for name in ROWS]
+    assert [key_name(row) for row in lines(out / "results.jsonl")] == [ROWS[0], *ROWS[2:]]
+    printed = capsys.readouterr()
+    assert printed.err == "sgan: warning: joint-20-s0: out/runs/joint-20-s0: step 3: d/real is nan\n"
+    assert "| joint | 10 | 2 |" in printed.out and "| joint | 20 | 1 |" in printed.out
+    monkeypatch.undo()
+    monkeypatch.chdir(out.parent)
+    assert again() == 0
+    assert [key_name(row) for row in lines(out / "results.jsonl")] == [ROWS[0], *ROWS[2:], ROWS[1]]
+
+
+def test_an_average_of_weights_that_are_gone_is_refused_before_the_others_are_trained(out):
+    shutil.rmtree(out / "runs/joint-10-s0/checkpoints")
+    with pytest.raises(UserError, match=r"^out/runs/joint-10-s0/checkpoints/step_4: not found; --ensemble averages"):
+        again(labels="10", draws=1, ensemble=2)
+    assert not (out / "runs/joint-10-s0-m1").exists()
+    assert again() == 0, "without the average they are not needed"
+
+
+def test_a_row_of_a_run_that_went_on_with_other_sources_names_them_all(out):
+    config = out / "runs/joint-10-s1/config.json"
+    record = json.loads(config.read_text())
+    parts = [{"versions": record["versions"], "device": record["device"], "commit": commit} for commit in "aba"]
+    config.write_text(json.dumps(record | {"commit": "a", "resumed": parts}))
+    (out / "results.jsonl").write_text((out / "results.jsonl").read_text().partition("\n")[0] + "\n")
+    assert again(labels="10") == 0
+    row = lines(out / "results.jsonl")[-1]
+    assert (key_name(row), row["commit"].split(", ")[:2]) == ("joint-10-s1", ["a", "b"])
+
+
 # --- other settings
 
 
@@ -316,6 +370,7 @@ def test_other_images_are_one_line_whatever_the_preset(out, tmp_path):
         ({"labels": "10,4001"}, "--labels 4001: class"),
         ({"draws": 0}, "--draws: 0; must be between 1 and 10000"),
         ({"ensemble": 0}, "--ensemble: 0; must be between 1 and 1000"),
+        ({"on_nan": "ignore"}, "--on-nan: ignore; choose one of stop, rollback"),
         ({"draws": 10**9}, "--draws: 1000000000; must be between 1 and 10000"),
         ({"preset": "fast,tutrial"}, "unknown preset 'tutrial'; choose one of"),
         ({"head": "staked"}, "unknown head 'staked'; choose one of"),
@@ -407,6 +462,15 @@ def test_the_table_is_as_worked_by_hand():
     ]
 
 
+def test_the_table_tells_of_rows_that_are_not_of_one_state():
+    trained = [("a" * 40, "bfloat16"), ("b" * 40 + "+", "float32"), ("a" * 40, "bfloat16")]
+    rows = [a_row(draw=n, commit=commit, device={"precision": kind}) for n, (commit, kind) in enumerate(trained)]
+    *_, table, gap, note = sweep_report.table(sweep_report.cells([*rows, a_row(labels=20)]), "mnist").splitlines()
+    assert (table[:16], gap) == ("| tutorial | 100", "")
+    assert note == "tutorial, 100 labels: not of one state: aaaaaaa, bfloat16; bbbbbbb+, float32"
+    assert "one state" not in sweep_report.table(sweep_report.cells([rows[0], rows[2], a_row(labels=20)]), "mnist")
+
+
 def test_the_table_is_printed_and_kept_with_the_notice_of_the_data():
     folder, printed = finished_sweep()
     text = (folder / "out/table.md").read_text()
@@ -447,11 +511,26 @@ def test_sweeps_of_the_same_images_are_reported_together_in_the_first(tmp_path):
     assert one.plot_file.exists() and not other.table_file.exists() and not other.plot_file.exists()
 
 
+def test_one_preset_with_two_heads_is_two_lines_of_a_table(tmp_path):
+    heads = [a_row(head=head, config=to_json(Config(model=ModelConfig(head)))) for head in ("stacked", "separate")]
+    one, other = (sweep_of(tmp_path / row["head"], row) for row in heads)
+    assert sweep_report.report(one.path, other.path) == 0
+    table = one.table_file.read_text().splitlines()[4:]
+    assert [line.split(" | ")[0] for line in table] == ["| tutorial", "| tutorial, separate"]
+
+
 def test_sweeps_that_make_no_table_together_are_one_line(tmp_path):
     one, same = sweep_of(tmp_path / "one", a_row()), sweep_of(tmp_path / "same", a_row(), a_row(draw=1))
     images = sweep_of(tmp_path / "images", a_row(draw=2, digest="1" * 64, dataset="kmnist"))
     with pytest.raises(UserError, match=r"^--sweep: row tutorial-100-s0 is in two of the directories; "):
         sweep_report.report(one.path, same.path)
+    wider = sweep_of(tmp_path / "wider", a_row(draw=2, config=to_json(Config(batch_size=8))))
+    with pytest.raises(UserError) as caught:
+        sweep_report.report(one.path, wider.path)
+    assert str(caught.value) == (
+        "--sweep: rows tutorial-100-s0 and tutorial-100-s2 are of different settings (batch_size was 100, now 8); "
+        "no table is made of both"
+    )
     with pytest.raises(UserError, match=r"images: is of other images \(kmnist\) than .*one$"):
         sweep_report.report(one.path, images.path)
     assert not one.table_file.exists()

@@ -158,6 +158,8 @@ class Sweep:
     """Adam's learning rate; by default each preset's."""
     muon_rate: Float = None
     """Rate of Muon for the discriminator's hidden layers, 0: none; by default each preset's."""
+    on_nan: str = "stop"
+    """As of train: stop a run whose loss is no number any more, and train the others; or rollback."""
     out: File = None
     """Sweep directory; by default sweeps/DATASET."""
     ray: Text = None
@@ -188,4 +190,4 @@ class Sweep:
         configs = self.configs()
         from sgan_jax import sweep
 
-        return sweep.sweep(configs, self.out, self.ray)
+        return sweep.sweep(configs, self.out, self.ray, self.on_nan)

@@ -30,7 +30,8 @@ class Files:
     """Image files as a source of arrays, uint8 `[H, W, C]`; in the place of one that is damaged comes the next."""
 
     def __init__(self, paths: Sequence[Path], shape: tuple[int, int, int], resized: bool):
-        self._paths, self._shape, self._resized = paths, shape, resized
+        self._paths = [path.absolute() for path in paths]  # read by other processes, too
+        self._shape, self._resized = shape, resized
         self._told: set[int] = set()
 
     def __len__(self) -> int:
