@@ -68,6 +68,13 @@ def changed(**values: Any) -> Config:
     return config
 
 
+def test_a_sweep_takes_the_flags_of_train_but_for_what_it_decides_and_what_is_of_one_run() -> None:
+    train, sweep = ({field.name for field in dataclasses.fields(kind)} for kind in (Train, Sweep))
+    decided, several = {"seed", "label_seed", "run"}, {"devices", "cluster", "coordinator", "processes", "process"}
+    assert train - sweep == decided | several | {"profile", "profile_steps", "log_every"}
+    assert sweep - train == {"draws", "ensemble", "out", "ray"}
+
+
 def test_a_folder_of_images_is_found_from_anywhere(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert located(Config()) == Config()
