@@ -524,7 +524,7 @@ FLAGS = {
     "precision width learning-rate muon-rate seed label-seed run devices cluster coordinator processes process "
     "profile profile-steps on-nan log-every",
     "sweep": "labels draws ensemble preset validation dataset data-dir image-size stream head epochs steps-per-epoch "
-    "steps batch-size precision width learning-rate muon-rate out ray",
+    "steps batch-size precision width learning-rate muon-rate on-nan out ray",
     "report": "run sweep out serve port",
     "eval": "ckpt run data-dir json",
     "predict": "run ckpt format out averaged",
