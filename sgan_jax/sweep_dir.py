@@ -97,6 +97,7 @@ class SweepDir:
             try:
                 whole = all(isinstance(row[name], kind) for name, kind in _FIELDS.items())
                 whole &= all(isinstance(row.get(name, 0), int) for name in ("member", "together"))
+                whole &= isinstance(row.get("device", {}), dict)
                 from_json(row["config"])
             except (KeyError, TypeError, UserError):
                 whole = False

@@ -128,7 +128,8 @@ def table(found: Sequence[Cell], about: str) -> str:
 def _origin(row: Row) -> str:
     """What trained a row, and how exactly: `1062d2d, float32`; as much of it as the row tells."""
     commits = [commit[:7] + "+" * commit.endswith("+") for commit in str(row.get("commit") or "").split(", ")]
-    return ", ".join(filter(None, [*commits, row.get("device", {}).get("precision", "")])) or "not told"
+    precision = str(row.get("device", {}).get("precision") or "")
+    return ", ".join(filter(None, [*commits, precision])) or "not told"
 
 
 def _table_row(entries: Sequence[str]) -> str:

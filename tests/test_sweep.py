@@ -428,7 +428,7 @@ def test_rows_are_read_past_a_torn_line_and_begin_mends_the_file(tmp_path):
 
 def test_a_row_of_another_version_is_one_line(tmp_path):
     config = to_json(Config()) | {"colour": "red"}
-    for row in ({"preset": "fast"}, 3, a_row(config=config), a_row(test_accuracy="high")):
+    for row in ({"preset": "fast"}, 3, a_row(config=config), a_row(test_accuracy="high"), a_row(device=3)):
         folder = sweep_of(tmp_path / "out", a_row(), row)
         with pytest.raises(UserError, match=r"results\.jsonl: line 2 is damaged or of another version"):
             folder.rows()
