@@ -44,3 +44,25 @@ def test_an_error_that_names_a_file_keeps_it(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught, named(tmp_path):
         (tmp_path / "absent").read_text()
     assert caught.value.filename == str(tmp_path / "absent")
+
+
+def test_a_link_stays_one_and_what_is_no_file_is_written_into(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("before")
+    (tmp_path / "link").symlink_to("real")
+    write_atomically(tmp_path / "link", "after")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_text() == "after"
+    source, sink = os.pipe()
+    try:
+        write_atomically(Path(f"/dev/fd/{sink}"), "said")
+        assert os.read(source, 9) == b"said"
+    finally:
+        os.close(source)
+        os.close(sink)
+    assert sorted(os.listdir(tmp_path)) == ["link", "real"]
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        write_atomically(tmp_path / "folder", "text")
+    assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "folder"), None)
