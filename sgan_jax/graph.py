@@ -90,9 +90,9 @@ def _kept(dataset: Dataset, count: int, edges: int, kind: str, make: Callable[[]
 
 def _read(path: Path, images: int, count: int) -> Neighbours | None:
     """What was kept, or None where there is nothing, or (with a warning) where it is damaged."""
-    if not path.exists():
-        return None
     try:
+        if not path.exists():
+            return None
         # Opened here: NumPy leaves a file open that it cannot make out.
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as held:
             near = Neighbours(held["indices"], held["weights"])

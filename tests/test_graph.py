@@ -92,6 +92,18 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(
     assert "cannot be written" in caplog.text
 
 
+def test_a_cache_that_may_not_be_looked_into_costs_a_warning(
+    made: list[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def denied(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(graph.Path, "exists", denied)
+    with caplog.at_level(logging.WARNING):
+        assert graph.load_by_distortion(dataset(), SMALL).indices.shape == (12, 3)
+    assert "Permission denied" in caplog.text and len(made) == 1
+
+
 def test_what_the_check_raises_ends_the_comparison_and_leaves_nothing(made: list[int], tmp_path: Path) -> None:
     calls: list[int] = []
 

@@ -54,22 +54,21 @@ def load_npz(path: str | Path, size: int | None = None) -> Dataset:
     if size is None:
         check_own_images(shape, path)
     for name, array in images.items():
-        if array.shape[1:] != shape:
+        if array.shape[1:] != shape and (size is None or array.shape[-1] != shape[-1]):
             raise UserError(f"{path}: images of {name} are {array.shape[1:]}; expected {shape} as those of x_train")
+        if size is not None and array.shape[1:3] != (size, size):
+            images[name] = resize(array, size)
     names, labels = as_classes(held["y_train"], f"{path}: y_train")
     if "x_unlabelled" in images:
         images["x_train"] = np.concatenate([images["x_train"], images["x_unlabelled"]])
         labels = np.concatenate([labels, np.full(len(images["x_unlabelled"]), UNKNOWN, np.int32)])
     elif UNKNOWN not in labels:
         log.warning("%s: no unlabelled images: those that --labels leaves without a label are used as such", path)
-    test = images.get("x_test", np.zeros((0, *shape), np.uint8))
-    if size is not None and shape[:2] != (size, size):
-        images["x_train"], test = resize(images["x_train"], size), resize(test, size)
     return Dataset(
         name=set_name(path),
         train_images=images["x_train"],
         train_labels=labels,
-        test_images=test,
+        test_images=images.get("x_test", images["x_train"][:0]),
         test_labels=_known_classes(held.get("y_test", np.zeros(0, np.int32)), names, f"{path}: y_test"),
         class_names=names,
         own=True,

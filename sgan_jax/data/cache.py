@@ -52,10 +52,8 @@ def folder(name: str) -> Path:
 def read(name: str) -> Dataset | None:
     """The set as it was written, or None where there is none, or (with a warning) where it is not whole."""
     where = folder(name)
-    if not where.exists():
-        return None
     try:
-        return _read(where, name)
+        return _read(where, name) if where.exists() else None
     except (OSError, ValueError, KeyError, TypeError, EOFError, UserError) as error:
         log.warning("cache %s: cannot be used (%s): making it again", where, error)
     return None

@@ -257,6 +257,9 @@ def images(
     for path, label, image in zip(part.paths, part.labels, read, strict=True):
         if isinstance(image, BadImage):
             found.left_out.append(LeftOut(found.listing.name(path), str(image)))
+        elif image.shape != shape:  # a damaged file's head may say one size and its pixels another
+            pixels = f"{image.shape[1]} x {image.shape[0]} pixels when decoded"
+            found.left_out.append(LeftOut(found.listing.name(path), f"{pixels}, not {shape[1]} x {shape[0]}"))
         else:
             yield path, label, image
 

@@ -24,7 +24,7 @@ MAX_PIXELS = 64_000_000  # of a file; what is above is a bomb or a poster: a few
 _GREY = frozenset({"1", "L", "LA", "I;16", "I;16B", "I;16L", "I;16N"})
 _COLOR = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "La", "CMYK", "YCbCr", "LAB", "HSV"})
 _SWAPPED = frozenset({5, 6, 7, 8})  # orientations of EXIF that lie on their side
-_ORIENTATION = 0x0112
+_ORIENTATION, _WIDTH, _HEIGHT = 0x0112, 0x0100, 0x0101
 _PROGRAMS = frozenset({"EPS", "WMF"})  # pictures that are run: the former by Ghostscript, the latter by Windows
 _AT_ONCE = 1000  # files given to the threads
 _T = TypeVar("_T")
@@ -48,8 +48,12 @@ def read_header(path: Path) -> Header:
     Raises:
       BadImage: it is empty, no image, too large or of a mode that has no 8 bits to a channel.
     """
+    from PIL.TiffImagePlugin import TiffImageFile
+
     with _opened(path) as image:
         width, height = image.size
+        if isinstance(image, TiffImageFile):  # as stored: newer Pillows give the size of the turned image
+            width, height = image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT]
         if image.getexif().get(_ORIENTATION) in _SWAPPED:
             width, height = height, width
         return Header(height, width, image.mode in _GREY)
@@ -129,15 +133,17 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             raise BadImage("a link to a folder" if stat.S_ISDIR(found.st_mode) else "no file")
         if found.st_size == 0:
             raise BadImage("empty file")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large images and odd metadata; the former are refused below
-            with Image.open(path, formats=_formats()) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise BadImage(f"{width} x {height} pixels, more than {MAX_PIXELS // 10**6} million")
-                if image.mode not in _GREY | _COLOR:
-                    raise BadImage(f"mode {image.mode}, not 8 or 16 bits a channel")
-                yield image
+        # Of large images, which are refused below, and of odd metadata. Not for the time of the call alone: that would
+        # change the filters of all threads, and one of them could restore those of another for good.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        # By a file and not by its name: of turned TIFFs that are mapped into memory Pillow 13 makes stripes.
+        with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise BadImage(f"{width} x {height} pixels, more than {MAX_PIXELS // 10**6} million")
+            if image.mode not in _GREY | _COLOR:
+                raise BadImage(f"mode {image.mode}, not 8 or 16 bits a channel")
+            yield image
     except BadImage:
         raise
     except UnidentifiedImageError:

@@ -40,6 +40,18 @@ def test_images_are_resized_where_that_is_asked_for(tmp_path):
     assert found.train_images.shape == (6, 12, 12, 1) and found.test_images.shape == (6, 12, 12, 1)
 
 
+def test_resized_the_arrays_may_be_of_different_sizes_but_not_of_different_channels(tmp_path):
+    wide, tests = np.zeros((2, 8, 11), np.uint8), np.full((1, 5, 5), 9, np.uint8)
+    arrays = {"x_train": X, "y_train": Y, "x_unlabelled": wide, "x_test": tests, "y_test": [3]}
+    found = load(data_dir=saved(tmp_path, **arrays), image_size=8)
+    assert found.train_images.shape == (8, 8, 8, 1) and found.test_images.shape == (1, 8, 8, 1)
+    np.testing.assert_array_equal(found.train_images[:6, ..., 0], X)
+    assert (found.test_images == 9).all()
+    coloured = arrays | {"x_test": np.zeros((1, 8, 8, 3), np.uint8)}
+    with pytest.raises(UserError, match=r"of x_test are \(8, 8, 3\); expected \(8, 8, 1\)"):
+        load(data_dir=saved(tmp_path, **coloured), image_size=8)
+
+
 FAULTS = {
     "no labels": ({"x_train": X}, r"no array y_train \(there are x_train\)"),
     "half a test": ({"x_train": X, "y_train": Y, "x_test": X}, "one of x_test and y_test only"),

@@ -148,3 +148,13 @@ def test_a_set_as_large_as_mnist_loads_in_under_a_second():
         digest = cache.read("mnist").digest
         times.append(time.perf_counter() - start)
     assert digest and min(times) < 1.0
+
+
+def test_a_cache_folder_that_may_not_be_looked_into_is_a_warning(cache_dir, monkeypatch, caplog):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(cache.Path, "exists", denied)  # as root none is
+    with caplog.at_level(logging.WARNING):
+        assert cache.read("mnist") is None
+    assert "Permission denied" in caplog.text and "making it again" in caplog.text

@@ -1,9 +1,11 @@
 """A folder of each class: what is read, what is refused in one line, and what is left out and told of."""
 
 import io
+import logging
 import os
 import shutil
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -12,7 +14,7 @@ from pets import SIZE, picture, write
 from PIL import Image
 
 from sgan_jax.data import UNKNOWN, load
-from sgan_jax.data.images import BadImage, read_image
+from sgan_jax.data.images import BadImage, _opened, read_header, read_image
 from sgan_jax.errors import UserError
 
 
@@ -108,6 +110,43 @@ def test_sixteen_bits_transparency_palettes_and_turned_photographs_are_what_one_
     turned.save(tmp_path / "a.jpg", exif=exif, quality=95)
     seen = read_image(tmp_path / "a.jpg", 1)
     assert seen.shape == (16, 8, 1) and seen[:7].max() < 20 and seen[9:].min() > 235
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_file_says_the_size_of_what_is_decoded_however_it_is_turned(tmp_path, kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.arange(200, dtype=np.uint8).reshape(10, 20)).save(tmp_path / f"a.{kind}", exif=exif, quality=100)
+    header, image = read_header(tmp_path / f"a.{kind}"), read_image(tmp_path / f"a.{kind}", 1)
+    assert (header.height, header.width) == image.shape[:2] == ((20, 10) if orientation > 4 else (10, 20))
+    corners = image[[0, 0, -1, -1], [0, -1, 0, -1], 0].astype(int)  # of 0 19, 180 199 as stored
+    expected = {1: (0, 19, 180, 199), 2: (19, 0, 199, 180), 3: (199, 180, 19, 0), 4: (180, 199, 0, 19)}
+    expected |= {5: (0, 180, 19, 199), 6: (180, 0, 199, 19), 7: (199, 19, 180, 0), 8: (19, 199, 0, 180)}
+    assert np.abs(corners - expected[orientation]).max() <= 6
+
+
+def test_an_image_of_another_size_than_its_file_says_is_left_out_by_name(tmp_path, caplog, monkeypatch):
+    from sgan_jax.data import folder as module
+
+    real, where = module.read_image, write(tmp_path / "pets")
+    broken = min((where / "cat").iterdir())
+
+    def read(path, *given):
+        return real(path, *given)[:-1] if path == broken else real(path, *given)
+
+    whole = load(data_dir=where)
+    monkeypatch.setattr(module, "read_image", read)
+    with caplog.at_level(logging.WARNING):
+        found = load(data_dir=where)
+    assert len(found.train_images) == len(whole.train_images) - 1
+    assert f"cat/{broken.name}" in caplog.text and "8 x 7 pixels when decoded, not 8 x 8" in caplog.text
+
+
+def test_reading_images_hides_no_warning_of_others(tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    with _opened(tmp_path / "a.png"), pytest.warns(UserWarning, match="ours"):
+        warnings.warn("ours", stacklevel=1)
 
 
 BAD = {
