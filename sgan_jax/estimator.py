@@ -48,7 +48,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
     Attributes:
       classes_: the labels, in order.
       image_shape_: (H, W, C).
-      result_: final figures, as of result.json.
+      result_: final figures, as of result.json; after `load` of an earlier checkpoint those of its step.
     """
 
     def __init__(
@@ -172,7 +172,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             with checkpoint.saver(run.checkpoints) as saver:
                 saver.save(int(self.state_.step), self.state_)
             write_json(run.labels_file, {"indices": self.labelled_})
-            write_json(run.result_file, self.result_)
+            if int(self.state_.step) >= from_json(self.record_["config"]).total_steps:
+                write_json(run.result_file, self.result_)
             run.log(self.result_)
             write_json(run.config_file, self.record_ | {"estimator": {"labels": self.classes_.dtype.kind}})  # last
         except (UserError, OSError) as error:
@@ -259,11 +260,21 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         self.record_ = opened.run.record()
         self.labelled_ = opened.run.labelled().tolist()
         self.state_: TrainState = jax.tree.map(np.asarray, opened.state)
-        self.result_ = opened.run.result()
+        self.result_ = _figures(opened)
 
     def _opened(self) -> tuple[System, TrainState]:
         system = build(from_json(self.record_["config"]), self.image_shape_, len(self.classes_))
         return system, jax.tree.map(jax.numpy.asarray, self.state_)
+
+
+def _figures(opened: Opened) -> dict[str, Any]:
+    """The figures of the step that was opened: those of the run's end are of other weights."""
+    end = opened.run.result()
+    if end.get("step") == opened.step:
+        return end
+    line = next((line for line in opened.run.metrics() if line["step"] == opened.step), {"step": opened.step})
+    about = {"dataset": opened.run.record()["dataset"]["name"], "notice": opened.notice}
+    return about | {"labels": opened.config.data.labels} | line
 
 
 def _plain(value: Any) -> Any:

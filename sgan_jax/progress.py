@@ -10,6 +10,7 @@
 A dispatch of many steps logs each of them and updates once.
 """
 
+import re
 import sys
 import time
 from collections import deque
@@ -31,6 +32,7 @@ MIN_BAR = 10  # columns below which the bar is left out
 
 SHORT_NAMES = {"d/supervised": "c", "d/real": "d real", "d/fake": "d fake", "g/fool": "g"}
 TUTORIAL_GROUPS = {"c": ("d/supervised", "d/accuracy"), "d": ("d/real", "d/fake"), "g": ("g/fool",)}
+WATCHED = re.compile(r"[dg]/(\w*accuracy|confident)")  # shares of images, which nothing descends
 Field = tuple[str, str]  # name (may be empty) and value
 
 
@@ -65,7 +67,7 @@ def duration(seconds: float | None) -> str:
 def metric_fields(metrics: Mapping[str, float]) -> list[Field]:
     """Names and values as shown: losses under short names in the tutorial's order, then other terms, then accuracy.
 
-    Of what is watched and not descended, only the labelled accuracy is shown; the rest is for metrics.jsonl.
+    Of the shares of images that are watched, only the labelled accuracy is shown; the rest is for metrics.jsonl.
     """
     ordered = [key for key in SHORT_NAMES if key in metrics]
     ordered += _other_terms(metrics)
@@ -76,7 +78,7 @@ def metric_fields(metrics: Mapping[str, float]) -> list[Field]:
 
 
 def _other_terms(metrics: Mapping[str, float]) -> list[str]:
-    return [key for key in metrics if key not in SHORT_NAMES and not key.endswith("accuracy")]
+    return [key for key in metrics if key not in SHORT_NAMES and not WATCHED.fullmatch(key)]
 
 
 class Pace:

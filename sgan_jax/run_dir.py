@@ -32,6 +32,8 @@ LATEST = ROOT / "latest"
 _RECORD_FIELDS = {"config": dict, "dataset": dict}
 _PART_FIELDS = ("versions", "device")  # of a run, and of each time that it went on
 _DATASET_FIELDS = {"name": str, "digest": str, "notice": str, "train": int, "image_shape": list, "class_names": list}
+_MAY_HOLD = {"resumed": list, "rollbacks": list, "estimator": dict}
+_DATASET_MAY_HOLD = {"labels_per_class": list}
 
 
 class Images(NamedTuple):
@@ -185,7 +187,7 @@ class RunDir:
         that others could not replace.
         """
         if not self.config_file.exists():
-            if self.path.exists() and any(not _left_by_begin(entry.name) for entry in self.path.iterdir()):
+            if self.path.exists() and not self._left_by_begin():
                 raise UserError(
                     f"{self.path}: holds files but no config.json; give an empty or new directory with --run"
                 )
@@ -196,6 +198,14 @@ class RunDir:
                 f"{self.path}: holds a run of other settings ({'; '.join(found)}); use those, or another --run"
             )
         return not found
+
+    def _left_by_begin(self) -> bool:
+        """Whether what is there may come of a `begin` that was killed, perhaps while it replaced a run of no result."""
+        ours = {"labels.json", self.metrics_file.name, self.checkpoints.name, self.tensorboard.name}
+        names = [entry.name for entry in self.path.iterdir()]
+        partial = (".labels.json.", ".config.json.", ".metrics.jsonl.")
+        known = all(name in ours or (name.startswith(partial) and name.endswith(".tmp")) for name in names)
+        return known and not self.holds_results()
 
     def holds_results(self) -> bool:
         """Whether there is a checkpoint or a line of metrics."""
@@ -212,6 +222,11 @@ class RunDir:
                 found.append(f"{lengths}: its learning rate was to end with the former")
             elif config.propagation.alone_until:
                 found.append(f"{lengths}: its graph was to be heard in steps that the former gives")
+            elif not found and config.total_steps < was.total_steps and not self.result_file.exists():
+                found.append(f"{lengths}: it has not ended yet")
+        called, call = held["dataset"]["class_names"], record["dataset"].get("class_names")
+        if record["dataset"].get("own") and called != call:
+            found.append(f"classes were {_shown(called)}, now {_shown(call)}")
         then, now = (Images(one["dataset"]["name"], one["dataset"]["digest"]) for one in (held, record))
         return found + then.differences(now)
 
@@ -222,12 +237,12 @@ class RunDir:
         length = config if config.total_steps > was.total_steps else was
         values = to_json(config) | {name: getattr(length, name) for name in LENGTH_FIELDS}
         part = {name: record[name] for name in ("versions", "commit", "device", "command")}
-        parts = held.get("resumed", [])
-        before = [held, *parts][-1]
+        before = _parts(held)[-1]
         then, now = (one["versions"] | {"precision": one["device"].get("precision")} for one in (before, part))
         changed = [f"{name} was {was}" for name, was in then.items() if now.get(name) != was]
         if changed:
             print(f"sgan: warning: {'; '.join(changed)}: the run's last bits may now differ", file=sys.stderr)
+        parts = held.get("resumed", [])
         if any(before.get(name) != value for name, value in part.items()):
             parts = [*parts, part]
         return held | {"config": values} | ({"resumed": parts} if parts else {})
@@ -250,10 +265,11 @@ class RunDir:
         try:
             whole = all(isinstance(record[name], kind) for name, kind in _RECORD_FIELDS.items())
             whole &= all(isinstance(record["dataset"][name], kind) for name, kind in _DATASET_FIELDS.items())
+            for held, may_hold in ((record, _MAY_HOLD), (record["dataset"], _DATASET_MAY_HOLD)):
+                whole &= all(isinstance(held.get(name, kind()), kind) for name, kind in may_hold.items())
             sides = record["dataset"]["image_shape"]
             whole &= [type(side) for side in sides] == [int] * 3 and all(1 <= side <= LARGEST_SIDE for side in sides)
-            parts = [record, *record.get("resumed", [])]
-            whole &= all(isinstance(part[name], dict) for part in parts for name in _PART_FIELDS)
+            whole &= all(isinstance(part[name], dict) for part in _parts(record) for name in _PART_FIELDS)
         except (KeyError, TypeError):
             whole = False
         if not whole:
@@ -262,9 +278,11 @@ class RunDir:
 
     def commits(self) -> list[str]:
         """Those of the sources that trained the run, each once: one, or more where it went on with others."""
-        record = self.record()
-        parts = [record, *record.get("resumed", [])]
-        return list(dict.fromkeys(str(part["commit"]) for part in parts if part.get("commit")))
+        return list(dict.fromkeys(str(part["commit"]) for part in self.parts() if part.get("commit")))
+
+    def parts(self) -> list[dict[str, Any]]:
+        """Versions, commit, device and command of the run's first part, and of each time that it went on otherwise."""
+        return _parts(self.record())
 
     def rollbacks(self) -> list[str]:
         """Why the run went back to a checkpoint, each time that it did."""
@@ -349,9 +367,12 @@ class RunDir:
             file.write(json.dumps(_finite(line)) + "\n")
 
 
-def _left_by_begin(name: str) -> bool:
-    """Whether the file may come of a `begin` that was killed before there was a run."""
-    return name == "labels.json" or (name.endswith(".tmp") and name.startswith((".labels.json.", ".config.json.")))
+def _parts(record: dict[str, Any]) -> list[dict[str, Any]]:
+    return [record, *record.get("resumed", [])]
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(map(str, names[:10])) + (", ..." if len(names) > 10 else "")
 
 
 def existing(path: Path | None, ckpt: str = "latest") -> RunDir:

@@ -19,6 +19,7 @@ from sklearn.utils import estimator_checks
 import sgan_jax
 from sgan_jax import SGANClassifier
 from sgan_jax.data import load_embedded
+from sgan_jax.run_dir import RunDir
 
 TINY = {"preset": "joint", "width": 8, "batch_size": 8, "steps": 40, "steps_per_epoch": 40, "learning_rate": 0.003}
 KINDS = np.array(["floor", "sky"] * 30)
@@ -178,3 +179,14 @@ def test_what_was_saved_is_reported_and_evaluated_on_the_arrays_it_was_trained_o
     assert done.returncode == 2 and "give them as --data-dir FILE.npz" in done.stderr
     np.savez(tmp_path / "arrays.npz", x_train=X, y_train=NUMBERS)
     assert "Train Accuracy: 100" in succeed("eval", "--run", "run", "--data-dir", "arrays.npz", cwd=tmp_path)
+
+
+def test_an_earlier_checkpoint_brings_the_figures_of_its_own_step(tmp_path: Path) -> None:
+    run = finished_run()[0] / RUN
+    earlier = next(line for line in metrics(run) if line["step"] == 4)
+    model = SGANClassifier.load(run, "step_4")
+    assert {name: model.result_[name] for name in earlier} == earlier
+    saved = RunDir(model.save(tmp_path / "run"))
+    assert metrics(saved.path)[0]["test_accuracy"] == earlier["test_accuracy"]
+    assert saved.result() == {}, "it has not ended there"
+    assert SGANClassifier.load(run).result_ == RunDir(run).result()

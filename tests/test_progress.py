@@ -167,7 +167,8 @@ def test_a_plain_gan_has_no_supervised_fields() -> None:
 
 
 def test_of_what_is_watched_only_the_labelled_accuracy_is_shown() -> None:
-    fields = metric_fields({"d/real": 0.5, "d/real_accuracy": 1.0, "d/fake_accuracy": 0.25, "d/accuracy": 0.5})
+    watched = {"d/real_accuracy": 1.0, "d/fake_accuracy": 0.25, "d/accuracy": 0.5, "d/confident": 0.75}
+    fields = metric_fields({"d/real": 0.5} | watched)
     assert fields == [("d real", "0.500"), ("accuracy", "50%")]
 
 

@@ -67,6 +67,7 @@ def test_a_run_is_named_after_what_tells_it_from_others():
 def test_a_run_that_goes_on_keeps_its_first_record_and_is_never_shorter(capsys):
     run = begun()
     first = run.record()
+    run.result_file.write_text("{}")
     later = RECORD | {"versions": {"jax": "2.0"}, "command": ["sgan", "train", "--epochs", "1"]}
     run.begin(changed(epochs=1), later, LABELLED)
     assert run.record() == first | {"resumed": [{name: later[name] for name in PART}]}
@@ -123,6 +124,14 @@ def test_a_run_may_be_made_longer_or_get_its_data_from_elsewhere():
     moved = dataclasses.replace(CONFIG.data, dataset="auto", data_dir="/moved")
     longer = changed(epochs=99, steps=50_000, data=moved)
     assert begun(config=longer).config() == longer
+
+
+def test_a_run_that_has_not_ended_cannot_be_made_shorter_and_one_that_has_stays_as_long_as_it_is():
+    run = with_checkpoints(begun(), "step_600")
+    with pytest.raises(UserError, match=r"\(steps was 12000, now 6000: it has not ended yet\)"):
+        begun(config=changed(epochs=10))
+    run.result_file.write_text("{}")
+    assert begun(config=changed(epochs=10)).config().epochs == CONFIG.epochs
 
 
 def test_a_run_whose_learning_rate_was_to_end_with_it_cannot_be_made_longer():
@@ -184,6 +193,16 @@ def test_other_images_under_the_same_settings_are_an_error_that_names_both_sets(
         RunDir(Path("runs/a")).begin(CONFIG, other, LABELLED)
 
 
+def test_classes_of_other_names_are_an_error_where_they_are_ones_own():
+    own = RECORD["dataset"] | {"own": True, "class_names": ["cat", "dog"]}
+    run = RunDir(Path("runs/a"))
+    run.begin(CONFIG, RECORD | {"dataset": own}, LABELLED)
+    run.log({"step": 100})
+    run.begin(CONFIG, RECORD | {"dataset": own}, LABELLED)
+    with pytest.raises(UserError, match=r"\(classes were cat, dog, now chat, dog\); use those, or another --run"):
+        run.begin(CONFIG, RECORD | {"dataset": own | {"class_names": ["chat", "dog"]}}, LABELLED)
+
+
 def test_the_same_images_under_another_name_are_the_same():
     begun()
     RunDir(Path("runs/a")).begin(CONFIG, RECORD | {"dataset": RECORD["dataset"] | {"name": "digits"}}, LABELLED)
@@ -203,6 +222,13 @@ def test_a_start_that_was_killed_before_there_was_a_run_is_begun_again():
     for name in (".config.json.123.tmp", ".labels.json.123.tmp"):
         (run.path / name).write_text("{")
     run.labels_file.write_text('{"indices": [1]}')
+    run.metrics_file.write_text("")  # as a run of no result leaves them, to which `begin` may be giving way
+    for folder in (run.checkpoints, run.tensorboard):
+        folder.mkdir()
+    with_checkpoints(run, "step_600")
+    with pytest.raises(UserError, match="holds files but no config"):
+        RunDir(run.path).begin(CONFIG, RECORD, LABELLED)
+    (run.checkpoints / "step_600").rmdir()
     assert RunDir(run.path).begin(CONFIG, RECORD, LABELLED).tolist() == [7, 0, 5]
 
 
@@ -377,6 +403,16 @@ def test_a_config_with_something_else_in_the_place_of_its_later_parts_is_an_erro
     run.config_file.write_text(json.dumps(run.record() | {"resumed": resumed}))
     with pytest.raises(UserError, match="damaged or of another version"):
         begun()
+
+
+@pytest.mark.parametrize("odd", [{"rollbacks": 5}, {"estimator": []}, {"dataset": {"labels_per_class": 5}}])
+def test_a_config_with_another_kind_of_what_it_need_not_hold_is_an_error(odd):
+    run = begun()
+    record = run.record()
+    changed = {name: record[name] | value if name == "dataset" else value for name, value in odd.items()}
+    run.config_file.write_text(json.dumps(record | changed))
+    with pytest.raises(UserError, match="damaged or of another version"):
+        run.record()
 
 
 @pytest.mark.parametrize("shape", [[28, 28], [28, 28, "1"], [28, 28, 1.5], [28, 28, 1, 1]])

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from http import HTTPStatus
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from sgan_jax.cli.using import Report
 from sgan_jax.errors import UserError
 from sgan_jax.run_dir import RunDir
 from sgan_jax.run_report import render
+from sgan_jax.run_report.serve import _Handler
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -123,6 +125,17 @@ def ask(port: int, path: str = "/", host: str | None = None) -> tuple[int, str]:
     text = answer.read().decode()
     connection.close()
     return answer.status, text
+
+
+def test_a_browser_that_leaves_early_is_no_error() -> None:
+    class Gone:
+        def write(self, _: bytes) -> None:
+            raise BrokenPipeError
+
+    handler = _Handler.__new__(_Handler)
+    handler.wfile, handler.request_version, handler.command = Gone(), "HTTP/1.1", "GET"  # type: ignore[assignment]
+    handler.requestline = "GET / HTTP/1.1"
+    handler._answer(HTTPStatus.OK, "page")
 
 
 def test_the_page_is_served_on_this_machine_alone_and_follows_the_run(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from sgan_jax.opened import open_run
 from sgan_jax.run_dir import RunDir
 from sgan_jax.run_report import render
 from sgan_jax.sweep_dir import SweepDir
+from sgan_jax.sweep_report import cells, table
 
 Random = np.random.Generator
 ODD_NUMBERS = (-1, 0, 1, 255, 2**16, 2**31 - 1, 2**31, 2**63, -(2**63), 10**400, 1e308, float("nan"), float("inf"))
@@ -134,7 +135,10 @@ def records(folder: Path, random: Random) -> Callable[[], object]:
             b"".join(as_json(odd(json.loads(line), random)) + b"\n" for line in path.read_bytes().splitlines())
         )
     else:
-        path.write_bytes(as_json(odd(json.loads(path.read_bytes()), random)))
+        held = json.loads(path.read_bytes())
+        if path.name == "config.json":
+            held |= {"rollbacks": ["step 3: d/real is nan"], "estimator": {"labels": "i"}}
+        path.write_bytes(as_json(odd(held, random)))
     page = random.random() < 0.02  # which takes a while
     return lambda: (
         run.config(),
@@ -204,10 +208,11 @@ def rows(folder: Path, random: Random) -> Callable[[], object]:
         "digest": "d",
     }
     row |= {"steps": 3, "seconds": 1.0, "test_accuracy": 0.5, "ema_test_accuracy": 0.5, "config": record["config"]}
+    row |= {"fall": 0.0, "commit": "c", "versions": record["versions"], "device": record["device"]}
     lines = [as_json(odd(row, random) if random.random() < 0.5 else row) for _ in range(2)]
     text = b"\n".join(lines) + b"\n"
     sweep.results_file.write_bytes(damaged(text, random) if random.random() < 0.3 else text)
-    return sweep.rows
+    return lambda: table(cells(sweep.rows()), "mnist")
 
 
 KINDS: dict[str, tuple[Case, int]] = {  # and how many of 10,000

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from sgan_jax import pictures, predictions
+from sgan_jax.config import to_json
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
+from sgan_jax.progress import WATCHED
 from sgan_jax.run_dir import RunDir, existing
 
 GRIDS = 6  # of generated images, evenly through the run
-_LOSSES = re.compile(r"[dg]/(?!\w*accuracy|confident)\w+")
+_TERMS = re.compile(r"[dg]/\w+")
 
 
 def report(path: Path | None, out: Path | None = None) -> int:
@@ -51,16 +53,15 @@ def render(run: RunDir, refresh: int = 0) -> str:
     """
     import jinja2
 
-    record, lines = run.record(), list(run.metrics())
-    config, dataset, result = record["config"], record["dataset"], run.result()
+    record, lines, asked = run.record(), list(run.metrics()), run.config()
+    config, dataset, result = to_json(asked), record["dataset"], run.result()
     last = max((line["step"] for line in lines), default=0)
-    total = run.config().total_steps
+    total = asked.total_steps
     # What a class or a folder is called is text, whatever it looks like.
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     page = environment.from_string((Path(__file__).parent / "page.html.jinja").read_text("utf-8"))
-    parts = [record, *record.get("resumed", [])]
     return page.render(
-        title=f"{dataset['name']}, {config['data'].get('labels')} labels, {config['preset']}",
+        title=f"{dataset['name']}, {asked.data.labels} labels, {asked.preset}",
         state="finished" if result else f"step {last} of {total}",
         refresh=refresh,
         notice=dataset["notice"],
@@ -70,7 +71,7 @@ def render(run: RunDir, refresh: int = 0) -> str:
         predictions=_predictions(run, list(map(str, dataset["class_names"]))),
         labels=_budget(config["data"], dataset),
         per_class=list(zip(dataset["class_names"], dataset.get("labels_per_class", []), strict=False)),
-        commands=list(dict.fromkeys(_command(part.get("command")) for part in parts)),
+        commands=list(dict.fromkeys(_command(part.get("command")) for part in run.parts())),
         facts=_facts(run, record, lines),
         config=json.dumps(config, indent=1),
     )
@@ -124,7 +125,7 @@ def _curves(lines: list[dict[str, Any]]) -> list[str]:
                 continue
             if _is_accuracy(name):
                 accuracies.setdefault(_words(name.removesuffix("_accuracy")), []).append((line["step"], 100 * value))
-            elif _LOSSES.fullmatch(name):
+            elif _TERMS.fullmatch(name) and not WATCHED.fullmatch(name):
                 losses.setdefault(name.replace("/", " "), []).append((line["step"], value))
     made = []
     if accuracies:

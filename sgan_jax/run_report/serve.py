@@ -3,6 +3,7 @@
 import http.server
 import socketserver
 import threading
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -34,18 +35,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             try:
                 with _DRAWING:
                     page = render(existing(self.path_of_run), REFRESH)
-                self._answer(HTTPStatus.OK, page, "text/html")
             except (UserError, OSError) as error:  # the run may just be beginning
                 self._answer(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+            else:
+                self._answer(HTTPStatus.OK, page, "text/html")
 
     def _answer(self, status: HTTPStatus, text: str, kind: str = "text/plain") -> None:
         content = text.encode("utf-8", "backslashreplace")
-        self.send_response(status)
-        self.send_header("Content-Type", f"{kind}; charset=utf-8")
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # the browser has left
+            self.send_response(status)
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            self.wfile.write(content)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Says nothing: each refresh would be a line."""
