@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import logging
+import os
 import re
 import sys
 import time
@@ -154,8 +155,9 @@ def restore(path: Path, like: Any) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file, a bare Exception among them
-        if isinstance(error, OSError) and error.errno in _NOT_THE_FILES:
-            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        fault = error if isinstance(error, OSError) else _fault(path)
+        if fault is not None and fault.errno in _NOT_THE_FILES:
+            raise UserError(f"{path}: cannot be read ({fault.strerror})") from None
         raise Damaged(f"{path}: the checkpoint is damaged ({reason(error)}); {listing(path.parent)}") from None
     if held != _describe(like):
         raise UserError(f"{path}: a checkpoint of other networks: {_difference(held, _describe(like))}")
@@ -164,6 +166,21 @@ def restore(path: Path, like: Any) -> Any:
             f"{path}: the checkpoint is damaged (its SHA-256 is not the one it was saved with); {listing(path.parent)}"
         )
     return state
+
+
+def _fault(path: Path) -> OSError | None:
+    """What keeps the files from being read, which TensorStore tells in words alone; None where all can be."""
+
+    def give_up(error: OSError) -> None:
+        raise error
+
+    try:
+        for folder, _, names in os.walk(path, onerror=give_up):
+            for name in names:
+                (Path(folder) / name).read_bytes()
+    except OSError as error:
+        return error
+    return None
 
 
 def _alone() -> ocp.options.MultiprocessingOptions:

@@ -98,7 +98,7 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 def glance(images: int) -> np.ndarray:
-    """Indices of `GLANCE` of so many images, or of all: drawn once for ever, for sets have their order."""
+    """Indices of `GLANCE` of so many images, or of all: drawn by a fixed seed, for sets have their order."""
     return np.sort(np.random.default_rng(0).permutation(images)[:GLANCE])
 
 

@@ -87,10 +87,13 @@ class Session:
             self.board.take_back(step)
 
     def _save(self, step: int, state: TrainState) -> None:
-        """Saves what can be gone on with: the losses of a step are those before its update."""
+        self._refuse_divergence(step, state)
+        self.saver.save(step, state)
+
+    def _refuse_divergence(self, step: int, state: TrainState) -> None:
+        """Raises Diverged for parameters that are no numbers: the losses of a step are those before its update."""
         if not all(bool(jax.numpy.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params)):
             raise Diverged(step, "a parameter", math.nan)
-        self.saver.save(step, state)
 
     def _log(self, step: int, values: dict[str, Any]) -> None:
         if self.board:
@@ -98,7 +101,8 @@ class Session:
         self.run_dir.log({"step": step, "seconds": round(self.earlier + time.monotonic() - self.start, 2), **values})
 
     def _finish_epoch(self, step: int, state: TrainState, values: dict[str, float]) -> str:
-        """Evaluates, draws samples, logs and saves; returns a line about it."""
+        """Evaluates, draws samples, logs and saves, if there are numbers to be kept; returns a line about it."""
+        self._refuse_divergence(step, state)
         accuracy = self._evaluate(step, state) if self.system.classifies else {}
         images = sample_images(self.system.gen, state.params.g, self.keys.samples, SAMPLES)
         pictures.save_grid(images, self.run_dir.sample_file(step))
@@ -115,6 +119,8 @@ class Session:
         for name, (images, labels) in self.parts.items():
             which = self._looked_at(name, step)
             said = class_logits(self.classify, state.params.d, images, self.dataset.num_classes, which)
+            if not np.isfinite(said).all():
+                raise Diverged(step, "a class logit", math.nan)
             accuracies[f"{name}_accuracy"] = tally(said, labels if which is None else labels[which]).accuracy
             if name == held_out(self.parts):
                 averaged = evaluate(self.classify, state.ema.d, images, labels, self.dataset.num_classes)

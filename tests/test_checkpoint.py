@@ -1,3 +1,4 @@
+import errno
 import resource
 import shutil
 from collections.abc import Callable
@@ -335,3 +336,19 @@ def test_a_checkpoint_of_other_networks_is_an_error_that_names_a_leaf(saved, lik
         checkpoint.restore(saved, like)
     assert str(error.value) == f"{saved}: a checkpoint of other networks: {difference}"
     assert not isinstance(error.value, Damaged)
+
+
+def test_files_that_cannot_be_read_now_are_not_taken_for_damaged(copied, monkeypatch):
+    for file in files(copied / "state"):
+        file.write_bytes(b"")  # as TensorStore fails where it may not read: with an error of its own, in words
+
+    def fails(path):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(checkpoint.Path, "read_bytes", fails)
+    with pytest.raises(UserError, match=r"step_3: cannot be read \(Input/output error\)$") as caught:
+        checkpoint.restore(copied, state())
+    assert not isinstance(caught.value, Damaged)
+    monkeypatch.undo()
+    with pytest.raises(Damaged):
+        checkpoint.restore(copied, state())

@@ -13,6 +13,7 @@ from sgan_jax import dispatch, loop, session
 from sgan_jax.dispatch import Diverged, _refuse_divergence
 from sgan_jax.errors import UserError
 from sgan_jax.run_dir import RunDir
+from sgan_jax.run_report import render
 
 
 def test_the_first_step_of_a_dispatch_that_is_no_number_is_named_with_its_term() -> None:
@@ -59,6 +60,11 @@ def test_a_run_goes_back_to_its_last_checkpoint_and_on_with_other_randomness(tmp
     after = {line["step"]: line for line in metrics(run.path)}
     assert sorted(after) == [2, 4, 6, 8, 10, 12] and [after[step] for step in before] == list(before.values())
     assert json.loads(run.result_file.read_text())["step"] == 12
+    undisturbed = RunDir(copy_of_finished_run(tmp_path / "other"))
+    monkeypatch.setattr(dispatch, "_to_host", real)
+    assert loop.train(longer, undisturbed.path) == 0
+    losses = {line["step"]: line["d/real"] for line in metrics(undisturbed.path)}
+    assert {step for step in after if after[step]["d/real"] == losses[step]} == {2, 4, 6, 8}, "the rest is drawn anew"
 
 
 def test_a_checkpoint_never_holds_what_is_no_number(tmp_path: Path, monkeypatch) -> None:
@@ -75,3 +81,14 @@ def test_a_checkpoint_never_holds_what_is_no_number(tmp_path: Path, monkeypatch)
     with pytest.raises(UserError, match=r"step 10: a parameter is nan; the last good checkpoint is step_8"):
         loop.train(dataclasses.replace(run.config(), epochs=5))
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step_2", "step_4", "step_6", "step_8"]
+    assert not list(run.path.glob("*/step_10*")) and "step 8" in render(run), "nor does anything else of the step"
+
+
+def test_a_classifier_whose_answer_is_no_number_has_diverged(tmp_path: Path, monkeypatch) -> None:
+    run = RunDir(copy_of_finished_run(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    real = session.class_logits
+    monkeypatch.setattr(session, "class_logits", lambda *given: real(*given) * np.float32(np.inf))
+    with pytest.raises(UserError, match=r"step 10: a class logit is nan; the last good checkpoint is step_8"):
+        loop.train(dataclasses.replace(run.config(), epochs=5))
+    assert not list(run.path.glob("*/step_10*"))
