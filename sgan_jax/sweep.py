@@ -17,7 +17,7 @@ import jax
 from sgan_jax import checkpoint, cluster, loop, sweep_report
 from sgan_jax.config import Config, located, validate
 from sgan_jax.data import EMBEDDED, Dataset, load
-from sgan_jax.errors import UserError
+from sgan_jax.errors import UserError, mendable
 from sgan_jax.evaluate import average, evaluate, make_classify
 from sgan_jax.preconditions import labelled_images
 from sgan_jax.run_dir import Images, RunDir, locked, read_json
@@ -115,12 +115,17 @@ def _here(work: _Work) -> Iterator[cluster.Ended]:
     """
     for title, config, path in work.rows:
         print(title, flush=True)
+        failure = None
         try:
             if loop.train(config, path, stop=work.stop, dataset=work.dataset, on_nan=work.on_nan):
                 return
-            yield config, None
-        except UserError as error:
-            yield config, error
+        except Exception as error:
+            told = mendable(error)
+            unnamed = isinstance(error, OSError) and error.filename is None  # it may be the output's, which all share
+            if told is None or unnamed:
+                raise
+            failure = UserError(told)  # without what the error holds on to, after a lack of memory
+        yield config, failure
         if work.stop.by:  # too late for the run to stop
             return
 
@@ -149,9 +154,8 @@ def _load(config: Config, out: Path | None) -> Dataset:
 def _row(config: Config, run: RunDir) -> Row:
     """What results.jsonl says of a run that has ended; accuracies and their fall are shares, 0 to 1."""
     row = key(config)
-    record, result = run.record(), read_json(run.result_file)
+    record, parts, result = run.record(), run.parts(), read_json(run.result_file)
     accuracies = [line["test_accuracy"] for line in run.metrics() if line.get("test_accuracy") is not None]
-    part = [record, *record.get("resumed", [])][-1]
     return {
         "preset": config.preset,
         "labels": config.data.labels,
@@ -165,10 +169,16 @@ def _row(config: Config, run: RunDir) -> Row:
         "fall": max(accuracies) - result["test_accuracy"],  # from the best epoch to the last
         "digest": record["dataset"]["digest"],
         "config": record["config"],
-        "versions": part["versions"],
-        "device": part["device"],
+        "versions": _of_parts([part["versions"] for part in parts]),
+        "device": _of_parts([part["device"] for part in parts]),
         "commit": _each_once(run.commits()),
     }
+
+
+def _of_parts(records: Sequence[Row]) -> Row:
+    """The fields of the last one, each with the values of all where they differ: `float32, bfloat16`."""
+    values = {name: list(dict.fromkeys(record.get(name) for record in records)) for name in records[-1]}
+    return {name: held[0] if len(held) == 1 else ", ".join(map(str, held)) for name, held in values.items()}
 
 
 def _each_once(commits: Iterable[str]) -> str | None:
@@ -212,7 +222,7 @@ def _averaged(members: Sequence[Config], folder: SweepDir, dataset: Dataset) -> 
 
     kept = ("preset", "labels", "draw", "head", "dataset", "notice", "steps", "digest", "config", "versions", "device")
     commits = [str(rows[key(config)].get("commit") or "").split(", ") for config in members]
-    return {name: first[name] for name in kept} | {
+    return {name: first[name] for name in kept if name in first} | {
         "commit": _each_once(chain(*commits)),
         "together": len(members),
         "seconds": round(sum(rows[key(config)]["seconds"] for config in members), 2),

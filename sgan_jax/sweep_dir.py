@@ -9,6 +9,7 @@ A row is appended when its run has ended. A kill may cut the last line off: it i
 """
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,13 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "test_accuracy": (int, float),
     "ema_test_accuracy": (int, float),
     "config": dict,
+}
+_MAY_HOLD: dict[str, type | tuple[type, ...]] = {
+    "member": int,
+    "together": int,
+    "fall": (int, float),
+    "device": dict,
+    "versions": dict,
 }
 _FREE = frozenset({"seed", "data.labels", "data.label_seed"})  # what differs from row to row of a preset
 
@@ -96,10 +104,10 @@ class SweepDir:
                 continue
             try:
                 whole = all(isinstance(row[name], kind) for name, kind in _FIELDS.items())
-                whole &= all(isinstance(row.get(name, 0), int) for name in ("member", "together"))
-                whole &= isinstance(row.get("device", {}), dict)
+                whole &= all(isinstance(row[name], kind) for name, kind in _MAY_HOLD.items() if name in row)
+                whole &= all(math.isfinite(value) for value in row.values() if isinstance(value, int | float))
                 from_json(row["config"])
-            except (KeyError, TypeError, UserError):
+            except (KeyError, TypeError, AttributeError, OverflowError, UserError):
                 whole = False
             if not whole:
                 raise UserError(f"{self.results_file}: line {number} is damaged or of another version; another --out")

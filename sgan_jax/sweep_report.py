@@ -39,6 +39,7 @@ class Cell(NamedTuple):
     falls: list[float]  # from a run's best epoch to its last, points, [n] where it is known
     seconds: list[float]  # that the runs took, [n]
     origins: list[str]  # commit and precision of the runs, each once
+    mixed: list[bool]  # whether a run is of several commits or precisions itself, [n]
 
 
 def report(path: Path, *others: Path) -> int:
@@ -92,13 +93,15 @@ def cells(rows: Sequence[Row]) -> list[Cell]:
             order.append(preset)
         cell = gathered.setdefault(
             (preset, row["labels"]),
-            Cell(preset, row["labels"], row["steps"], errors=[], ema_errors=[], falls=[], seconds=[], origins=[]),
+            Cell(preset, row["labels"], row["steps"], [], [], [], [], [], []),
         )
         cell.errors.append(100 * (1 - row["test_accuracy"]))
         cell.ema_errors.append(100 * (1 - row["ema_test_accuracy"]))
         cell.falls.extend([100 * row["fall"]] if "fall" in row else [])
         cell.seconds.append(row["seconds"])
-        if (origin := _origin(row)) not in cell.origins:
+        commits, precisions = _origin(row)
+        cell.mixed.append(len(commits) > 1 or len(precisions) > 1)
+        if (origin := ", ".join([*commits, *precisions]) or "not told") not in cell.origins:
             cell.origins.append(origin)
     return sorted(gathered.values(), key=lambda cell: (order.index(cell.preset), cell.labels))
 
@@ -120,16 +123,18 @@ def table(found: Sequence[Cell], about: str) -> str:
         lines.append(
             _table_row([cell.preset, *counts, *figures, fall, str(cell.steps), duration(median(cell.seconds))])
         )
-    mixed = [cell for cell in found if len(cell.origins) > 1]
+    mixed = [cell for cell in found if len(cell.origins) > 1 or any(cell.mixed)]
     notes = [f"{cell.preset}, {cell.labels} labels: not of one state: {'; '.join(cell.origins)}" for cell in mixed]
     return "\n".join([*lines, *[f"\n{note}" for note in notes]]) + "\n"
 
 
-def _origin(row: Row) -> str:
-    """What trained a row, and how exactly: `1062d2d, float32`; as much of it as the row tells."""
-    commits = [commit[:7] + "+" * commit.endswith("+") for commit in str(row.get("commit") or "").split(", ")]
-    precision = str(row.get("device", {}).get("precision") or "")
-    return ", ".join(filter(None, [*commits, precision])) or "not told"
+def _origin(row: Row) -> tuple[list[str], list[str]]:
+    """What trained a row, and how exactly: `["1062d2d"], ["float32"]`; as much of it as the row tells."""
+    commits, precisions = (
+        list(filter(None, str(held or "").split(", ")))
+        for held in (row.get("commit"), row.get("device", {}).get("precision"))
+    )
+    return [commit[:7] + "+" * commit.endswith("+") for commit in commits], precisions
 
 
 def _table_row(entries: Sequence[str]) -> str:

@@ -297,6 +297,45 @@ def test_a_row_that_cannot_be_trained_is_told_of_and_keeps_no_other_from_its_tur
     assert [key_name(row) for row in lines(out / "results.jsonl")] == [ROWS[0], *ROWS[2:], ROWS[1]]
 
 
+@pytest.mark.parametrize(
+    ("error", "warning"),
+    [
+        (MemoryError(), "out of memory; give a smaller --image-size or --batch-size"),
+        (RuntimeError("RESOURCE_EXHAUSTED: 9 GB"), "out of memory; give a smaller --batch-size or --width"),
+        (OSError(28, "No space left on device", "out/x"), "out/x: No space left on device"),
+    ],
+)
+def test_a_row_that_the_machine_has_no_room_for_keeps_no_other_from_its_turn(out, monkeypatch, capsys, error, warning):
+    from sgan_jax import loop
+
+    (out / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines(out / "results.jsonl")[2:]))
+    real = loop.train
+
+    def train(config: Config, path: Path, **given: object) -> int:
+        if path.name == ROWS[0]:
+            raise error
+        return real(config, path, **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "train", train)
+    with pytest.raises(UserError, match=r"^out: 1 of 4 rows could not be trained \(joint-10-s0\)"):
+        again()
+    assert capsys.readouterr().err.startswith(f"sgan: warning: joint-10-s0: {warning}")
+    assert [key_name(row) for row in lines(out / "results.jsonl")] == [*ROWS[2:], ROWS[1]]
+
+
+def test_a_fault_of_the_program_in_a_row_is_not_taken_for_one_of_the_row(out, monkeypatch):
+    from sgan_jax import loop
+
+    (out / "results.jsonl").write_text("")
+
+    def train(*_: object, **__: object) -> int:
+        raise TypeError("a fault")
+
+    monkeypatch.setattr(loop, "train", train)
+    with pytest.raises(TypeError, match="a fault"):
+        again()
+
+
 def test_an_average_of_weights_that_are_gone_is_refused_before_the_others_are_trained(out):
     shutil.rmtree(out / "runs/joint-10-s0/checkpoints")
     with pytest.raises(UserError, match=r"^out/runs/joint-10-s0/checkpoints/step_4: not found; --ensemble averages"):
@@ -308,12 +347,19 @@ def test_an_average_of_weights_that_are_gone_is_refused_before_the_others_are_tr
 def test_a_row_of_a_run_that_went_on_with_other_sources_names_them_all(out):
     config = out / "runs/joint-10-s1/config.json"
     record = json.loads(config.read_text())
-    parts = [{"versions": record["versions"], "device": record["device"], "commit": commit} for commit in "aba"]
+    devices = [record["device"] | {"precision": precision} for precision in ("float32", "bfloat16", "bfloat16")]
+    parts = [
+        {"versions": record["versions"], "device": device, "commit": commit}
+        for device, commit in zip(devices, "aba", strict=True)
+    ]
     config.write_text(json.dumps(record | {"commit": "a", "resumed": parts}))
     (out / "results.jsonl").write_text((out / "results.jsonl").read_text().partition("\n")[0] + "\n")
     assert again(labels="10") == 0
     row = lines(out / "results.jsonl")[-1]
     assert (key_name(row), row["commit"].split(", ")[:2]) == ("joint-10-s1", ["a", "b"])
+    assert row["device"]["precision"] == "float32, bfloat16" and row["device"]["platform"] == "cpu"
+    assert row["versions"] == record["versions"]
+    assert "joint, 10 labels: not of one state: " in (out / "table.md").read_text()
 
 
 # --- other settings
@@ -428,7 +474,9 @@ def test_rows_are_read_past_a_torn_line_and_begin_mends_the_file(tmp_path):
 
 def test_a_row_of_another_version_is_one_line(tmp_path):
     config = to_json(Config()) | {"colour": "red"}
-    for row in ({"preset": "fast"}, 3, a_row(config=config), a_row(test_accuracy="high"), a_row(device=3)):
+    odd = [{"config": config}, {"test_accuracy": "high"}, {"device": 3}, {"fall": None}, {"versions": []}]
+    odd += [{"seconds": float("inf")}, {"seconds": 10**400}, {"member": "x"}]
+    for row in ({"preset": "fast"}, 3, *(a_row(**changes) for changes in odd)):
         folder = sweep_of(tmp_path / "out", a_row(), row)
         with pytest.raises(UserError, match=r"results\.jsonl: line 2 is damaged or of another version"):
             folder.rows()
@@ -469,6 +517,8 @@ def test_the_table_tells_of_rows_that_are_not_of_one_state():
     assert (table[:16], gap) == ("| tutorial | 100", "")
     assert note == "tutorial, 100 labels: not of one state: aaaaaaa, bfloat16; bbbbbbb+, float32"
     assert "one state" not in sweep_report.table(sweep_report.cells([rows[0], rows[2], a_row(labels=20)]), "mnist")
+    for odd in ({"commit": f"{'a' * 40}, {'b' * 40}"}, {"device": {"precision": "float32, bfloat16"}}):
+        assert "not of one state" in sweep_report.table(sweep_report.cells([a_row(**odd)]), "mnist")
 
 
 def test_the_table_is_printed_and_kept_with_the_notice_of_the_data():

@@ -21,7 +21,7 @@ import tyro
 
 from sgan_jax.cli.training import Sweep, Train
 from sgan_jax.cli.using import DataCommand, Describe, Eval, Export, Predict, Report, Sample
-from sgan_jax.errors import UserError
+from sgan_jax.errors import UserError, mendable
 from sgan_jax.memory import keep_scratch
 
 __all__ = ["Describe", "Sweep", "Train", "main"]
@@ -90,25 +90,11 @@ def _output_fails() -> bool:
     return False
 
 
-def _message(error: UserError | OSError | RuntimeError | MemoryError) -> str | None:
+def _message(error: Exception) -> str | None:
     """One line for what the user can mend, None for what is a fault of the program."""
-    if isinstance(error, OSError):  # a full disk, a name that is too long
-        if error.filename is None and _output_fails():
-            return f"standard output: cannot be written ({error.strerror})"
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    text = str(error)
-    if isinstance(error, UserError):
-        return text
-    if isinstance(error, MemoryError):
-        return "out of memory; give a smaller --image-size or --batch-size, or --stream True for a folder of images"
-    if isinstance(error, RecursionError):
-        return None
-    if text.startswith("Unable to initialize backend"):
-        return f"{text.splitlines()[0].split(' (')[0]}; set JAX_PLATFORMS to cpu or to what this machine has"
-    if "RESOURCE_EXHAUSTED" in text:
-        smaller = "a smaller --batch-size or --width, or --stream True for a folder of images"
-        return f"out of memory; give {smaller} ({text.splitlines()[0]:.120})"
-    return None
+    if isinstance(error, OSError) and error.filename is None and _output_fails():
+        return f"standard output: cannot be written ({error.strerror})"
+    return mendable(error)
 
 
 def _use_compilation_cache() -> None:
