@@ -37,8 +37,7 @@ class Board:
             # replace the other.
             prefix, own = str(folder / "events"), f".{time.time_ns()}"
             self._writer: Any = event_file_writer.EventsWriter(prefix, filename_suffix=own)
-        if first:
-            self.take_back(first)
+        self.take_back(first)  # of a run that was killed before its first checkpoint all steps
 
     def figures(self, step: int, values: dict[str, Any]) -> None:
         """Numbers by name, `d/real` in the group `d`.

@@ -100,7 +100,7 @@ class Config:
     steps_per_epoch: int = 600
     steps: int | None = None  # instead of epochs * steps_per_epoch
     precision: str = "float32"  # of what the layers compute; parameters, losses and optimiser are float32
-    batch_size: int = 100  # latents of a generator update; the discriminator's take half as many images of each source
+    batch_size: int = 100  # twice the images of each source that a loss takes; `tutorial` has as many latents for G
     unlabelled: int | None = None  # images a step, instead of half a batch; what they are more, consistency alone sees
     ema_decay: float = 0.999  # a step, of the averaged parameters
     data: DataConfig = field(default_factory=DataConfig)

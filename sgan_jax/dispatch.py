@@ -63,7 +63,7 @@ def dispatches(
       state: host arrays or those of one device.
       key: of the run.
       stopped: asked before each dispatch, whether to end; every process is to get the same answer.
-      profile: the steps to trace.
+      profile: the steps to trace, by the team's leader; the dispatches of all its processes end where they do.
       feed: the unlabelled images of each step in turn, uint8 `[U, H, W, C]`, where `data` has none.
 
     Raises:
@@ -80,7 +80,7 @@ def dispatches(
             steps = 1 if feed else steps_at_once(jax.default_backend(), config, step)
             if profile:
                 steps = profile.cut(taken, steps)
-                if taken + 1 == profile.first:
+                if taken + 1 == profile.first and team.leads:
                     tracing.enter_context(jax.profiler.trace(profile.folder))
             if feed:
                 data = data._replace(unl_images=team.place(jax.numpy.asarray(next(feed))))

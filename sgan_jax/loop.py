@@ -75,13 +75,13 @@ def train(
     system = build(config, dataset.train_images.shape[1:], dataset.num_classes)
     drawn = labelled_images(config, dataset)
     group = team(devices, system.half_batch)
-    if not group.same(f"{to_json(config)} {dataset.digest}".encode()):
+    if not group.same(f"{to_json(config)} {dataset.digest} {profile and profile.steps}".encode()):
         raise UserError("the processes of this run have other flags or other data; start each with the same")
     with ExitStack() as stack:
         told = stop is not None  # by the caller
         stop = stop or stack.enter_context(stop_on_signal())
         if not group.leads:
-            last = _follow(config, system, group, dataset, drawn, stop)
+            last = _follow(config, system, group, dataset, drawn, stop, profile)
             return 128 + stop.by if stop.by and last < config.total_steps else 0
         if dataset.notice:
             print(f"*** {dataset.notice} ***", flush=True)
@@ -217,7 +217,15 @@ def _examples(dataset: Dataset) -> np.ndarray:
     return images[np.linspace(0, len(images) - 1, min(EXAMPLES, len(images)), dtype=int)]
 
 
-def _follow(config: Config, system: System, group: Team, dataset: Dataset, drawn: np.ndarray, stop: Stop) -> int:
+def _follow(
+    config: Config,
+    system: System,
+    group: Team,
+    dataset: Dataset,
+    drawn: np.ndarray,
+    stop: Stop,
+    profile: Profile | None,
+) -> int:
     """Takes the leader's steps with it and leaves everything else to it; returns the last step taken."""
     if not group.leader_is_ready():
         raise UserError("the run's first process could not begin; it says why")
@@ -227,7 +235,7 @@ def _follow(config: Config, system: System, group: Team, dataset: Dataset, drawn
     if step >= config.total_steps:
         return step  # so does the leader, for whom a graph and the devices would wait in vain
     try:
-        for done in _dispatches(config, system, group, dataset, split(labelled, config)[0], state, key, stop):
+        for done in _dispatches(config, system, group, dataset, split(labelled, config)[0], state, key, stop, profile):
             step = done.step
     except Diverged as error:
         raise UserError(f"{error}; the run's first process says more") from None

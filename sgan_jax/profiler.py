@@ -16,6 +16,11 @@ class Profile(NamedTuple):
     first: int
     last: int
 
+    @property
+    def steps(self) -> tuple[int, int]:
+        """First and last: what the processes of a run have to agree in."""
+        return self.first, self.last
+
     def cut(self, taken: int, steps: int) -> int:
         """At most `steps`, so that a dispatch after `taken` ends where the trace begins or ends."""
         for end in (self.first - 1, self.last):

@@ -25,6 +25,15 @@ def test_figures_and_pictures_are_read_back_and_a_resume_takes_back_the_steps_it
     assert [event.step for event in found.Scalars("accuracy/test_accuracy")] == [1, 2]
 
 
+def test_a_run_that_was_killed_before_its_first_checkpoint_shows_each_step_once(tmp_path: Path) -> None:
+    for value in (0.5, 7.0):
+        with Board(tmp_path, 0) as board:
+            board.figures(1, {"d/real": value})
+    found = reader.EventAccumulator(str(tmp_path))
+    found.Reload()
+    assert [(event.step, event.value) for event in found.Scalars("d/real")] == [(1, 7.0)]
+
+
 def test_a_run_that_goes_back_takes_back_its_steps_in_the_same_file(tmp_path: Path) -> None:
     with Board(tmp_path, 0) as board:
         for step in (1, 2, 3):

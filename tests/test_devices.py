@@ -145,6 +145,14 @@ def two_processes(
 
 
 @pytest.mark.slow
+def test_of_two_processes_that_are_to_trace_the_first_does_and_both_have_to_know(tmp_path: Path) -> None:
+    trace = ("--profile", "trace", "--profile-steps", "2-3")
+    done = two_processes(tmp_path, "--epochs", 2, "--run", "run", *trace)
+    assert [one.returncode for one in done] == [0, 0], done
+    assert len(list((tmp_path / "trace").rglob("*.xplane.pb"))) == 1
+
+
+@pytest.mark.slow
 def test_two_processes_train_what_one_does_and_only_the_first_writes(tmp_path: Path) -> None:
     succeed("train", *RUN, "--epochs", 2, "--run", "alone", cwd=tmp_path)
     first, second = two_processes(tmp_path, "--epochs", 2, "--run", "run")

@@ -44,7 +44,7 @@ class Train:
     steps: Int = None
     """Steps to train in all, instead of --epochs."""
     batch_size: Int = None
-    """Latents of a generator update; each discriminator loss takes half as many images. By default the preset's."""
+    """Twice the images of each source that a loss takes (tutorial: as many latents for G). By default the preset's."""
     precision: Text = None
     """float32, bfloat16 or auto (bfloat16 where this machine is fast in it); by default the preset's float32."""
     width: Int = None
@@ -149,7 +149,7 @@ class Sweep:
     steps: Int = None
     """Steps of a run in all, instead of --epochs."""
     batch_size: Int = None
-    """Latents of a generator update; by default each preset's."""
+    """Twice the images of each source that a loss takes; by default each preset's."""
     precision: Text = None
     """float32, bfloat16 or auto; by default each preset's."""
     width: Int = None
