@@ -1,7 +1,5 @@
 """The one exception that reaches a user as a single line and exit status 2, and what it tells of others."""
 
-_SMALLER = "a smaller --batch-size or --width, or --stream True for a folder of images"
-
 
 class UserError(Exception):
     """Something the user can mend: names the file or flag, what was expected and what to do, in one line."""
@@ -26,5 +24,6 @@ def mendable(error: Exception) -> str | None:
     if text.startswith("Unable to initialize backend"):
         return f"{text.splitlines()[0].split(' (')[0]}; set JAX_PLATFORMS to cpu or to what this machine has"
     if "RESOURCE_EXHAUSTED" in text:
-        return f"out of memory; give {_SMALLER} ({text.splitlines()[0]:.120})"
+        smaller = "a smaller --batch-size or --width, or --stream True for a folder of images"
+        return f"out of memory; give {smaller} ({text.splitlines()[0]:.120})"
     return None

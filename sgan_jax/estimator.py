@@ -272,9 +272,8 @@ def _figures(opened: Opened) -> dict[str, Any]:
     end = opened.run.result()
     if end.get("step") == opened.step:
         return end
-    line = next((line for line in opened.run.metrics() if line["step"] == opened.step), {"step": opened.step})
     about = {"dataset": opened.run.record()["dataset"]["name"], "notice": opened.notice}
-    return about | {"labels": opened.config.data.labels} | line
+    return about | {"labels": opened.config.data.labels, "step": opened.step} | opened.run.metrics_of(opened.step)
 
 
 def _plain(value: Any) -> Any:

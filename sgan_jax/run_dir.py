@@ -201,10 +201,10 @@ class RunDir:
 
     def _left_by_begin(self) -> bool:
         """Whether what is there may come of a `begin` that was killed, perhaps while it replaced a run of no result."""
-        ours = {"labels.json", self.metrics_file.name, self.checkpoints.name, self.tensorboard.name}
+        kept = {path.name for path in (self.labels_file, self.metrics_file, self.checkpoints, self.tensorboard)}
+        partial = tuple(f".{path.name}." for path in (self.labels_file, self.config_file, self.metrics_file))
         names = [entry.name for entry in self.path.iterdir()]
-        partial = (".labels.json.", ".config.json.", ".metrics.jsonl.")
-        known = all(name in ours or (name.startswith(partial) and name.endswith(".tmp")) for name in names)
+        known = all(name in kept or (name.startswith(partial) and name.endswith(".tmp")) for name in names)
         return known and not self.holds_results()
 
     def holds_results(self) -> bool:
@@ -355,6 +355,10 @@ class RunDir:
                     continue
                 if isinstance(line, dict) and isinstance(line.get("step"), int):
                     yield line
+
+    def metrics_of(self, step: int) -> dict[str, Any]:
+        """The line of a step, empty where there is none."""
+        return next((line for line in self.metrics() if line["step"] == step), {})
 
     def forget_after(self, step: int) -> None:
         """Drops the metrics of steps that a resume will take again."""

@@ -73,7 +73,7 @@ class Session:
 
     def conclude(self, step: int, state: TrainState) -> None:
         """Does what is left after the last checkpoint: a kill may have come between, or a stop at just this step."""
-        line = next((line for line in self.run_dir.metrics() if line["step"] == step), {})
+        line = self.run_dir.metrics_of(step)
         if not line or (self.system.classifies and "train_accuracy" not in line):
             self.run_dir.forget_after(step - 1)
             self._finish_epoch(step, state, line)
@@ -109,7 +109,7 @@ class Session:
         if self.board:
             self.board.picture(step, "samples", pictures.grid(images))
         self._log(step, values | accuracy)
-        self._save(step, state)
+        self.saver.save(step, state)
         figures = ", ".join(self._shown(name, value, step) for name, value in accuracy.items())
         return f"step_{step}: {figures or 'no classifier'}{self._noticed()}"
 
@@ -149,12 +149,11 @@ class Session:
 
     def _finish(self, step: int) -> str:
         """Writes the final figures; returns a line about it."""
-        last = [line for line in self.run_dir.metrics() if line["step"] == step][-1]
         result = {
             "dataset": self.dataset.name,
             "notice": self.dataset.notice,
             "labels": self.config.data.labels,
-            **last,
+            **self.run_dir.metrics_of(step),
         }
         write_json(self.run_dir.result_file, result)
         return f"finished: {self.run_dir.path}{self._noticed()}"

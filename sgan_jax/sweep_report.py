@@ -28,6 +28,16 @@ COLUMNS = (
 )
 
 
+class Origin(NamedTuple):
+    """What trained a row, and how exactly: `(["1062d2d"], ["float32"])`; several where it went on otherwise."""
+
+    commits: list[str]
+    precisions: list[str]
+
+    def __str__(self) -> str:
+        return ", ".join([*self.commits, *self.precisions]) or "not told"
+
+
 class Cell(NamedTuple):
     """The draws of one preset and number of labels."""
 
@@ -38,8 +48,7 @@ class Cell(NamedTuple):
     ema_errors: list[float]  # by the averaged weights, %, [n]
     falls: list[float]  # from a run's best epoch to its last, points, [n] where it is known
     seconds: list[float]  # that the runs took, [n]
-    origins: list[str]  # commit and precision of the runs, each once
-    mixed: list[bool]  # whether a run is of several commits or precisions itself, [n]
+    origins: list[Origin]  # of the runs, each once
 
 
 def report(path: Path, *others: Path) -> int:
@@ -93,15 +102,13 @@ def cells(rows: Sequence[Row]) -> list[Cell]:
             order.append(preset)
         cell = gathered.setdefault(
             (preset, row["labels"]),
-            Cell(preset, row["labels"], row["steps"], [], [], [], [], [], []),
+            Cell(preset, row["labels"], row["steps"], errors=[], ema_errors=[], falls=[], seconds=[], origins=[]),
         )
         cell.errors.append(100 * (1 - row["test_accuracy"]))
         cell.ema_errors.append(100 * (1 - row["ema_test_accuracy"]))
         cell.falls.extend([100 * row["fall"]] if "fall" in row else [])
         cell.seconds.append(row["seconds"])
-        commits, precisions = _origin(row)
-        cell.mixed.append(len(commits) > 1 or len(precisions) > 1)
-        if (origin := ", ".join([*commits, *precisions]) or "not told") not in cell.origins:
+        if (origin := _origin(row)) not in cell.origins:
             cell.origins.append(origin)
     return sorted(gathered.values(), key=lambda cell: (order.index(cell.preset), cell.labels))
 
@@ -123,18 +130,21 @@ def table(found: Sequence[Cell], about: str) -> str:
         lines.append(
             _table_row([cell.preset, *counts, *figures, fall, str(cell.steps), duration(median(cell.seconds))])
         )
-    mixed = [cell for cell in found if len(cell.origins) > 1 or any(cell.mixed)]
-    notes = [f"{cell.preset}, {cell.labels} labels: not of one state: {'; '.join(cell.origins)}" for cell in mixed]
+    notes = [
+        f"{cell.preset}, {cell.labels} labels: not of one state: {'; '.join(map(str, cell.origins))}"
+        for cell in found
+        if len(cell.origins) > 1 or any(len(values) > 1 for values in cell.origins[0])
+    ]
     return "\n".join([*lines, *[f"\n{note}" for note in notes]]) + "\n"
 
 
-def _origin(row: Row) -> tuple[list[str], list[str]]:
-    """What trained a row, and how exactly: `["1062d2d"], ["float32"]`; as much of it as the row tells."""
+def _origin(row: Row) -> Origin:
+    """As much of it as the row tells."""
     commits, precisions = (
         list(filter(None, str(held or "").split(", ")))
         for held in (row.get("commit"), row.get("device", {}).get("precision"))
     )
-    return [commit[:7] + "+" * commit.endswith("+") for commit in commits], precisions
+    return Origin([commit[:7] + "+" * commit.endswith("+") for commit in commits], precisions)
 
 
 def _table_row(entries: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sgan_jax.data.dataset import UNKNOWN, Dataset, local_name
-from sgan_jax.data.images import BadImage, Header, each, read_header, read_image
+from sgan_jax.data.images import BadImage, Header, each, read_header, read_shaped
 from sgan_jax.data.listing import UNLABELLED, Listing, Part, list_images
 from sgan_jax.data.stream import Files, too_large
 from sgan_jax.errors import UserError
@@ -252,14 +252,10 @@ def images(
       shape: from `image_shape`.
       size: to resize to, as there.
     """
-    resized = None if size is None else (size, size)
-    read = each(lambda path: read_image(path, shape[-1], resized), part.paths)
+    read = each(lambda path: read_shaped(path, shape, size is not None), part.paths)
     for path, label, image in zip(part.paths, part.labels, read, strict=True):
         if isinstance(image, BadImage):
             found.left_out.append(LeftOut(found.listing.name(path), str(image)))
-        elif image.shape != shape:  # a damaged file's head may say one size and its pixels another
-            pixels = f"{image.shape[1]} x {image.shape[0]} pixels when decoded"
-            found.left_out.append(LeftOut(found.listing.name(path), f"{pixels}, not {shape[1]} x {shape[0]}"))
         else:
             yield path, label, image
 

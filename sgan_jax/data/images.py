@@ -85,6 +85,19 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -
         return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
 
 
+def read_shaped(path: Path, shape: tuple[int, int, int], resized: bool) -> np.ndarray:
+    """The image as uint8 of a shape (H, W, C).
+
+    Raises:
+      BadImage: it cannot be decoded, or is of another size and not to be resized: a damaged file's head may say one
+        size and its pixels another.
+    """
+    image = read_image(path, shape[-1], shape[:2] if resized else None)
+    if image.shape != shape:
+        raise BadImage(f"{image.shape[1]} x {image.shape[0]} pixels when decoded, not {shape[1]} x {shape[0]}")
+    return image
+
+
 def resize(images: np.ndarray, size: int) -> np.ndarray:
     """uint8 `[N, H, W, C]` (C 1 or 3) to `[N, size, size, C]`, as `read_image` resizes."""
     from PIL import Image

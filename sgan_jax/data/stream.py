@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from sgan_jax.data.dataset import Source
-from sgan_jax.data.images import BadImage, read_image
+from sgan_jax.data.images import BadImage, read_shaped
 from sgan_jax.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -40,14 +40,10 @@ class Files:
 
     def __getitem__(self, index: int) -> np.ndarray:
         """The image of a file."""
-        size = self._shape[:2] if self._resized else None
         for place in range(index, index + min(_TRIES, len(self))):
             place %= len(self)
             try:
-                image = read_image(self._paths[place], self._shape[-1], size)
-                if image.shape != self._shape:
-                    raise BadImage(f"{image.shape[1]} x {image.shape[0]} pixels")
-                return image
+                return read_shaped(self._paths[place], self._shape, self._resized)
             except BadImage as error:
                 if place not in self._told:
                     self._told.add(place)

@@ -127,7 +127,7 @@ def test_a_file_says_the_size_of_what_is_decoded_however_it_is_turned(tmp_path, 
 
 
 def test_an_image_of_another_size_than_its_file_says_is_left_out_by_name(tmp_path, caplog, monkeypatch):
-    from sgan_jax.data import folder as module
+    from sgan_jax.data import images as module
 
     real, where = module.read_image, write(tmp_path / "pets")
     broken = min((where / "cat").iterdir())
