@@ -239,7 +239,7 @@ def figures(row: Contender, warm: Contender | None) -> dict[str, Any]:
 
 def about() -> dict[str, Any]:
     """What every measurement tells of itself: the machine, the commit that is measured and the command."""
-    from sgan_jax import source
+    from sgan_jax.runs import source
 
     command = " ".join(["bin/bench", *sys.argv[1:]])
     return {"machine": machine(), "commit": source.commit(short=True) or "unknown", "command": command}
@@ -261,24 +261,29 @@ def machine() -> dict[str, Any]:
 
 def step_operations(preset: str) -> int:
     """Counted operations of a preset's training step."""
-    from sgan_jax import flops, ops
-    from sgan_jax.config import PRESETS
-    from sgan_jax.system import build
+    import flops
 
-    system = build(PRESETS[preset], (28, 28, 1), 10, ops.NATIVE)  # the work, not what the other form makes of it
+    from sgan_jax.config import PRESETS
+    from sgan_jax.engine.system import build
+    from sgan_jax.models.ops import convolutions
+
+    system = build(
+        PRESETS[preset], (28, 28, 1), 10, convolutions.NATIVE
+    )  # the work, not what the other form makes of it
     return flops.count(system.train_step(), *system.abstract_arguments(100, 4000))
 
 
 def evaluation_operations() -> int:
     """Counted operations of the evaluation of 70,000 images."""
+    import flops
     import jax
     import jax.numpy as jnp
 
-    from sgan_jax import flops, ops
     from sgan_jax.config import PRESETS
-    from sgan_jax.system import build
+    from sgan_jax.engine.system import build
+    from sgan_jax.models.ops import convolutions
 
-    system = build(PRESETS["tutorial"], (28, 28, 1), 10, ops.NATIVE)
+    system = build(PRESETS["tutorial"], (28, 28, 1), 10, convolutions.NATIVE)
     images = jax.ShapeDtypeStruct((1, 28, 28, 1), jnp.float32)
     return EVALUATED * flops.count(system.disc.apply, system.abstract_state().params.d, images, None)
 

@@ -25,7 +25,6 @@ import numpy as np
 STEPS = {"best": ("--epochs", "7", "--steps-per-epoch", "1")}  # the graph is used, not used, and used again
 FEW = ("--epochs", "2", "--steps-per-epoch", "2")
 COLOUR = ("joint", "best-objects")  # also trained on a folder of colour images
-FIGURES = ("_accuracy",)  # of whole sets; every other number of a line but step and time is a loss or watched beside it
 
 
 def colour_folder(folder: Path) -> Path:
@@ -72,7 +71,7 @@ def digest(run: Path) -> str:
     losses = {
         name: value
         for name, value in lines[-1].items()
-        if "/" in name and isinstance(value, float) and not name.endswith(FIGURES[0] + "s")
+        if "/" in name and isinstance(value, float)  # terms are "player/term"; figures of whole sets have no player
     }
     step = lines[-1]["step"]
     predicted = "none"
@@ -86,11 +85,12 @@ def digest(run: Path) -> str:
 def main() -> None:
     """Trains and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("presets", nargs="*", help="by default all that `train --help` lists in presets.txt, or PRESETS")
+    parser.add_argument("presets", nargs="*", help="by default all")
     asked = parser.parse_args().presets
-    names = asked or subprocess.run(
-        [sys.executable, "-c", _LIST], check=True, capture_output=True, text=True
-    ).stdout.split()
+    names = (
+        asked
+        or subprocess.run([sys.executable, "-c", _LIST], check=True, capture_output=True, text=True).stdout.split()
+    )
     with tempfile.TemporaryDirectory() as folder:
         images = colour_folder(Path(folder) / "colour")
         trials = [(name, ("--dataset", "mnist-5k", "--labels", "100")) for name in names]

@@ -8,7 +8,7 @@ Works on any run directory, finished or not.
 import sys
 from pathlib import Path
 
-from sgan_jax.run_dir import RunDir
+from sgan_jax.runs.directory import RunDir
 
 # "How to Implement a Semi-Supervised GAN (SGAN) From Scratch in Keras": accuracy in % on the 60,000 training images
 # after each epoch of 600 steps. Its test accuracy of step 7200 is 95.920.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from sgan_jax.data import choose_labelled, load_embedded
+from sgan_jax.data.load import choose_labelled, load_embedded
 
 folder = Path(sys.argv[1])
 digits = load_embedded()

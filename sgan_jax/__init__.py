@@ -13,7 +13,7 @@ def __getattr__(name: str) -> Any:
     if name != "SGANClassifier":
         raise AttributeError(f"module 'sgan_jax' has no attribute '{name}'")
     try:
-        return importlib.import_module("sgan_jax.estimator").SGANClassifier
+        return importlib.import_module("sgan_jax.inference.estimator").SGANClassifier
     except ModuleNotFoundError as error:
         if error.name != "sklearn":
             raise

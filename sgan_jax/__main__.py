@@ -1,5 +1,5 @@
 """`python -m sgan_jax train ...` is `sgan train ...`."""
 
-from sgan_jax.cli import main
+from sgan_jax.cli.main import main
 
 main()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sgan_jax.cli import Describe, Sweep, Train
+from sgan_jax.cli.main import Describe, Sweep, Train
 from sgan_jax.config import (
     LENGTH_FIELDS,
     PRESETS,
@@ -28,11 +28,11 @@ from sgan_jax.config import (
     to_json,
     validate,
 )
+from sgan_jax.engine.system import check_names
 from sgan_jax.errors import UserError
-from sgan_jax.heads import HEADS
-from sgan_jax.networks import NETWORKS
-from sgan_jax.objectives import OBJECTIVES
-from sgan_jax.system import check_names
+from sgan_jax.models.heads import HEADS
+from sgan_jax.models.networks.table import NETWORKS
+from sgan_jax.objectives.table import OBJECTIVES
 
 # Every field has a value that is not its default.
 CHANGED = Config(

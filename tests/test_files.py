@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sgan_jax.files import named, write_atomically
-from sgan_jax.run_dir import RunDir
+from sgan_jax.runs.directory import RunDir
 
 
 @contextmanager

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--cache", help="folder for compiled programs; without it each is compiled anew")
     args = parser.parse_args()
 
-    from sgan_jax.memory import keep_scratch
+    from sgan_jax.engine.memory import keep_scratch
 
     keep_scratch()
     import jax
@@ -36,10 +36,10 @@ def main() -> None:
     import numpy as np
 
     from sgan_jax.config import PRESETS
-    from sgan_jax.data import choose_labelled, load
-    from sgan_jax.evaluate import evaluate, make_classify
-    from sgan_jax.step import repeat
-    from sgan_jax.system import build, derive_keys
+    from sgan_jax.data.load import choose_labelled, load
+    from sgan_jax.engine.step import repeat
+    from sgan_jax.engine.system import build, derive_keys
+    from sgan_jax.metrics.accuracy import evaluate, make_classify
     from sgan_jax.types import Data
 
     config = dataclasses.replace(PRESETS[args.preset], precision=args.precision)

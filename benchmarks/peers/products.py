@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--preset", help="the products of this preset's training step")
     args = parser.parse_args()
 
-    from sgan_jax.memory import keep_scratch
+    from sgan_jax.engine.memory import keep_scratch
 
     keep_scratch()
     import jax
@@ -49,12 +49,12 @@ def of_a_step(preset: str, precision: str) -> Callable[[], object]:
     """All products that the step of a preset makes on this machine, one after the other."""
     import dataclasses
 
+    import flops
     import jax
     import jax.numpy as jnp
 
-    from sgan_jax import flops
     from sgan_jax.config import PRESETS
-    from sgan_jax.system import build
+    from sgan_jax.engine.system import build
 
     system = build(dataclasses.replace(PRESETS[preset], precision=precision), (28, 28, 1), 10)
     step = jax.make_jaxpr(system.train_step())(*system.abstract_arguments(100, 4000))

@@ -109,7 +109,8 @@ class Train:
         config = self.config()
         if self.log_every < 0:
             raise UserError(f"--log-every: {self.log_every}; must be 0 (off) or more")
-        from sgan_jax import devices, loop, profiler
+        from sgan_jax.engine import devices
+        from sgan_jax.training import loop, profiler
 
         traced = profiler.profile(self.profile, self.profile_steps)
 
@@ -188,6 +189,6 @@ class Sweep:
     def __call__(self) -> int:
         """Runs the command."""
         configs = self.configs()
-        from sgan_jax import sweep
+        from sgan_jax.sweep import sweep
 
         return sweep.sweep(configs, self.out, self.ray, self.on_nan)

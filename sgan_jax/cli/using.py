@@ -33,20 +33,20 @@ class Report:
         if self.sweep:
             if self.run or self.out or self.serve or self.port is not None:
                 raise UserError("--sweep: has table and plot alone; leave --run, --out, --serve and --port out")
-            from sgan_jax import sweep_report
+            from sgan_jax.sweep import table
 
-            return sweep_report.report(*self.sweep)
+            return table.report(*self.sweep)
         if self.serve:
             if self.out:
                 raise UserError("--serve: shows the page and writes no file; leave --out out")
-            from sgan_jax.run_report import serve
+            from sgan_jax.report import serve
 
             return serve.serve(self.run, PORT if self.port is None else self.port)
         if self.port is not None:
             raise UserError("--port: is where --serve listens; give that, too, or leave --port out")
-        from sgan_jax import run_report
+        from sgan_jax.report import page
 
-        return run_report.report(self.run, self.out)
+        return page.report(self.run, self.out)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Eval:
 
     def __call__(self) -> int:
         """Runs the command."""
-        from sgan_jax import inspect_run
+        from sgan_jax.inference import inspect_run
 
         return inspect_run.evaluate_checkpoint(self.run, self.ckpt, self.data_dir, self.json)
 
@@ -109,7 +109,7 @@ class Predict:
 
     def __call__(self) -> int:
         """Runs the command."""
-        from sgan_jax import predict
+        from sgan_jax.inference import predict
 
         return predict.predict(self.images, self.run, self.ckpt, self.format, self.out, self.averaged)
 
@@ -133,9 +133,9 @@ class Export:
 
     def __call__(self) -> int:
         """Runs the command."""
-        from sgan_jax import export
+        from sgan_jax.export import formats
 
-        return export.export(self.format, self.kind, self.run, self.ckpt, self.averaged, self.out)
+        return formats.export(self.format, self.kind, self.run, self.ckpt, self.averaged, self.out)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Sample:
 
     def __call__(self) -> int:
         """Runs the command."""
-        from sgan_jax import inspect_run
+        from sgan_jax.inference import inspect_run
 
         return inspect_run.sample_checkpoint(self.run, self.ckpt, self.count, self.seed, self.out)
 
@@ -178,7 +178,7 @@ class Describe:
 
     def __call__(self) -> int:
         """Runs the command."""
-        from sgan_jax import inspect_run
+        from sgan_jax.inference import inspect_run
 
         config = Train(preset=self.preset, head=self.head).config()
         return inspect_run.describe(config, (self.image_size, self.image_size, self.channels), self.classes, self.out)

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sgan_jax.data import folder, is_folder_of_images, load
+from sgan_jax.data import folder
 from sgan_jax.data.dataset import UNKNOWN, Dataset
+from sgan_jax.data.load import is_folder_of_images, load
 
 SHOWN = 10  # copies of a kind
 BETWEEN_PARTS, BETWEEN_CLASSES, WITHIN_A_CLASS = "in train and test", "in two classes", "twice in a class"

@@ -1,6 +1,6 @@
 """The objectives whose generator wants its images to be taken for real ones."""
 
-from sgan_jax.objectives.parts import classify, fake, fake_and_fool, fool, real, together
+from sgan_jax.objectives.terms import classify, fake, fake_and_fool, fool, real, together
 from sgan_jax.types import Move, Objective
 
 

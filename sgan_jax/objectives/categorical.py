@@ -4,8 +4,8 @@ import math
 
 import jax
 
-from sgan_jax.losses import entropy, marginal_entropy
-from sgan_jax.objectives.parts import classify, together
+from sgan_jax.objectives.losses import entropy, marginal_entropy
+from sgan_jax.objectives.terms import classify, together
 from sgan_jax.types import Batch, Bound, Move, Objective, Terms
 
 

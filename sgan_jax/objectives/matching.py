@@ -2,8 +2,8 @@
 
 import jax
 
-from sgan_jax.losses import entropy, feature_distance, pull_away
-from sgan_jax.objectives.parts import classify, fake, real, real_terms, times, together, weighted
+from sgan_jax.objectives.losses import entropy, feature_distance, pull_away
+from sgan_jax.objectives.terms import classify, fake, real, real_terms, times, together, weighted
 from sgan_jax.types import Batch, Bound, Move, Objective, Terms, merge
 
 

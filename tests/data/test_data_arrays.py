@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from sgan_jax.data import UNKNOWN, load
+from sgan_jax.data.load import UNKNOWN, load
 from sgan_jax.errors import UserError
 
 RNG = np.random.default_rng(0)

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sgan_jax.data import Dataset, cache
+from sgan_jax.data import cache
 from sgan_jax.data.dataset import ARRAYS
+from sgan_jax.data.load import Dataset
 
 
 def small(name="mnist", n=12):

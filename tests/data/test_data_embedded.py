@@ -5,20 +5,20 @@ from importlib import resources
 
 import numpy as np
 
-from sgan_jax import data
+from sgan_jax.data import load
 
 FILE_SHA256 = "a60156bc61af9872b906ecf508fa8a47364dd03764986afa19e4cea232968879"
 DIGEST = "f93246038a2ef01f8f2f37660bb10b59c757b8c383785d34202f6c40eca7ca06"
 
 
 def test_the_file_is_the_one_on_record():
-    raw = resources.files("sgan_jax.data").joinpath("mnist_5k.npz").read_bytes()
+    raw = resources.files("sgan_jax.data.load").joinpath("mnist_5k.npz").read_bytes()
     assert hashlib.sha256(raw).hexdigest() == FILE_SHA256
     assert len(raw) < 1_000_000
 
 
 def test_split_is_400_and_100_of_each_class_with_its_notice():
-    got = data.load("mnist-5k")
+    got = load.load("mnist-5k")
     assert (got.name, got.notice) == ("mnist-5k", "mnist-5k: not comparable with MNIST")
     assert got.digest == DIGEST
     assert got.train_images.shape == (4000, 28, 28, 1) and got.test_images.shape == (1000, 28, 28, 1)
@@ -30,7 +30,7 @@ def test_split_is_400_and_100_of_each_class_with_its_notice():
 
 
 def test_digits_are_the_500_first_of_each_class_of_mnist(real_mnist):
-    got, mnist = data.load("mnist-5k"), data.load(data_dir=real_mnist)
+    got, mnist = load.load("mnist-5k"), load.load(data_dir=real_mnist)
     for k in range(10):
         first = mnist.train_images[mnist.train_labels == k][:500]
         np.testing.assert_array_equal(got.train_images[got.train_labels == k], first[:400])

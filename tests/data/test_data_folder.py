@@ -13,8 +13,8 @@ import pytest
 from pets import SIZE, picture, write
 from PIL import Image
 
-from sgan_jax.data import UNKNOWN, load
 from sgan_jax.data.images import BadImage, _opened, read_header, read_image
+from sgan_jax.data.load import UNKNOWN, load
 from sgan_jax.errors import UserError
 
 

@@ -7,8 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from sgan_jax import data
-from sgan_jax.data import idx
+from sgan_jax.data import idx, load
 from sgan_jax.errors import UserError
 
 
@@ -16,7 +15,7 @@ from sgan_jax.errors import UserError
 @pytest.mark.parametrize("dash", ["-", "."])
 def test_idx_folder_gives_the_arrays_written(tmp_path, arrays, write_idx, dash, packed):
     write_idx(tmp_path / "my digits", arrays, dash, packed)
-    got = data.load(data_dir=tmp_path / "my digits")
+    got = load.load(data_dir=tmp_path / "my digits")
     assert (got.name, got.num_classes, got.class_names[3], got.notice) == ("my-digits", 10, "3", "")
     for part in ("train", "test"):
         images, labels = getattr(got, f"{part}_images"), getattr(got, f"{part}_labels")
@@ -97,7 +96,7 @@ def test_each_fault_is_one_line_that_names_the_file(tmp_path, arrays, write_idx,
     named = fault(write_idx(tmp_path / "digits", arrays))
     before = sorted((p.name, p.read_bytes()) for p in (tmp_path / "digits").iterdir())
     with pytest.raises(UserError, match=expected) as raised:
-        data.load(data_dir=tmp_path / "digits")
+        load.load(data_dir=tmp_path / "digits")
     assert str(named) in str(raised.value)
     assert "expected" in str(raised.value) and "\n" not in str(raised.value)
     assert before == sorted((p.name, p.read_bytes()) for p in (tmp_path / "digits").iterdir())
@@ -108,7 +107,7 @@ def test_a_path_that_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     for name, state in (("nowhere", "does not exist"), ("file", "is not a folder")):
         with pytest.raises(UserError, match=f"--data-dir .*{name}: {state}; expected a folder"):
-            data.load(data_dir=tmp_path / name)
+            load.load(data_dir=tmp_path / name)
 
 
 def test_a_folder_in_place_of_a_file(tmp_path, arrays, write_idx):
@@ -116,7 +115,7 @@ def test_a_folder_in_place_of_a_file(tmp_path, arrays, write_idx):
     paths["test_labels"].unlink()
     paths["test_labels"].mkdir()
     with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte\.gz: cannot be read"):
-        data.load(data_dir=tmp_path)
+        load.load(data_dir=tmp_path)
 
 
 def test_no_flipped_byte_of_a_gzip_file_changes_the_labels(tmp_path, idx_bytes):
@@ -149,22 +148,22 @@ def known_contents(monkeypatch, arrays, idx_bytes):
 @pytest.mark.parametrize("packed", [True, False])
 def test_contents_on_record_are_known_however_packed(tmp_path, arrays, write_idx, known_contents, packed):
     write_idx(tmp_path / "x", arrays, packed=packed)
-    assert data.load(data_dir=tmp_path / "x").name == "mnist"
-    assert data.load("mnist", tmp_path / "x").name == "mnist"
+    assert load.load(data_dir=tmp_path / "x").name == "mnist"
+    assert load.load("mnist", tmp_path / "x").name == "mnist"
 
 
 def test_other_contents_do_not_pass_for_a_known_set(tmp_path, arrays, write_idx, known_contents):
     arrays["test_labels"] = arrays["test_labels"][::-1]
     write_idx(tmp_path / "mnist", arrays)
-    assert data.load(data_dir=tmp_path / "mnist").name == "mnist-local"
+    assert load.load(data_dir=tmp_path / "mnist").name == "mnist-local"
     with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte.gz: not the file of mnist .*--dataset auto"):
-        data.load("mnist", tmp_path / "mnist")
+        load.load("mnist", tmp_path / "mnist")
 
 
 def test_kmnist_files_are_taken_on_the_word_of_the_user(tmp_path, arrays, write_idx, caplog):
     write_idx(tmp_path, arrays)
     with caplog.at_level(logging.WARNING):
-        got = data.load("kmnist", tmp_path)
+        got = load.load("kmnist", tmp_path)
     assert (got.name, got.class_names[1]) == ("kmnist", "ki")
     assert "on your word" in caplog.text
 
@@ -173,22 +172,22 @@ def test_kmnist_files_are_taken_on_the_word_of_the_user(tmp_path, arrays, write_
 def test_a_folder_takes_only_names_of_idx_sets(tmp_path, arrays, write_idx, dataset):
     write_idx(tmp_path, arrays)
     with pytest.raises(UserError, match=f"--dataset {dataset} with --data-dir: expected auto or one of fashion_mnist"):
-        data.load(dataset, tmp_path)
+        load.load(dataset, tmp_path)
 
 
 def test_digest_follows_contents_not_names(tmp_path, arrays, write_idx):
     write_idx(tmp_path / "a", arrays)
     write_idx(tmp_path / "b", arrays, packed=False)
-    digest = data.load(data_dir=tmp_path / "a").digest
-    assert digest == data.load(data_dir=tmp_path / "b").digest
+    digest = load.load(data_dir=tmp_path / "a").digest
+    assert digest == load.load(data_dir=tmp_path / "b").digest
     for key in arrays:
         changed = dict(arrays, **{key: arrays[key][::-1]})
         write_idx(tmp_path / key, changed)
-        assert data.load(data_dir=tmp_path / key).digest != digest
+        assert load.load(data_dir=tmp_path / key).digest != digest
 
 
 def test_real_mnist_is_known_by_its_contents(real_mnist):
-    got = data.load(data_dir=real_mnist)
+    got = load.load(data_dir=real_mnist)
     assert got.name == "mnist"
     assert got.digest == "8dda9b6d41ce200eb5d33c2c05f0d7aaf17ed782a2e722ef67f103ab76bf227b"
     assert got.train_images.shape == (60000, 28, 28, 1) and got.test_images.shape == (10000, 28, 28, 1)

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from sgan_jax.data import Dataset, choose_labelled
 from sgan_jax.data.labels import how_many
+from sgan_jax.data.load import Dataset, choose_labelled
 from sgan_jax.errors import UserError
 
 LABELS = np.random.default_rng(3).permutation(np.repeat(np.arange(10), 40)).astype(np.int32)

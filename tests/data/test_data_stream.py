@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pets import SIZE, picture, write
 
-from sgan_jax.data import load, stream
+from sgan_jax.data import stream
+from sgan_jax.data.load import load
 from sgan_jax.data.stream import Files, batches
 from sgan_jax.errors import UserError
 

@@ -17,8 +17,7 @@ from PIL import Image
 from tensorflow_datasets.core.download import downloader
 from tensorflow_datasets.image_classification import mnist
 
-from sgan_jax import data
-from sgan_jax.data import tfds_source
+from sgan_jax.data import load, tfds_source
 from sgan_jax.errors import UserError
 
 
@@ -103,8 +102,8 @@ def test_fetched_through_tfds_is_what_the_files_hold_and_is_cached(
     server, small_rules, arrays, cache_dir, capfd, monkeypatch, name
 ):
     before = requests.adapters.HTTPAdapter.send, downloader.MAX_RETRIES
-    got = data.load(name)
-    from_files = data.load(data_dir=small_rules)
+    got = load.load(name)
+    from_files = load.load(data_dir=small_rules)
     assert got.name == name and got.notice == ""
     assert got.class_names == tuple(getattr(mnist, tfds_source.SMALL[name])(data_dir="x").info.features["label"].names)
     np.testing.assert_array_equal(got.train_images, arrays["train_images"][..., None])
@@ -119,13 +118,13 @@ def test_fetched_through_tfds_is_what_the_files_hold_and_is_cached(
     assert [p.name for p in cache_dir.iterdir()] == ["arrays"]
 
     monkeypatch.setattr(tfds_source, "fetch", lambda name: pytest.fail("the second load went to TFDS"))
-    again = data.load(name)
+    again = load.load(name)
     assert again.known_digest == got.digest and again.class_names == got.class_names
     np.testing.assert_array_equal(again.test_images, got.test_images)
 
 
 def test_auto_takes_mnist_where_the_network_gives_it(small_rules):
-    assert data.load().name == "mnist"
+    assert load.load().name == "mnist"
 
 
 def test_a_wrong_byte_from_the_server_is_refused_and_nothing_remains(server, small_rules, cache_dir):
@@ -136,7 +135,7 @@ def test_a_wrong_byte_from_the_server_is_refused_and_nothing_remains(server, sma
         assert gzip.decompress(packed) == gzip.decompress(whole)
         server.files[name] = bytes(packed)
         with pytest.raises(UserError, match=f"--dataset mnist: .*{name}, has wrong checksum; ways out") as raised:
-            data.load("mnist")
+            load.load("mnist")
         assert "\n" not in str(raised.value)
         assert nothing_left(cache_dir)
         server.files[name] = whole
@@ -148,7 +147,7 @@ def test_tfds_own_rules_hold_and_refuse_other_files(server, tmp_path, arrays, wr
     for path in write_idx(tmp_path / "served", arrays).values():
         server.files[path.name] = path.read_bytes()
     with pytest.raises(UserError, match=r"[Cc]hecksum"):
-        data.load("mnist")
+        load.load("mnist")
     assert "GET" in [command for command, path in server.asked]
     assert nothing_left(cache_dir)
 
@@ -156,7 +155,7 @@ def test_tfds_own_rules_hold_and_refuse_other_files(server, tmp_path, arrays, wr
 def test_contents_other_than_those_on_record_are_refused(small_rules, monkeypatch, cache_dir):
     monkeypatch.setattr(tfds_source, "CANONICAL", {"mnist": {"test_labels": "0" * 64}})
     with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte\.gz: not the file of mnist"):
-        data.load("mnist")
+        load.load("mnist")
     assert nothing_left(cache_dir)
 
 
@@ -190,15 +189,15 @@ def test_trouble_ends_within_seconds_by_name_and_falls_back_for_auto(
     trouble(server)
     start = time.monotonic()
     with pytest.raises(UserError, match=f"--dataset mnist: .*{reason}") as raised:
-        data.load("mnist")
+        load.load("mnist")
     for way in ("--data-dir DIR", "--dataset auto", "--dataset mnist-5k"):
         assert way in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not caplog.messages
     with pytest.raises(UserError, match=r"--dataset kmnist: .*--data-dir DIR"):
-        data.load("kmnist")
+        load.load("kmnist")
     with caplog.at_level(logging.WARNING):
-        got = data.load()
+        got = load.load()
     assert (got.name, got.notice) == ("mnist-5k", "mnist-5k: not comparable with MNIST")
     assert len(caplog.messages) == 1 and "5,000 digits" in caplog.text
     assert time.monotonic() - start < 15  # three attempts
@@ -224,7 +223,7 @@ def test_an_unwritable_cache_is_a_warning(small_rules, tmp_path, monkeypatch, ca
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SGAN_CACHE", str(tmp_path / "file" / "cache"))
     with caplog.at_level(logging.WARNING):
-        assert data.load("mnist").name == "mnist"
+        assert load.load("mnist").name == "mnist"
     assert len(caplog.messages) == 1 and "cache cannot be written" in caplog.text
 
 
@@ -251,7 +250,7 @@ class SganTinyRgb(tfds.core.GeneratorBasedBuilder):
 
 
 def test_any_image_classification_set_of_tfds_by_name(cache_dir):
-    got = data.load("sgan_tiny_rgb")
+    got = load.load("sgan_tiny_rgb")
     assert (got.name, got.class_names) == ("sgan_tiny_rgb", ("cat", "dog", "eel"))
     assert got.train_images.shape == (6, 8, 8, 3) and got.test_images.shape == (3, 8, 8, 3)
     for part, shift in (("train", 0), ("test", 1)):
@@ -264,7 +263,7 @@ def test_any_image_classification_set_of_tfds_by_name(cache_dir):
 def test_a_set_without_test_split_says_what_it_has(monkeypatch, cache_dir):
     monkeypatch.setattr(SganTinyRgb, "splits", {"train": (6, 0), "validation": (3, 0)})
     with pytest.raises(UserError, match=r"--dataset sgan_tiny_rgb: no split test \(it has train, validation\)"):
-        data.load("sgan_tiny_rgb")
+        load.load("sgan_tiny_rgb")
     assert nothing_left(cache_dir)
 
 
@@ -284,7 +283,7 @@ def test_a_set_without_test_split_says_what_it_has(monkeypatch, cache_dir):
 )
 def test_names_that_will_not_do(cache_dir, name, message):
     with pytest.raises(UserError, match=f"--dataset {name}: .*{message}") as raised:
-        data.load(name)
+        load.load(name)
     assert "\n" not in str(raised.value)
     assert nothing_left(cache_dir)
 
@@ -295,4 +294,4 @@ def test_a_set_that_needs_tensorflow_names_the_extra(monkeypatch):
         tfds_source.importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find_spec(name)
     )
     with pytest.raises(UserError, match=r"--dataset cifar10: .*extra \[tfds\]"):
-        data.load("cifar10")
+        load.load("cifar10")

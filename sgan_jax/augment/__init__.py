@@ -1,0 +1,1 @@
+"""Image augmentations as pure functions of a key."""

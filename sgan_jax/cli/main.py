@@ -1,0 +1,123 @@
+"""The command line: one entry point, a subcommand each.
+
+The launchers in bin/ and the console script `sgan` call `main`.
+
+Only what parsing needs is imported here; a command imports the rest, so that --help answers at once.
+"""
+
+import contextlib
+import functools
+import io
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from sgan_jax.cli.training import Sweep, Train
+from sgan_jax.cli.using import DataCommand, Describe, Eval, Export, Predict, Report, Sample
+from sgan_jax.engine.memory import keep_scratch
+from sgan_jax.errors import UserError, mendable
+
+__all__ = ["Describe", "Sweep", "Train", "main"]
+
+Command = (
+    Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[DataCommand, tyro.conf.subcommand("data")]
+    | Annotated[Eval, tyro.conf.subcommand("eval")]
+    | Annotated[Predict, tyro.conf.subcommand("predict")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Sample, tyro.conf.subcommand("sample")]
+    | Annotated[Describe, tyro.conf.subcommand("describe")]
+)
+
+
+def main() -> None:
+    """Parses, runs and exits: 0 done, 2 the user's mistake, 128 + N stopped by signal N."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
+    logging.basicConfig(level=logging.WARNING, format="sgan: %(message)s")
+    logging.getLogger("sgan_jax").setLevel(logging.INFO)  # a first start tells that it fetches data
+    try:
+        status = _run()
+        sys.stdout.flush()  # what fails in it only when Python ends, Python tells, in its own way
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:
+        _drop_output()
+        status = 141
+    except (UserError, OSError, RuntimeError, MemoryError) as error:
+        message = _message(error)
+        if message is None:
+            raise
+        print(f"sgan: error: {message}", file=sys.stderr)
+        status = 2
+    sys.exit(status)
+
+
+def _run() -> int | str | None:
+    try:
+        command = tyro.cli(Command, prog="sgan", description="Semi-supervised GANs in JAX.")
+    except SystemExit as done:  # --help, or a mistake that it has told
+        return done.code
+    if not isinstance(command, Report | DataCommand):  # those that do without JAX
+        _use_compilation_cache()  # first: JAX reads the environment when it is imported
+        keep_scratch()
+    return command()
+
+
+def _drop_output() -> None:
+    """What standard output still holds is lost: nobody takes it, and Python would complain while it flushes."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _output_fails() -> bool:
+    """Whether it is standard output that cannot be written; what it holds is then dropped."""
+    try:
+        sys.stdout.write("\n")  # also ends what was cut off; without a buffer there is nothing else to be tried again
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+        return True
+    return False
+
+
+def _message(error: Exception) -> str | None:
+    """One line for what the user can mend, None for what is a fault of the program."""
+    if isinstance(error, OSError) and error.filename is None and _output_fails():
+        return f"standard output: cannot be written ({error.strerror})"
+    return mendable(error)
+
+
+def _use_compilation_cache() -> None:
+    """Compiled steps are kept per user and machine; whatever the user set in the environment wins."""
+    from sgan_jax.data import cache
+
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        with contextlib.suppress(UserError):  # no home directory: compile every time
+            folder = cache.root() / "xla"
+            os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+            warnings.showwarning = functools.partial(_mend_compilation_cache, folder, warnings.showwarning)
+
+
+def _mend_compilation_cache(folder: Path, show: Callable[..., None], message: object, *rest: Any) -> None:
+    """Shows a warning; one about a compiled step in our own folder that a kill cut off is heeded instead.
+
+    JAX warns of such a step at every start, compiles anew and never replaces it; so it is removed before JAX writes.
+    """
+    found = re.match(r"Error reading persistent compilation cache entry for '(\w+)'", str(message))
+    if found is None:
+        show(message, *rest)
+        return
+    with contextlib.suppress(OSError):
+        for entry in folder.glob(f"{found[1]}-*"):
+            entry.unlink()

@@ -1,0 +1,1 @@
+"""Label propagation along a graph of similar images; README.md explains the method."""

@@ -1,0 +1,1 @@
+"""Pairs of discriminator and generator, one file each, and their table."""

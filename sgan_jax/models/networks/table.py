@@ -1,0 +1,24 @@
+"""Generators and discriminators as pure `Net` records. The only package that imports Flax Linen."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sgan_jax.models.networks import compact, mlp, tutorial
+from sgan_jax.models.networks.tutorial import discriminator, generator
+from sgan_jax.types import Net
+
+__all__ = ["NETWORKS", "Networks", "discriminator", "generator"]
+
+
+class Networks(NamedTuple):
+    """How both players are made; each file says with which arguments."""
+
+    discriminator: Callable[..., Net]
+    generator: Callable[..., Net]
+
+
+NETWORKS: dict[str, Networks] = {
+    "tutorial": Networks(tutorial.discriminator, tutorial.generator),
+    "mlp": Networks(mlp.discriminator, mlp.generator),
+    "compact": Networks(compact.discriminator, compact.generator),
+}

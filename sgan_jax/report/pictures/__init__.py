@@ -1,0 +1,32 @@
+"""Pictures: grids of images, confusion matrices, curves of errors and losses, diagrams of networks. No JAX here."""
+
+from sgan_jax.report.pictures.canvas import luminance, pixels, png, readable_ink
+from sgan_jax.report.pictures.confusion import confusion_colors, confusion_figure, save_confusion
+from sgan_jax.report.pictures.curves import curves_svg, reliability_svg
+from sgan_jax.report.pictures.diagram import Layer, Network, arrange, diagram_figure, save_diagram
+from sgan_jax.report.pictures.errors import Curve, Point, errors_figure, save_errors
+from sgan_jax.report.pictures.grid import grid, png_of, save_grid
+
+__all__ = [
+    "Curve",
+    "Layer",
+    "Network",
+    "Point",
+    "arrange",
+    "confusion_colors",
+    "confusion_figure",
+    "curves_svg",
+    "diagram_figure",
+    "errors_figure",
+    "grid",
+    "luminance",
+    "pixels",
+    "png",
+    "png_of",
+    "readable_ink",
+    "reliability_svg",
+    "save_confusion",
+    "save_diagram",
+    "save_errors",
+    "save_grid",
+]

@@ -1,0 +1,60 @@
+"""Grids of images."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from sgan_jax.report.pictures.canvas import write
+
+TILE = 64  # pixels up to which the tiles of a grid are enlarged
+
+
+def save_grid(images: np.ndarray, path: str | Path, columns: int = 10, pad: int = 2) -> None:
+    """Write images as the tiles of one PNG; arguments as of `grid`.
+
+    Raises:
+        UserError: the file cannot be written.
+        ValueError: images of another shape or type.
+    """
+    write(path, png_of(grid(images, columns, pad)))
+
+
+def png_of(pixels: np.ndarray) -> bytes:
+    """A picture, uint8 [H,W,C] with C 1 or 3, as a PNG file's bytes."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def grid(images: np.ndarray, columns: int = 10, pad: int = 2) -> np.ndarray:
+    """Images as the tiles of one picture, uint8 [H',W',C], row by row, on black.
+
+    Small images are enlarged by the largest whole factor that keeps a tile within 64 pixels (28 -> 56).
+
+    Args:
+        images: uint8 [N,H,W,C], C 1 (grey) or 3 (red, green, blue), N >= 1.
+        columns: tiles in a row; fewer if there are fewer images.
+        pad: pixels of the picture between tiles and around them.
+
+    Raises:
+        ValueError: images of another shape or type.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
+        raise ValueError(f"images must be uint8 [N,H,W,1 or 3], not {images.dtype} {list(images.shape)}")
+    if columns < 1 or pad < 0:
+        raise ValueError(f"columns must be at least 1 and pad at least 0, not {columns} and {pad}")
+    factor = max(1, TILE // max(images.shape[1:3]))
+    tiles = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    count, height, width, channels = tiles.shape
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    canvas = np.zeros((rows * (height + pad) + pad, columns * (width + pad) + pad, channels), np.uint8)
+    for index, tile in enumerate(tiles):
+        row, column = divmod(index, columns)
+        top, left = pad + row * (height + pad), pad + column * (width + pad)
+        canvas[top : top + height, left : left + width] = tile
+    return canvas

@@ -1,0 +1,200 @@
+"""Facts about what is chosen for the devices at hand, and that several of them compute what one does."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from outer import DIGITS, QUICK, call, command, environment, metrics, succeed
+from rooms import rooms
+
+from sgan_jax.engine.devices import connect, resolve_precision, team
+from sgan_jax.errors import UserError
+
+SIZES = ("--width", "8", "--batch-size", "16", "--steps-per-epoch", "2")
+RUN = (*DIGITS, *SIZES)
+EIGHT = {"XLA_FLAGS": f"{QUICK['XLA_FLAGS']} --xla_force_host_platform_device_count=8"}
+
+
+def cpuinfo(folder: Path, flags: str) -> Path:
+    file = folder / "cpuinfo"
+    file.write_text(f"processor\t: 0\nmodel name\t: any\nflags\t\t: fpu {flags} sse2\nbugs\t\t: none\n")
+    return file
+
+
+# --- precision ---
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [("avx2", "float32"), ("avx512f", "float32"), ("avx512_bf16", "bfloat16"), ("amx_tile amx_bf16", "bfloat16")],
+)
+def test_auto_is_bfloat16_on_processors_that_multiply_it_faster(tmp_path: Path, flags: str, precision: str) -> None:
+    assert resolve_precision("auto", cpuinfo(tmp_path, flags)) == precision
+
+
+def test_auto_is_float32_where_the_system_lists_no_processors(tmp_path: Path) -> None:
+    assert resolve_precision("auto", tmp_path / "missing") == "float32"
+
+
+@pytest.mark.parametrize("asked", ["float32", "bfloat16"])
+def test_what_is_asked_for_by_name_is_taken_on_any_processor(tmp_path: Path, asked: str) -> None:
+    for flags in ("avx2", "amx_bf16"):
+        assert resolve_precision(asked, cpuinfo(tmp_path, flags)) == asked
+
+
+# --- several devices of one process ---
+
+# Run where there are eight: the tests' own process has one.
+IN_EIGHT = """
+import jax, numpy as np
+from sgan_jax.config import Config, ModelConfig
+from sgan_jax.engine.devices import local, team
+from sgan_jax.training.dispatch import dispatches
+from sgan_jax.engine.system import build
+from sgan_jax.types import Data
+
+config = Config(steps=3, batch_size=16, model=ModelConfig(width=4, dropout=0.4))
+system = build(config, (8, 8, 1), 3)
+draw = np.random.default_rng(0)
+images = draw.integers(0, 256, (40, 8, 8, 1), np.uint8)
+data = Data(images[:9], np.arange(9, dtype=np.int32) % 3, images)
+
+def train(count):
+    group = team(count, system.half_batch)
+    state = jax.jit(system.init)(jax.random.key(0))
+    steps = dispatches(config, system, group, data, state, jax.random.key(1), lambda: False)
+    *_, last = steps
+    assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(last.state)} == {count}
+    text = jax.jit(system.train_step(group)).lower(*map(group.place, (state, data, jax.random.key(1)))).as_text()
+    return local(last.state), last.columns, text
+
+(one, columns_1, text_1), (eight, columns_8, text_8) = train(1), train(8)
+for name, column in columns_1.items():
+    np.testing.assert_allclose(column, columns_8[name], rtol=1e-5, atol=1e-6, err_msg=name)
+for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(eight.params), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-5)
+assert "batch" in text_8 and '"batch"' not in text_1
+print("equal")
+"""
+
+
+def test_eight_devices_compute_what_one_does(tmp_path: Path) -> None:
+    python = [sys.executable, "-P", "-c", IN_EIGHT]
+    done = subprocess.run(python, cwd=tmp_path, env=environment(**EIGHT), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "equal\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("count", "half", "message"),
+    [
+        (2, 50, "--devices: 2; must be between 1 and 1, the cpu devices"),
+        (0, 50, "--devices: 0; must be between 1 and 1, the cpu devices"),
+    ],
+)
+def test_devices_that_are_not_there_are_an_error(count: int, half: int, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        team(count, half)
+    assert str(error.value) == message
+
+
+@pytest.mark.slow
+def test_a_run_moves_between_one_device_and_eight(tmp_path: Path) -> None:
+    succeed("train", *RUN, "--epochs", 2, "--run", "one", cwd=tmp_path)
+    succeed("train", *RUN, "--epochs", 1, "--run", "moved", "--devices", 8, cwd=tmp_path, **EIGHT)
+    printed = succeed("train", *RUN, "--epochs", 2, "--run", "moved", cwd=tmp_path)
+    assert "moved: from step 2, to step 4\n" in printed
+    for one, other in zip(*(metrics(tmp_path / name) for name in ("one", "moved")), strict=True):
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-3)
+    record = json.loads((tmp_path / "moved/config.json").read_text())
+    assert [part["device"]["count"] for part in (record, *record["resumed"])] == [8, 1]
+
+
+@pytest.mark.slow
+def test_devices_that_cannot_have_equal_parts_are_an_error(tmp_path: Path) -> None:
+    done = call("train", *DIGITS, "--batch-size", 20, "--devices", 8, "--run", "run", cwd=tmp_path, **EIGHT)
+    assert done.returncode == 2
+    assert done.stderr == "sgan: error: --devices: 8; must divide half of --batch-size, 10\n"
+    assert not (tmp_path / "run").exists()
+
+
+# --- several processes ---
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def two_processes(
+    folder: Path, *arguments: object, source: tuple[object, ...] = DIGITS
+) -> list[subprocess.CompletedProcess[str]]:
+    """The same command in process 0 and 1, to the end of both."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    group = ("--coordinator", f"127.0.0.1:{free_port()}", "--processes", 2)
+    calls = [command("train", *source, *SIZES, *arguments, *group, "--process", index) for index in (0, 1)]
+    running = [subprocess.Popen(call, cwd=folder, env=environment(), **pipes) for call in calls]  # type: ignore[call-overload]
+    outputs = [process.communicate(timeout=600) for process in running]
+    done = [subprocess.CompletedProcess(p.args, p.returncode, *out) for p, out in zip(running, outputs, strict=True)]
+    assert not any("Traceback" in one.stderr for one in done), done
+    return done
+
+
+@pytest.mark.slow
+def test_of_two_processes_that_are_to_trace_the_first_does_and_both_have_to_know(tmp_path: Path) -> None:
+    trace = ("--profile", "trace", "--profile-steps", "2-3")
+    done = two_processes(tmp_path, "--epochs", 2, "--run", "run", *trace)
+    assert [one.returncode for one in done] == [0, 0], done
+    assert len(list((tmp_path / "trace").rglob("*.xplane.pb"))) == 1
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does_and_only_the_first_writes(tmp_path: Path) -> None:
+    succeed("train", *RUN, "--epochs", 2, "--run", "alone", cwd=tmp_path)
+    first, second = two_processes(tmp_path, "--epochs", 2, "--run", "run")
+    assert (first.returncode, second.returncode) == (0, 0), (first, second)
+    assert "finished: run" in first.stdout
+    assert "step_2" not in second.stdout
+    for one, other in zip(*(metrics(tmp_path / name) for name in ("alone", "run")), strict=True):
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-3)
+    again = two_processes(tmp_path, "--epochs", 2, "--run", "run")
+    assert [one.returncode for one in again] == [0, 0]
+    assert "finished at step 4" in again[0].stdout
+
+
+@pytest.mark.slow
+def test_a_finished_run_with_a_graph_is_left_by_all_of_its_processes(tmp_path: Path) -> None:
+    arguments, images = ("--preset", "best", "--steps", 2, "--run", "run"), ("--data-dir", rooms())
+    for told in ("finished: run", "finished at step 2"):
+        first, second = two_processes(tmp_path, *arguments, source=images)
+        assert (first.returncode, second.returncode) == (0, 0), (first, second)
+        assert told in first.stdout
+
+
+@pytest.mark.slow
+def test_a_run_that_cannot_begin_ends_all_of_its_processes(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file")
+    first, second = two_processes(tmp_path, "--run", "run")
+    assert (first.returncode, second.returncode) == (2, 2)
+    assert "sgan: error: run: cannot be written" in first.stderr
+    assert "sgan: error: the run's first process could not begin; it says why\n" in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("127.0.0.1:1", None, None), "--coordinator, --processes and --process go together"),
+        ((None, 2, 0), "--coordinator, --processes and --process go together"),
+        (("127.0.0.1:1", 2, 2), "--process: 2; must be between 0 and 1"),
+        (("127.0.0.1:1", 2, -1), "--process: -1; must be between 0 and 1"),
+    ],
+)
+def test_flags_of_a_manual_start_that_do_not_fit_are_an_error(
+    given: tuple[str | None, int | None, int | None], message: str
+) -> None:
+    with pytest.raises(UserError, match=f"^{message}"):
+        connect(*given)

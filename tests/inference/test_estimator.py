@@ -1,0 +1,192 @@
+"""The scikit-learn classifier: its contract, and that it is the same engine."""
+
+import pickle
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from outer import RUN, call, finished_run, metrics, succeed
+from rooms import RUN as ROOMS
+from rooms import picture, trained
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import estimator_checks
+
+import sgan_jax
+from sgan_jax import SGANClassifier
+from sgan_jax.data.load import load_embedded
+from sgan_jax.runs.directory import RunDir
+
+TINY = {"preset": "joint", "width": 8, "batch_size": 8, "steps": 40, "steps_per_epoch": 40, "learning_rate": 0.003}
+KINDS = np.array(["floor", "sky"] * 30)
+X = np.stack([np.asarray(picture(kind, 2000 + seed)) for seed, kind in enumerate(KINDS)])
+NUMBERS = np.where(np.arange(60) < 10, np.where(KINDS == "sky", 7, 3), -1)  # ten labels
+
+
+@cache
+def fitted() -> SGANClassifier:
+    return SGANClassifier(**TINY).fit(X, NUMBERS)
+
+
+def test_it_learns_from_ten_labels_and_answers_in_them() -> None:
+    shares = fitted().predict_proba(X)
+    assert shares.shape == (60, 2)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert fitted().classes_.tolist() == [3, 7] and fitted().n_features_in_ == X[0].size
+    np.testing.assert_array_equal(fitted().predict(X), np.where(KINDS == "sky", 7, 3))
+    assert fitted().score(X, NUMBERS) == 1.0
+    half = NUMBERS.copy()
+    half[:5] = 10 - half[:5]  # five of the ten that count are now wrong
+    assert fitted().score(X, half) == 0.5
+
+
+def test_the_same_seed_gives_the_same_bits_and_labels_may_be_text() -> None:
+    text = np.where(np.arange(60) < 10, KINDS, "-1")
+    again = SGANClassifier(**TINY, random_state=0).fit(X / 255.0, text)
+    assert again.classes_.tolist() == ["floor", "sky"]
+    np.testing.assert_array_equal(again.predict_proba(X), fitted().predict_proba(X))
+    assert again.predict(X[:2]).tolist() == ["floor", "sky"]
+
+
+def test_a_head_without_a_classifier_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="^head: 'real_fake' has no classifier to fit$"):
+        SGANClassifier(**TINY, head="real_fake", run_dir=tmp_path / "run").fit(X, NUMBERS)
+    assert not (tmp_path / "run").exists()
+
+
+def test_nothing_of_the_callers_is_changed_or_printed(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    x, y = X.copy(), NUMBERS.copy()
+    model = SGANClassifier(**TINY | {"steps": 1})
+    params = model.get_params()
+    assert model.fit(x, y) is model
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(y, NUMBERS)
+    assert model.get_params() == params
+    assert capsys.readouterr().out == "" and list(tmp_path.iterdir()) == []
+
+
+def test_saved_loaded_and_pickled_it_says_the_same_and_commands_take_what_it_saved(tmp_path: Path) -> None:
+    expected = fitted().predict_proba(X)
+    run = fitted().save(tmp_path / "run")
+    for other in (SGANClassifier.load(run), pickle.loads(pickle.dumps(fitted()))):
+        np.testing.assert_array_equal(other.predict_proba(X), expected)
+        assert other.classes_.tolist() == [3, 7]
+        np.testing.assert_array_equal(other.sample(5), fitted().sample(5))
+    picture("sky", 5).save(tmp_path / "a.png")
+    assert succeed("predict", "--run", "run", "a.png", cwd=tmp_path).split()[0] == "7"
+    with pytest.raises(ValueError, match="run: exists; expected a new or empty directory"):
+        fitted().save(run)
+    with pytest.raises(ValueError, match="no such run directory"):
+        SGANClassifier.load(tmp_path / "nowhere")
+    samples = fitted().sample(5, random_state=1)
+    assert samples.shape == (5, *X.shape[1:]) and samples.dtype == np.uint8
+    assert (samples != fitted().sample(5)).any()
+
+
+def test_in_a_pipeline_and_in_cross_validation_images_may_come_as_rows() -> None:
+    labelled = X[:12].mean(axis=-1).reshape(12, -1), KINDS[:12]
+    line = make_pipeline(FunctionTransformer(lambda rows: rows / 255.0), SGANClassifier(**TINY))
+    scores = cross_val_score(line, *labelled, cv=2)
+    assert scores.shape == (2,) and (scores >= 0.5).all()
+    with pytest.raises(ValueError, match="rows of 143 pixels; which is no square; give image_shape"):
+        SGANClassifier(**TINY).fit(labelled[0][:, :143], labelled[1])
+    oblong = SGANClassifier(**TINY | {"steps": 1}, image_shape=(8, 18)).fit(labelled[0] / 255.0, labelled[1])
+    assert oblong.image_shape_ == (8, 18, 1)
+
+
+def test_slips_are_value_errors_of_one_line() -> None:
+    with pytest.raises(NotFittedError):
+        SGANClassifier().predict(X)
+    for arguments, message in (
+        ((X, NUMBERS[:5]), "y: 5 labels for 60 images"),
+        ((X, np.zeros(60)), "y: type float64; expected integers"),
+        ((X, np.zeros(60, int)), "y: one class only, 0"),
+        ((X.astype(float), NUMBERS), "X: values from 0.0 to .*; expected floats of 0 to 1"),
+        ((X[0, 0], NUMBERS), "X: "),
+    ):
+        with pytest.raises(ValueError, match=message) as error:
+            SGANClassifier(**TINY).fit(*arguments)
+        assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="unknown preset 'bset'"):
+        SGANClassifier("bset").fit(X, NUMBERS)
+    with pytest.raises(ValueError, match=r"images of shape \(6, 12, 3\); expected \(12, 12, 3\) as in fit"):
+        fitted().predict(X[:, :6])
+
+
+# By name: `check_estimator` itself stops after the first of one whose tags say that it takes images alone.
+@pytest.mark.parametrize(
+    "name",
+    [
+        "estimator_cloneable",
+        "estimator_repr",
+        "estimator_tags_renamed",
+        "valid_tag_types",
+        "mixin_order",
+        "get_params_invariance",
+        "set_params",
+        "parameters_default_constructible",
+        "no_attributes_set_in_init",
+        "do_not_raise_errors_in_init_or_set_params",
+        "estimators_unfitted",
+    ],
+)
+def test_scikit_learns_own_checks_that_apply_to_images(name: str) -> None:
+    getattr(estimator_checks, f"check_{name}")("SGANClassifier", SGANClassifier(**TINY))
+
+
+def test_a_clone_is_as_its_original_before_fit() -> None:
+    assert clone(fitted()).get_params() == fitted().get_params()
+    with pytest.raises(NotFittedError):
+        clone(fitted()).predict(X)
+
+
+def test_the_package_has_it_and_nothing_else_by_that_way() -> None:
+    assert sgan_jax.SGANClassifier is SGANClassifier
+    with pytest.raises(AttributeError, match="no attribute 'SGAN'"):
+        _ = sgan_jax.SGAN
+
+
+def test_labels_as_tables_have_them_and_numbers_as_grids_of_parameters_have_them() -> None:
+    text = [KINDS[index] if index < 10 else -1 for index in range(60)]
+    settings = TINY | {"steps": np.int64(1), "learning_rate": np.float64(0.003)}
+    model = SGANClassifier(**settings, random_state=np.int64(3)).fit(X, np.array(text, dtype=object))
+    assert model.classes_.tolist() == ["floor", "sky"]
+    assert 0 <= model.score(X, np.array(text, dtype=object)) <= 1
+    with pytest.raises(ValueError, match="type object; expected integers"):
+        model.fit(X, np.array([None] * 60))
+
+
+def test_a_run_of_train_whose_classes_are_numbers_is_scored_by_numbers(tmp_path: Path) -> None:
+    loaded = SGANClassifier.load(finished_run()[0] / RUN)
+    digits = load_embedded()
+    share = loaded.score(digits.test_images, digits.test_labels)
+    assert loaded.classes_.tolist() == list(range(10))
+    assert share == metrics(finished_run()[0] / RUN)[-1]["test_accuracy"]
+    rooms = SGANClassifier.load(trained()[0] / ROOMS)
+    assert rooms.classes_.tolist() == ["floor", "sky"]
+
+
+def test_what_was_saved_is_reported_and_evaluated_on_the_arrays_it_was_trained_on(tmp_path: Path) -> None:
+    fitted().save(tmp_path / "run")
+    succeed("report", "--run", "run", cwd=tmp_path)
+    assert "step 0 of" not in (tmp_path / "run" / "report.html").read_text()
+    done = call("eval", "--run", "run", cwd=tmp_path)
+    assert done.returncode == 2 and "give them as --data-dir FILE.npz" in done.stderr
+    np.savez(tmp_path / "arrays.npz", x_train=X, y_train=NUMBERS)
+    assert "Train Accuracy: 100" in succeed("eval", "--run", "run", "--data-dir", "arrays.npz", cwd=tmp_path)
+
+
+def test_an_earlier_checkpoint_brings_the_figures_of_its_own_step(tmp_path: Path) -> None:
+    run = finished_run()[0] / RUN
+    earlier = next(line for line in metrics(run) if line["step"] == 4)
+    model = SGANClassifier.load(run, "step_4")
+    assert {name: model.result_[name] for name in earlier} == earlier
+    saved = RunDir(model.save(tmp_path / "run"))
+    assert metrics(saved.path)[0]["test_accuracy"] == earlier["test_accuracy"]
+    assert saved.result() == {}, "it has not ended there"
+    assert SGANClassifier.load(run).result_ == RunDir(run).result()

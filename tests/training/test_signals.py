@@ -1,0 +1,32 @@
+"""Signals that ask a run to end: heard once by all, and never lost."""
+
+import signal
+
+from sgan_jax.training.signals import Stop
+
+
+class Others:
+    """The other processes of a run: what they say in turn, and a signal that comes to this one meanwhile."""
+
+    def __init__(self, *numbers: int, meanwhile: tuple[Stop, signal.Signals] | None = None):
+        self.numbers, self.meanwhile = list(numbers), meanwhile
+
+    def largest(self, number: int) -> int:
+        if self.meanwhile:
+            stop, came = self.meanwhile
+            stop.by, self.meanwhile = came, None
+        return max(number, self.numbers.pop(0))
+
+
+def test_a_signal_to_one_process_is_every_processs() -> None:
+    stop = Stop()
+    assert not stop.anywhere(Others(0)) and stop.by is None
+    assert stop.anywhere(Others(15)) and stop.by is signal.SIGTERM
+
+
+def test_a_signal_that_comes_while_the_processes_tell_each_other_is_heard_the_next_time() -> None:
+    stop = Stop()
+    others = Others(0, 0, meanwhile=(stop, signal.SIGTERM))
+    assert not stop.anywhere(others)
+    assert stop.by is signal.SIGTERM
+    assert stop.anywhere(others)

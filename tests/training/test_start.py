@@ -1,0 +1,73 @@
+"""What settings and data must be together is asked before anything is trained, and the flag to change is named."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from outer import DIGITS, call
+
+from sgan_jax.cli import main
+from sgan_jax.config import PRESETS, Config, DataConfig
+from sgan_jax.data.load import UNKNOWN, Dataset
+from sgan_jax.errors import UserError
+from sgan_jax.training.start import labelled_images, split
+
+
+def images(labels: list[int], **changes: object) -> Dataset:
+    """A set of three classes with these training labels."""
+    pixels, known = np.zeros((len(labels), 8, 8, 1), np.uint8), np.asarray(labels, np.int32)
+    dataset = Dataset("made", pixels, known, pixels[:0], known[:0], ("a", "b", "c"), own=True)
+    return dataclasses.replace(dataset, **changes)
+
+
+def asking(labels: int | None, validation: int = 0, preset: str = "fast") -> Config:
+    return dataclasses.replace(PRESETS[preset], data=DataConfig(labels=labels, validation=validation))
+
+
+def test_of_the_labelled_images_the_last_are_for_validation_and_each_part_has_all_classes() -> None:
+    dataset, config = images([0, 1, 2] * 4), asking(9, 3)
+    for_training, validation = split(labelled_images(config, dataset), config)
+    assert [sorted(dataset.train_labels[part]) for part in (for_training, validation)] == [
+        [0, 0, 1, 1, 2, 2],
+        [0, 1, 2],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "config", "message"),
+    [
+        (images([0, 1, 2] * 4), asking(2), r"--labels: 2; must be at least 3, one for each class"),
+        (images([0, 1, 2] * 4), asking(2, 1), r"--labels: 2; must be at least 3, one for each class"),
+        (images([0, 1, 2] * 4), asking(6, 4), r"--validation: keeps all labels of class '[abc]' from training"),
+        (
+            images([0, 1, 0, 1, UNKNOWN]),
+            asking(None),
+            r"--data-dir: no training image of class 'c' has a label; expected one at least",
+        ),
+        (images([0, 1, 2]), asking(3, preset="best"), r"made: 3 training images; a graph of them takes from 7 to"),
+        (
+            images([0, 1, 2] * 4, streamed=np.zeros((5, 8, 8, 1), np.uint8)),
+            asking(3, preset="best"),
+            r"--preset best: compares all images .* --preset consistency does not",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_with_the_flag_to_change(
+    dataset: Dataset, config: Config, message: str
+) -> None:
+    with pytest.raises(UserError, match=f"^{message}"):
+        labelled_images(config, dataset)
+
+
+def test_fewer_labels_than_classes_are_refused_as_a_user_types_them(tmp_path: Path) -> None:
+    done = call("train", *DIGITS, "--labels", 5, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "sgan: error: --labels: 5; must be at least 10, one for each class\n")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_sweep_refuses_its_last_row_before_it_trains_the_first(tmp_path: Path) -> None:
+    sweep = main.Sweep(dataset="mnist-5k", labels="100,10", validation=5, draws=1, out=tmp_path / "out")
+    with pytest.raises(UserError, match="^--validation: keeps all labels of class"):
+        sweep()
+    assert not (tmp_path / "out").exists()
