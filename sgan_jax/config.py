@@ -245,12 +245,12 @@ def from_json(values: dict[str, Any]) -> Config:
 
 def _from_json(kind: type[Any], values: Any, where: str) -> Any:
     if not isinstance(values, dict):
-        raise UserError(f"{where}: {values!r:.40} in the place of fields; start a new run with --run")
+        raise UserError(f"{where}: {values!r:.40} in the place of fields; start a new run with ‹run›")
     types = get_type_hints(kind)
     fields = {}
     for name, value in values.items():
         if name not in types:
-            raise UserError(f"{where}: field '{name}' is not of this version; start a new run with --run")
+            raise UserError(f"{where}: field '{name}' is not of this version; start a new run with ‹run›")
         wanted = types[name]
         if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
             value = _from_json(wanted, value, f"{where}: {name}")
@@ -258,7 +258,7 @@ def _from_json(kind: type[Any], values: Any, where: str) -> Any:
             pass
         elif isinstance(value, bool) or not isinstance(value, int | float if wanted is float else wanted):
             expected = getattr(wanted, "__name__", wanted)
-            raise UserError(f"{where}: {name} is {value!r:.40}, expected {expected}; start a new run with --run")
+            raise UserError(f"{where}: {name} is {value!r:.40}, expected {expected}; start a new run with ‹run›")
         fields[name] = value
     return kind(**fields)
 
@@ -302,26 +302,29 @@ def validate(config: Config) -> None:
       UserError: names the flag and what it takes.
     """
     at_least_one = {
-        "--labels": 1 if config.data.labels is None else config.data.labels,
-        "--epochs": config.epochs,
-        "--steps-per-epoch": config.steps_per_epoch,
-        "--steps": 1 if config.steps is None else config.steps,
-        "--width": config.model.width,
+        "‹data.labels›": 1 if config.data.labels is None else config.data.labels,
+        "‹epochs›": config.epochs,
+        "‹steps_per_epoch›": config.steps_per_epoch,
+        "‹steps›": 1 if config.steps is None else config.steps,
+        "‹model.width›": config.model.width,
         "model.latent": config.model.latent,
     }
     for flag, value in at_least_one.items():
         if value < 1:
             raise UserError(f"{flag}: {value}; must be at least 1")
-    for flag, value in (("--width", config.model.width), ("--batch-size", config.batch_size)):
+    for flag, value in (
+        ("‹model.width›", config.model.width),
+        ("‹batch_size›", config.batch_size),
+    ):
         if value > LARGEST:
             raise UserError(f"{flag}: {value}; must be at most {LARGEST}")
     most = (config.data.labels or config.data.validation + 1) - 1  # of labels still to be counted, any number
     if not 0 <= config.data.validation <= most:
-        raise UserError(f"--validation: {config.data.validation}; must be between 0 and {most}")
+        raise UserError(f"‹data.validation›: {config.data.validation}; must be between 0 and {most}")
     if config.data.image_size is not None:
         check_image_size(config.data.image_size)
     if config.precision not in PRECISIONS:
-        raise UserError(f"--precision: {config.precision}; choose one of {', '.join(PRECISIONS)}")
+        raise UserError(f"‹precision›: {config.precision}; choose one of {', '.join(PRECISIONS)}")
     fractions = {
         "model.dropout": config.model.dropout,
         "adam.beta1": config.adam.beta1,
@@ -338,7 +341,7 @@ def validate(config: Config) -> None:
     numbers |= {
         "adam.epsilon": config.adam.epsilon,
         "adam.epsilon_root": config.adam.epsilon_root,
-        "--muon-rate": config.muon.learning_rate,
+        "‹muon.learning_rate›": config.muon.learning_rate,
         "consistency.weight": config.consistency.weight,
         "consistency.threshold": config.consistency.threshold,
         "propagation.neighbours": config.propagation.neighbours,
@@ -359,10 +362,10 @@ def validate(config: Config) -> None:
         raise UserError(f"adam.epsilon: {config.adam.epsilon}; must be a positive number, or adam.epsilon_root one")
     if config.batch_size < 2 or config.batch_size % 2:
         raise UserError(
-            f"--batch-size: {config.batch_size}; must be an even number, at least 2 (a discriminator loss takes half)"
+            f"‹batch_size›: {config.batch_size}; must be an even number, at least 2 (a discriminator loss takes half)"
         )
     if not 0 < config.adam.learning_rate < float("inf"):
-        raise UserError(f"--learning-rate: {config.adam.learning_rate}; must be a positive number")
-    for flag, seed in (("--seed", config.seed), ("--label-seed", config.data.label_seed)):
+        raise UserError(f"‹adam.learning_rate›: {config.adam.learning_rate}; must be a positive number")
+    for flag, seed in (("‹seed›", config.seed), ("‹data.label_seed›", config.data.label_seed)):
         if not 0 <= seed < 2**32:
             raise UserError(f"{flag}: {seed}; must be between 0 and 4294967295")

@@ -1,29 +1,55 @@
-"""The one exception that reaches a user as a single line and exit status 2, and what it tells of others."""
+"""The one exception that reaches a user as a single line, and how that line names settings.
+
+A message names a setting by its place in the configuration, or an argument of the call by its name, in angle quotes:
+`‹data.labels›: -5; must be at least 1`. Whoever shows the message spells it as its user knows it: the command line as
+`--labels`, the estimator as `labels`.
+"""
+
+import re
+from collections.abc import Callable
+
+_MARKED = re.compile("‹([^‹›]*)›")
+
+
+def spelled(message: str, spell: Callable[[str], str] = lambda name: name) -> str:
+    """The message with each marked setting replaced by `spell(name)`; by default by its bare name."""
+    return _MARKED.sub(lambda found: spell(found[1]), message)
 
 
 class UserError(Exception):
-    """Something the user can mend: names the file or flag, what was expected and what to do, in one line."""
+    """Something the user can mend: names the file or setting, what was expected and what to do, in one line."""
+
+    @property
+    def marked(self) -> str:
+        """The message with its settings still marked, to be part of another message."""
+        return str(self.args[0]) if self.args else ""
+
+    def __str__(self) -> str:
+        """The message with bare names of settings."""
+        return spelled(self.marked)
 
 
 def reason(error: Exception) -> str:
-    """What a library's error says, to be quoted in a line of ours: its first line, cut, or its kind if it is silent."""
+    """The first line of a library's error, cut to 120 characters, or its kind if it has no text."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
 
 
 def mendable(error: Exception) -> str | None:
-    """One line about what the user can mend; None for what is a fault of the program."""
+    """One line, settings marked, about what the user can mend; None for a fault of the program."""
     text = str(error)
     if isinstance(error, UserError):
-        return text
+        return error.marked
     if isinstance(error, OSError):  # a full disk, a name that is too long
         return f"{error.filename}: {error.strerror}" if error.filename else text
     if isinstance(error, MemoryError):
-        return "out of memory; give a smaller --image-size or --batch-size, or --stream True for a folder of images"
+        smaller = "a smaller ‹data.image_size› or ‹batch_size›"
+        return f"out of memory; give {smaller}, or ‹data.stream› True for a folder of images"
     if not isinstance(error, RuntimeError) or isinstance(error, RecursionError):
         return None
     if text.startswith("Unable to initialize backend"):
         return f"{text.splitlines()[0].split(' (')[0]}; set JAX_PLATFORMS to cpu or to what this machine has"
     if "RESOURCE_EXHAUSTED" in text:
-        smaller = "a smaller --batch-size or --width, or --stream True for a folder of images"
-        return f"out of memory; give {smaller} ({text.splitlines()[0]:.120})"
+        smaller = "a smaller ‹batch_size› or ‹model.width›"
+        stream = "‹data.stream› True for a folder of images"
+        return f"out of memory; give {smaller}, or {stream} ({text.splitlines()[0]:.120})"
     return None

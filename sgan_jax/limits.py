@@ -14,7 +14,7 @@ def check_image_size(size: int) -> None:
       UserError: it is too small or too large.
     """
     if not SMALLEST_IMAGE <= size <= LARGEST_IMAGE:
-        raise UserError(f"--image-size: {size}; must be between {SMALLEST_IMAGE} and {LARGEST_IMAGE}")
+        raise UserError(f"‹data.image_size›: {size}; must be between {SMALLEST_IMAGE} and {LARGEST_IMAGE}")
 
 
 def check_own_images(shape: tuple[int, int, int], where: object) -> None:
@@ -30,6 +30,6 @@ def check_own_images(shape: tuple[int, int, int], where: object) -> None:
     height, width, _ = shape
     if max(height, width) > LARGEST_IMAGE:
         raise UserError(
-            f"--data-dir {where}: images of {width} x {height} pixels; expected at most {LARGEST_IMAGE} x "
-            f"{LARGEST_IMAGE}, or --image-size N (28, 32, 64, 96) to resize all of them"
+            f"‹data.data_dir› {where}: images of {width} x {height} pixels; expected at most {LARGEST_IMAGE} x "
+            f"{LARGEST_IMAGE}, or ‹data.image_size› N (28, 32, 64, 96) to resize all of them"
         )

@@ -87,7 +87,7 @@ def test_rate_of_muon_is_the_presets_or_the_flags() -> None:
     config = Train(preset="best", muon_rate=0.0).config()
     assert config == dataclasses.replace(Train(preset="best").config(), muon=MuonConfig(0.0, 0.95))
     assert {config.muon.learning_rate for config in Sweep(preset="best,fast", muon_rate=0.0).configs()} == {0.0}
-    with pytest.raises(UserError, match=r"^--muon-rate: -1\.0; must be a number of at least 0$"):
+    with pytest.raises(UserError, match=r"^muon.learning_rate: -1\.0; must be a number of at least 0$"):
         validate(Train(muon_rate=-1.0).config())
 
 

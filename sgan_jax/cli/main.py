@@ -19,10 +19,11 @@ from typing import Annotated, Any
 
 import tyro
 
+from sgan_jax.cli.spelling import FlagFormatter, flag
 from sgan_jax.cli.training import Sweep, Train
 from sgan_jax.cli.using import DataCommand, Describe, Eval, Export, Predict, Report, Sample
 from sgan_jax.engine.memory import keep_scratch
-from sgan_jax.errors import UserError, mendable
+from sgan_jax.errors import UserError, mendable, spelled
 
 __all__ = ["Describe", "Sweep", "Train", "main"]
 
@@ -44,7 +45,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
-    logging.basicConfig(level=logging.WARNING, format="sgan: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(FlagFormatter("sgan: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("sgan_jax").setLevel(logging.INFO)  # a first start tells that it fetches data
     try:
         status = _run()
@@ -58,7 +61,7 @@ def main() -> None:
         message = _message(error)
         if message is None:
             raise
-        print(f"sgan: error: {message}", file=sys.stderr)
+        print(f"sgan: error: {spelled(message, flag)}", file=sys.stderr)
         status = 2
     sys.exit(status)
 

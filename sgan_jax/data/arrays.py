@@ -63,7 +63,10 @@ def load_npz(path: str | Path, size: int | None = None) -> Dataset:
         images["x_train"] = np.concatenate([images["x_train"], images["x_unlabelled"]])
         labels = np.concatenate([labels, np.full(len(images["x_unlabelled"]), UNKNOWN, np.int32)])
     elif UNKNOWN not in labels:
-        log.warning("%s: no unlabelled images: those that --labels leaves without a label are used as such", path)
+        log.warning(
+            "%s: no unlabelled images: those that ‹data.labels› leaves without a label are used as such",
+            path,
+        )
     return Dataset(
         name=set_name(path),
         train_images=images["x_train"],
@@ -147,7 +150,7 @@ def _known_classes(labels: np.ndarray, names: tuple[str, ...], where: str) -> np
 def _read(path: Path) -> dict[str, np.ndarray]:
     """The arrays of the file that are asked for, under British names."""
     if not path.is_file():
-        raise UserError(f"--data-dir {path}: no such file; expected a folder, or an .npz file")
+        raise UserError(f"‹data.data_dir› {path}: no such file; expected a folder, or an .npz file")
     try:
         with path.open("rb") as opened:
             file = np.load(opened, allow_pickle=False)

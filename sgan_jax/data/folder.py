@@ -109,10 +109,10 @@ def load_folder(folder: str | Path, size: int | None = None, stream: bool | None
     unlabelled = UNKNOWN in found.train.part.labels
     if stream and not unlabelled:
         raise UserError(
-            f"--stream: {folder} has no images in '{UNLABELLED[0]}', and those of classes are held in memory; put some "
-            "there, or leave --stream out"
+            f"‹data.stream›: {folder} has no images in '{UNLABELLED[0]}', and those of classes are held in memory; "
+            f"put some there, or leave ‹data.stream› out"
         )
-    why = "--stream" if stream else too_large(len(found.train.part.paths), shape) if stream is None else ""
+    why = "‹data.stream›" if stream else too_large(len(found.train.part.paths), shape) if stream is None else ""
     if why and unlabelled:
         log.info("%s: unlabelled images are read from disk at every step (%s)", folder, why)
         return _streamed(found, size, shape)
@@ -173,7 +173,7 @@ def image_shape(found: Survey, size: int | None) -> tuple[int, int, int]:
         other, (path, *_) = others[0]
         raise UserError(
             f"{path}: {_pixels(other)}; expected {_pixels(common)} as of {found.listing.name(some)}, or "
-            f"--image-size N (28, 32, 64, 96) to resize all of them ({len(sizes)} sizes in {found.listing.folder})"
+            f"‹data.image_size› N (28, 32, 64, 96) to resize all of them ({len(sizes)} sizes in {found.listing.folder})"
         )
     check_own_images((*common, found.channels), found.listing.folder)
     return *common, found.channels
@@ -194,7 +194,7 @@ def report(found: Survey) -> None:
         )
     if UNKNOWN not in found.train.part.labels:
         log.warning(
-            "%s: no images in '%s': all %d have a class; those that --labels leaves without are used as unlabelled",
+            "%s: no images in '%s': all %d have a class; ‹data.labels› N uses the others without their labels",
             found.listing.folder,
             UNLABELLED[0],
             len(found.train.part.paths),

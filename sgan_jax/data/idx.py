@@ -83,7 +83,7 @@ def find_files(data_dir: Path) -> dict[str, Path]:
     """The four files of `data_dir` by array name; UserError that names what is missing."""
     if not data_dir.is_dir():
         state = "is not a folder" if data_dir.exists() else "does not exist"
-        raise UserError(f"--data-dir {data_dir}: {state}; expected a folder with the four IDX files{OR_IMAGES}")
+        raise UserError(f"‹data.data_dir› {data_dir}: {state}; expected a folder with the four IDX files{OR_IMAGES}")
     found = {}
     for key, stem in STEMS.items():
         ndim = 3 if key.endswith("images") else 1
@@ -92,7 +92,7 @@ def find_files(data_dir: Path) -> dict[str, Path]:
         path = next((data_dir / name for name in names if (data_dir / name).exists()), None)
         if path is None:
             raise UserError(
-                f"--data-dir {data_dir}: no file {plain[0]} or {plain[0]}.gz; expected the four IDX files "
+                f"‹data.data_dir› {data_dir}: no file {plain[0]} or {plain[0]}.gz; expected the four IDX files "
                 "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte, gzip-compressed or not" + OR_IMAGES
             )
         found[key] = path
@@ -108,7 +108,7 @@ def load_idx(data_dir: str | Path, dataset: str = "auto") -> Dataset:
     data_dir = Path(data_dir)
     if dataset != "auto" and dataset not in CLASS_NAMES:
         raise UserError(
-            f"--dataset {dataset} with --data-dir: expected auto or one of {', '.join(sorted(CLASS_NAMES))}"
+            f"‹data.dataset› {dataset} with ‹data.data_dir›: expected auto or one of {', '.join(sorted(CLASS_NAMES))}"
         )
     paths = find_files(data_dir)
     read = {key: read_idx(path, 3 if key.endswith("images") else 1) for key, path in paths.items()}
@@ -158,6 +158,6 @@ def _name(data_dir: Path, dataset: str, digests: dict[str, str], paths: dict[str
         if digests[key] != CANONICAL[dataset][key]:
             raise UserError(
                 f"{paths[key]}: not the file of {dataset} (SHA-256 unpacked {digests[key][:12]}..., expected "
-                f"{CANONICAL[dataset][key][:12]}...); --dataset auto takes the folder for what it is"
+                f"{CANONICAL[dataset][key][:12]}...); ‹data.dataset› auto takes the folder for what it is"
             )
     return dataset

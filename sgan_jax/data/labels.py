@@ -26,9 +26,9 @@ def choose_labelled(labels: np.ndarray, count: int, num_classes: int, seed: int)
     classes may have any sizes. Raises UserError, naming --labels or --label-seed.
     """
     if count < 1:
-        raise UserError(f"--labels {count}: expected at least 1")
+        raise UserError(f"‹data.labels› {count}: expected at least 1")
     if seed < 0:
-        raise UserError(f"--label-seed {seed}: expected 0 or more")
+        raise UserError(f"‹data.label_seed› {seed}: expected 0 or more")
     labels = check_labels(labels, num_classes, "labels of the training set", unknown=True)
     # Raw PCG64 words, since NumPy keeps those the same from version to version, but not what Generator makes of them.
     words = np.random.Generator(np.random.PCG64(seed)).bit_generator.random_raw(len(labels) + num_classes)
@@ -46,9 +46,9 @@ def choose_labelled(labels: np.ndarray, count: int, num_classes: int, seed: int)
         if sizes[k] < need:
             partly = UNKNOWN in labels
             raise UserError(
-                f"--labels {count}: class {k} has {sizes[k]} training examples{' with a label' if partly else ''}, "
-                f"{need} are needed for a balanced draw; expected at most {num_classes * sizes.min()}, "
-                f"or {sizes.sum()}, which are all"
+                f"‹data.labels› {count}: class {k} has {sizes[k]} training examples"
+                f"{' with a label' if partly else ''}, {need} are needed for a balanced draw; "
+                f"expected at most {num_classes * sizes.min()}, or {sizes.sum()}, which are all"
             )
     rounds = per_class + (extra > 0)
     turns = np.full((rounds, num_classes), -1, np.int64)

@@ -81,7 +81,7 @@ def _classes(folder: Path, names: list[str], at_least: int = 2) -> list[str]:
     """The folders' names in order, each known to be text and unlike the others."""
     if len(names) < at_least:
         found = f"one class only, '{names[0]}'" if names else "no folder of a class"
-        raise UserError(f"--data-dir {folder}: {found}; {EXPECTED}")
+        raise UserError(f"‹data.data_dir› {folder}: {found}; {EXPECTED}")
     seen: dict[str, str] = {}
     for name in names:
         alike = unicodedata.normalize("NFKC", _text(name, folder)).casefold()
@@ -141,7 +141,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        raise UserError(f"--data-dir {folder}: cannot be read ({error.strerror or error}); {EXPECTED}") from None
+        raise UserError(f"‹data.data_dir› {folder}: cannot be read ({error.strerror or error}); {EXPECTED}") from None
 
 
 def _wanted(name: str) -> bool:

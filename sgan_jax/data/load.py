@@ -71,9 +71,9 @@ SOURCES: dict[str, Callable[[], Dataset]] = {
     EMBEDDED: load_embedded,
 }
 
-IDX_OR_NETWORK = "; ways out: --data-dir DIR with the four IDX files, or a network connection"
+IDX_OR_NETWORK = "; ways out: ‹data.data_dir› DIR with the four IDX files, or a network connection"
 WAYS_OUT = {
-    "mnist": f"{IDX_OR_NETWORK} (--dataset auto tries for one), or --dataset {EMBEDDED}, inside the package",
+    "mnist": f"{IDX_OR_NETWORK} (‹data.dataset› auto tries for one), or ‹data.dataset› {EMBEDDED}, inside the package",
     "fashion_mnist": IDX_OR_NETWORK,
     "kmnist": IDX_OR_NETWORK,
 }
@@ -94,13 +94,13 @@ def load(
     if data_dir is not None:
         return _own(Path(data_dir), dataset, image_size, stream)
     if stream:
-        raise UserError("--stream: reads images of one's own one by one; name their folder with --data-dir")
+        raise UserError("‹data.stream›: reads images of one's own one by one; name their folder with ‹data.data_dir›")
     if image_size is not None:
-        raise UserError(f"--image-size {image_size}: resizes images of one's own; name them with --data-dir")
+        raise UserError(f"‹data.image_size› {image_size}: resizes images of one's own; name them with ‹data.data_dir›")
     try:
         return SOURCES.get(dataset, partial(_tfds, dataset))()
     except UserError as error:
-        raise UserError(f"--dataset {dataset}: {error}{WAYS_OUT.get(dataset, '')}") from error
+        raise UserError(f"‹data.dataset› {dataset}: {error.marked}{WAYS_OUT.get(dataset, '')}") from error
 
 
 def is_folder_of_images(path: Path) -> bool:
@@ -112,11 +112,13 @@ def _own(path: Path, dataset: str, image_size: int | None, stream: bool | None) 
     """What lies at `path`, by its looks."""
     images = is_folder_of_images(path)
     if stream and not images:
-        raise UserError(f"--stream: {path} is no folder of images; only those can be read one by one")
+        raise UserError(f"‹data.stream›: {path} is no folder of images; only those can be read one by one")
     if path.suffix == SUFFIX or images:
         if dataset != "auto":
-            raise UserError(f"--dataset {dataset} with --data-dir {path}: only IDX files have a name; leave it out")
+            raise UserError(
+                f"‹data.dataset› {dataset} with ‹data.data_dir› {path}: only IDX files have a name; leave it out"
+            )
         return load_folder(path, image_size, stream) if images else load_npz(path, image_size)
     if image_size is not None:
-        raise UserError(f"--image-size {image_size}: IDX files are taken as they are; leave it out")
+        raise UserError(f"‹data.image_size› {image_size}: IDX files are taken as they are; leave it out")
     return load_idx(path, dataset)

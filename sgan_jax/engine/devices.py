@@ -125,13 +125,13 @@ def connect(coordinator: str | None, processes: int | None, process: int | None)
     """
     given = [value is not None for value in (coordinator, processes, process)]
     if any(given) and not all(given):
-        raise UserError("--coordinator, --processes and --process go together; or give --cluster alone")
+        raise UserError("‹coordinator›, ‹processes› and ‹process› go together; or give ‹cluster› alone")
     if processes is not None and process is not None and not 0 <= process < processes:
-        raise UserError(f"--process: {process}; must be between 0 and {processes - 1}, one below --processes")
+        raise UserError(f"‹process›: {process}; must be between 0 and {processes - 1}, one below ‹processes›")
     try:
         jax.distributed.initialize(coordinator, processes, process)
     except (ValueError, RuntimeError) as error:
-        raise UserError(f"cannot join the other processes ({reason(error)}); see --coordinator and --cluster") from None
+        raise UserError(f"cannot join the other processes ({reason(error)}); see ‹coordinator› and ‹cluster›") from None
 
 
 def local(tree: Any) -> Any:
@@ -152,11 +152,11 @@ def team(count: int | None, half_batch: int) -> Team:
     devices = jax.devices()
     if jax.process_count() > 1:
         if count not in (None, len(devices)):
-            raise UserError(f"--devices: {count}; the {jax.process_count()} processes have {len(devices)} in all")
+            raise UserError(f"‹devices›: {count}; the {jax.process_count()} processes have {len(devices)} in all")
         count = len(devices)
     count = 1 if count is None else count
     if not 1 <= count <= len(devices):
-        raise UserError(f"--devices: {count}; must be between 1 and {len(devices)}, the {devices[0].platform} devices")
+        raise UserError(f"‹devices›: {count}; must be between 1 and {len(devices)}, the {devices[0].platform} devices")
     if half_batch % count:
-        raise UserError(f"--devices: {count}; must divide half of --batch-size, {half_batch}")
+        raise UserError(f"‹devices›: {count}; must divide half of ‹batch_size›, {half_batch}")
     return Team(jax.make_mesh((count,), ("batch",), axis_types=(AxisType.Auto,), devices=devices[:count]))

@@ -51,7 +51,7 @@ def prepare(opened: Opened, kind: str, averaged: bool = False) -> Exported:
       UserError: the kind is unknown, or the run has no classifier.
     """
     if kind not in KINDS:
-        raise UserError(f"--kind: {kind}; choose one of {', '.join(KINDS)}")
+        raise UserError(f"‹kind›: {kind}; choose one of {', '.join(KINDS)}")
     system = build(opened.config, opened.image_shape, len(opened.class_names), maps_for("gpu", "float32"))
     players = opened.state.ema if averaged else opened.state.params
     about = {
@@ -128,7 +128,7 @@ def to_onnx(made: Exported) -> bytes:
     try:
         graph = onnx_graph.graph_of(made.function, _argument(made), (made.argument[0], made.result))
     except onnx_graph.Unsupported as error:
-        raise UserError(f"--format onnx: {error} is not translated; --format stablehlo takes every network") from None
+        raise UserError(f"‹format› onnx: {error} is not translated; ‹format› stablehlo takes every network") from None
     opset = [onnx.helper.make_opsetid("", onnx_graph.OPSET)]
     model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=10, producer_name="sgan_jax")
     onnx.helper.set_model_props(model, _as_text(made.about))
@@ -206,7 +206,7 @@ def _as_text(about: dict[str, Any]) -> dict[str, str]:
 
 def _missing(package: str) -> UserError:
     return UserError(
-        f"--format {package}: the package {package} is not installed; set SGAN_EXTRAS=export for bin/export, or "
+        f"‹format› {package}: the package {package} is not installed; set SGAN_EXTRAS=export for bin/export, or "
         "pip install 'sgan-jax[export]'"
     )
 

@@ -37,7 +37,7 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
     if record.get("own") and not folder:
         names = "x_train, y_train, x_test and y_test" if record.get("test") else "x_train and y_train alone"
         raise UserError(
-            f"{run.path}: a program of one's own trained it on its arrays; give them as --data-dir FILE.npz with "
+            f"{run.path}: a program of one's own trained it on its arrays; give them as ‹data.data_dir› FILE.npz with "
             f"{names}"
         )
     dataset = load(
@@ -48,7 +48,8 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
     )
     if dataset.digest != record["digest"]:
         raise UserError(
-            f"{dataset.name}: {run.path} was trained on other data, {record['name']}; give its folder with --data-dir"
+            f"{dataset.name}: {run.path} was trained on other data, {record['name']}; "
+            "give its folder with ‹data.data_dir›"
         )
 
     classify, classes = make_classify(system.disc), dataset.num_classes
@@ -122,9 +123,9 @@ def _figures(
 def sample_checkpoint(path: Path | None, ckpt: str, count: int, seed: int | None, out: Path | None) -> int:
     """Draws a grid of generated images; the data set is not needed."""
     if not 1 <= count <= MAX_SAMPLES:
-        raise UserError(f"--count: {count}; must be between 1 and {MAX_SAMPLES}")
+        raise UserError(f"‹count›: {count}; must be between 1 and {MAX_SAMPLES}")
     if seed is not None and not 0 <= seed < 2**32:
-        raise UserError(f"--seed: {seed}; must be between 0 and 4294967295")
+        raise UserError(f"‹seed›: {seed}; must be between 0 and 4294967295")
     opened = open_run(path, ckpt)
     keys = derive_keys(opened.config.seed if seed is None else seed)
     chosen = out or opened.run.sample_file(opened.step).with_name(f"step_{opened.step}-sample.png")
@@ -137,7 +138,11 @@ def describe(config: Config, image_shape: tuple[int, int, int], classes: int, ou
     """Prints both networks layer by layer and draws them."""
     validate(config)
     height, _, channels = image_shape
-    for flag, value in (("--image-size", height), ("--channels", channels), ("--classes", classes)):
+    for flag, value in (
+        ("‹data.image_size›", height),
+        ("‹channels›", channels),
+        ("‹classes›", classes),
+    ):
         if not 1 <= value <= LARGEST_SIDE:
             raise UserError(f"{flag}: {value}; must be between 1 and {LARGEST_SIDE}")
     system = build(config, image_shape, classes)

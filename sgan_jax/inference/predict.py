@@ -46,7 +46,7 @@ def predict(paths: Sequence[Path], run: Path | None, ckpt: str, format: str, out
       UserError: no run, no classifier, no images.
     """
     if format not in FORMATS:
-        raise UserError(f"--format: {format}; choose one of {', '.join(FORMATS)}")
+        raise UserError(f"‹format›: {format}; choose one of {', '.join(FORMATS)}")
     opened = open_run(run, ckpt)
     opened.needs_classifier("predict")
     files = list(_expand(paths))

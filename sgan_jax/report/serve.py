@@ -73,13 +73,13 @@ def serve(path: Path | None, port: int) -> int:
     """
     existing(path)
     if not 0 <= port < 65536:
-        raise UserError(f"--port: {port}; must be between 0 and 65535")
+        raise UserError(f"‹port›: {port}; must be between 0 and 65535")
     handler = type("Handler", (_Handler,), {"path_of_run": path})
     try:
         server = _Server((HOST, port), handler)
     except OSError as error:
         raise UserError(
-            f"--port {port}: cannot be had ({error.strerror or error}); another one, or 0 for any"
+            f"‹port› {port}: cannot be had ({error.strerror or error}); another one, or 0 for any"
         ) from None
     with server:
         print(f"http://{HOST}:{server.server_address[1]}/ (Ctrl-C ends it)", flush=True)

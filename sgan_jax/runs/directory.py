@@ -85,7 +85,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: damaged: no JSON ({error}); start a new run with --run") from None
+        raise UserError(f"{path}: damaged: no JSON ({error}); start a new run with ‹run›") from None
 
 
 @contextmanager
@@ -149,7 +149,7 @@ class RunDir:
         Raises:
           UserError: the directory cannot be made, or another process trains in it.
         """
-        with locked(self.path, "--run"):
+        with locked(self.path, "‹run›"):
             yield
 
     def begin(self, config: Config, record: dict[str, Any], labelled: np.ndarray, newest: bool = True) -> np.ndarray:
@@ -172,7 +172,7 @@ class RunDir:
                 write_json(self.labels_file, {"indices": [int(i) for i in labelled]})
                 write_json(self.config_file, {"config": to_json(config), **record})  # last: now it is a run
         except OSError as error:
-            raise _unwritable(self.path, "--run", error) from None
+            raise _unwritable(self.path, "‹run›", error) from None
         try:
             if newest:
                 self._point_latest()
@@ -189,13 +189,13 @@ class RunDir:
         if not self.config_file.exists():
             if self.path.exists() and not self._left_by_begin():
                 raise UserError(
-                    f"{self.path}: holds files but no config.json; give an empty or new directory with --run"
+                    f"{self.path}: holds files but no config.json; give an empty or new directory with ‹run›"
                 )
             return False
         found = self._differences(config, record)
         if found and self.holds_results():
             raise UserError(
-                f"{self.path}: holds a run of other settings ({'; '.join(found)}); use those, or another --run"
+                f"{self.path}: holds a run of other settings ({'; '.join(found)}); use those, or another ‹run›"
             )
         return not found
 
@@ -273,7 +273,7 @@ class RunDir:
         except (KeyError, TypeError):
             whole = False
         if not whole:
-            raise UserError(f"{self.config_file}: damaged or of another version; start a new run with --run")
+            raise UserError(f"{self.config_file}: damaged or of another version; start a new run with ‹run›")
         return record
 
     def commits(self) -> list[str]:
@@ -305,11 +305,11 @@ class RunDir:
         try:
             config = from_json(record["config"])
         except UserError as error:
-            raise UserError(f"{self.path}: {error}") from None
+            raise UserError(f"{self.path}: {error.marked}") from None
         try:
             validate(config)
         except UserError as error:
-            raise UserError(f"{self.config_file}: {error}") from None
+            raise UserError(f"{self.config_file}: {error.marked}") from None
         return config
 
     def dataset(self) -> str:
@@ -330,7 +330,7 @@ class RunDir:
         count, images = self._config(record).data.labels, range(record["dataset"]["train"])
         if not isinstance(indices, list) or len(indices) != count or not all(index in images for index in indices):
             raise UserError(
-                f"{self.labels_file}: damaged: expected {count} indices below {len(images)}; start a new run with --run"
+                f"{self.labels_file}: damaged: expected {count} indices below {len(images)}; start a new run with ‹run›"
             )
         return np.asarray(indices, np.int64)
 
@@ -390,13 +390,13 @@ def existing(path: Path | None, ckpt: str = "latest") -> RunDir:
         holder = Path(ckpt).resolve().parent.parent  # RUN/checkpoints/step_600
         in_a_run = (holder / "config.json").exists()
         if path is None and not in_a_run:
-            raise UserError(f"--ckpt {ckpt}: lies in no run directory; name the run that it is of with --run")
+            raise UserError(f"‹ckpt› {ckpt}: lies in no run directory; name the run that it is of with ‹run›")
         if path is not None and in_a_run and holder != path.resolve():
-            raise UserError(f"--ckpt {ckpt}: lies in another run, {holder}; leave --run out")
+            raise UserError(f"‹ckpt› {ckpt}: lies in another run, {holder}; leave ‹run› out")
         if path is None:
             return RunDir(holder)
     if not chosen.exists():
-        hint = "train first, or name a run directory with --run" if path is None else _runs_listing()
+        hint = "train first, or name a run directory with ‹run›" if path is None else _runs_listing()
         raise UserError(f"{chosen}: no such run directory; {hint}")
     run = RunDir(chosen.resolve() if path is None else chosen)
     run.record()

@@ -110,7 +110,7 @@ class SweepDir:
             except (KeyError, TypeError, AttributeError, OverflowError, UserError):
                 whole = False
             if not whole:
-                raise UserError(f"{self.results_file}: line {number} is damaged or of another version; another --out")
+                raise UserError(f"{self.results_file}: line {number} is damaged or of another version; another ‹out›")
             rows[key_of(row)] = row
         return list(rows.values())
 
@@ -141,7 +141,7 @@ class SweepDir:
         ours = {file.name for file in (self.results_file, self.table_file, self.plot_file, self.runs)}
         others = [entry.name for entry in self.path.iterdir() if entry.name not in ours and entry.name[0] != "."]
         if others and not self.results_file.exists():
-            raise UserError(f"{self.path}: holds files but no results.jsonl; give an empty or new directory with --out")
+            raise UserError(f"{self.path}: holds files but no results.jsonl; give an empty or new directory with ‹out›")
         rows, asked = self.rows(), {config.preset: config for config in configs}
         for row in rows:
             held = from_json(row["config"])
@@ -165,7 +165,7 @@ class SweepDir:
         if differences:
             raise UserError(
                 f"{self.path}: its row {row} is of other settings ({'; '.join(differences)}); "
-                "use those, or another --out"
+                f"use those, or another ‹out›"
             )
 
     def append(self, row: Row) -> None:

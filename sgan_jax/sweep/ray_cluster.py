@@ -47,13 +47,13 @@ def connected(address: str) -> Iterator[None]:
         import ray
     except ImportError:
         raise UserError(
-            f"--ray {address}: Ray is not installed; set SGAN_EXTRAS=ray for bin/sweep, or pip install 'sgan-jax[ray]'"
+            f"‹ray› {address}: Ray is not installed; set SGAN_EXTRAS=ray for bin/sweep, or pip install 'sgan-jax[ray]'"
         ) from None
     try:
         _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (RuntimeError, ValueError, OverflowError, OSError) as error:
-        raise UserError(f"--ray {address}: no cluster answers there ({reason(error)})") from None
+        raise UserError(f"‹ray› {address}: no cluster answers there ({reason(error)})") from None
     try:
         yield
     finally:

@@ -61,10 +61,10 @@ def sweep(configs: Sequence[Config], out: Path | None = None, ray: str | None = 
         labelled_images(config, dataset)
     for config in {config.preset: config for config in configs}.values():
         if not build(config, dataset.train_images.shape[1:], dataset.num_classes).classifies:
-            raise UserError(f"--head {config.model.head}: has no classifier whose error a sweep could measure")
+            raise UserError(f"‹model.head› {config.model.head}: has no classifier whose error a sweep could measure")
     folder = SweepDir(out or ROOT / dataset.name.replace("/", "-"))
     with ExitStack() as stack:
-        stack.enter_context(locked(folder.path, "--out"))
+        stack.enter_context(locked(folder.path, "‹out›"))
         done = folder.begin(configs, Images(dataset.name, dataset.digest))
         if there := sum(key(config) in done for config in configs):
             print(f"{folder.path}: {there} of {len(configs)} rows are there", flush=True)
@@ -200,7 +200,7 @@ def _check_members(configs: Sequence[Config], folder: SweepDir, done: set[Key]) 
     for config in configs:
         path = _last_checkpoint(config, folder)
         if key(config) in done and not path.is_dir():
-            raise UserError(f"{path}: not found; --ensemble averages its weights; another --out")
+            raise UserError(f"{path}: not found; ‹ensemble› averages its weights; another ‹out›")
 
 
 def _last_checkpoint(config: Config, folder: SweepDir) -> Path:

@@ -68,13 +68,13 @@ def report(path: Path, *others: Path) -> int:
             raise UserError(f"{one.path}: is of other images ({found_here[0]['dataset']}) than {path}")
     twice = [name for (name, _), count in Counter((key_of(row), row["head"]) for row in rows).items() if count > 1]
     if twice:
-        raise UserError(f"--sweep: row {twice[0]} is in two of the directories; give sweeps of different rows")
+        raise UserError(f"‹sweep›: row {twice[0]} is in two of the directories; give sweeps of different rows")
     firsts: dict[tuple[str, str], Row] = {}
     for row in rows:
         first = firsts.setdefault((row["preset"], row["head"]), row)
         if differing := differences(first, row):
             raise UserError(
-                f"--sweep: rows {key_of(first)} and {key_of(row)} are of different settings ({'; '.join(differing)}); "
+                f"‹sweep›: rows {key_of(first)} and {key_of(row)} are of different settings ({'; '.join(differing)}); "
                 "no table is made of both"
             )
     found, about = cells(rows), rows[0]["notice"] or rows[0]["dataset"]

@@ -105,7 +105,7 @@ def train(
         session = Session(config, run, dataset, system, saver, validation, board)
         if first >= config.total_steps:
             session.conclude(first, state)
-            print(f"{run.path}: finished at step {first}; --epochs or --steps makes it longer")
+            print(f"{run.path}: finished at step {first}; more epochs or steps make it longer")
             return 0
         start = f"from step {first}" if first else "new run"
         print(f"{run.path}: {start}, to step {config.total_steps}", flush=True)
@@ -135,7 +135,7 @@ def train(
 def check_on_nan(on_nan: str) -> None:
     """Raises a UserError for what `train` does not know to do about a loss that is no number."""
     if on_nan not in ON_NAN:
-        raise UserError(f"--on-nan: {on_nan}; choose one of {', '.join(ON_NAN)}")
+        raise UserError(f"‹on_nan›: {on_nan}; choose one of {', '.join(ON_NAN)}")
 
 
 def _load(config: Config, path: Path | None) -> Dataset:
@@ -207,7 +207,7 @@ def _resume(run: RunDir, config: Config, system: System, dataset: Dataset) -> tu
             checkpoint.set_aside(other)
         return jax.tree.map(jax.numpy.asarray, state), step
     if damaged:
-        raise UserError(f"{run.checkpoints}: no checkpoint can be restored; remove it to start anew, or another --run")
+        raise UserError(f"{run.checkpoints}: no checkpoint can be restored; remove it to start anew, or another ‹run›")
     return jax.jit(system.init)(derive_keys(config.seed).init, _examples(dataset)), 0
 
 
@@ -254,13 +254,13 @@ def _roll_back(run: RunDir, group: Team, error: Diverged, on_nan: str) -> None:
     """Notes that the run goes back, or refuses to."""
     saved = checkpoint.steps(run.checkpoints)
     last = f"the last good checkpoint is step_{saved[-1]}" if saved else "there is no checkpoint yet"
-    advice = "a smaller --learning-rate may help, in a new run"
+    advice = "a smaller ‹adam.learning_rate› may help, in a new run"
     if on_nan == "stop":
         raise UserError(
-            f"{run.path}: {error}; {last}: --on-nan rollback goes on from it with other randomness; {advice}"
+            f"{run.path}: {error}; {last}: ‹on_nan› rollback goes on from it with other randomness; {advice}"
         )
     if jax.process_count() > 1:
-        raise UserError(f"{run.path}: {error}; {last}; --on-nan rollback is for one process; {advice}")
+        raise UserError(f"{run.path}: {error}; {last}; ‹on_nan› rollback is for one process; {advice}")
     if len(run.rollbacks()) >= MAX_ROLLBACKS:
         raise UserError(f"{run.path}: {error}, after {MAX_ROLLBACKS} rollbacks; {last}; {advice}")
     run.note_rollback(str(error))

@@ -38,7 +38,7 @@ class Profile(NamedTuple):
           UserError: they end before the first to trace.
         """
         if steps < self.first:
-            raise UserError(f"--profile-steps: begins with step {self.first}, and this call takes {steps}")
+            raise UserError(f"‹profile_steps›: begins with step {self.first}, and this call takes {steps}")
 
 
 def profile(folder: Path | None, steps: str | None) -> Profile | None:
@@ -49,14 +49,14 @@ def profile(folder: Path | None, steps: str | None) -> Profile | None:
     """
     if folder is None:
         if steps is not None:
-            raise UserError("--profile-steps: needs --profile FOLDER, where the trace is to go")
+            raise UserError("‹profile_steps›: needs ‹profile› FOLDER, where the trace is to go")
         return None
     steps = STEPS if steps is None else steps
     match = re.fullmatch(r"([1-9][0-9]{0,8})-([1-9][0-9]{0,8})", steps)
     if not match or int(match[1]) > int(match[2]):
-        raise UserError(f"--profile-steps: {steps}; expected FIRST-LAST, such as 11-20, counted from 1")
+        raise UserError(f"‹profile_steps›: {steps}; expected FIRST-LAST, such as 11-20, counted from 1")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--profile: {folder}: cannot be made ({error.strerror or error})") from None
+        raise UserError(f"‹profile›: {folder}: cannot be made ({error.strerror or error})") from None
     return Profile(folder, int(match[1]), int(match[2]))

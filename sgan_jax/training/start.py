@@ -19,15 +19,17 @@ def labelled_images(config: Config, dataset: Dataset) -> np.ndarray:
     drawn = choose_labelled(dataset.train_labels, count, dataset.num_classes, data.label_seed)
     if (missing := _missing_class(dataset, drawn)) is not None:
         if len(drawn) < dataset.num_classes:
-            raise UserError(f"--labels: {len(drawn)}; must be at least {dataset.num_classes}, one for each class")
-        raise UserError(f"--data-dir: no training image of class '{missing}' has a label; expected one at least")
+            raise UserError(f"‹data.labels›: {len(drawn)}; must be at least {dataset.num_classes}, one for each class")
+        raise UserError(f"‹data.data_dir›: no training image of class '{missing}' has a label; expected one at least")
     if (missing := _missing_class(dataset, split(drawn, config)[0])) is not None:
-        raise UserError(f"--validation: keeps all labels of class '{missing}' from training; expected a smaller number")
+        raise UserError(
+            f"‹data.validation›: keeps all labels of class '{missing}' from training; expected a smaller number"
+        )
     if config.propagation.neighbours:
         if dataset.streamed is not None:
             raise UserError(
-                f"--preset {config.preset}: compares all images with one another, and these do not fit in memory; "
-                "--preset consistency does not"
+                f"‹preset› {config.preset}: compares all images with one another, and these do not fit in memory; "
+                f"‹preset› consistency does not"
             )
         cache.check_size(dataset, config.propagation.neighbours)
     return drawn

@@ -44,7 +44,7 @@ def test_copies_in_both_parts_in_two_classes_and_in_one(tmp_path, capsys):
 def test_sizes_that_differ_are_listed_before_the_error(tmp_path, capsys):
     folder = write(tmp_path / "pets", test=False)
     picture(50, "RGB", (30, 20)).save(folder / "cat" / "wide.png")
-    with pytest.raises(UserError, match="--image-size N"):
+    with pytest.raises(UserError, match="data.image_size N"):
         check(folder)
     assert capsys.readouterr().out == (
         "images: 9 of 8 x 8 pixels, RGB\nimages: 1 of 30 x 20 pixels, RGB\n"

@@ -260,12 +260,12 @@ def test_no_unlabelled_images_are_a_warning(tmp_path, caplog):
 
 def test_flags_that_do_not_belong_are_refused(tmp_path, write_idx, arrays):
     folder = write(tmp_path / "pets")
-    with pytest.raises(UserError, match="--dataset mnist with --data-dir .*only IDX files have a name"):
+    with pytest.raises(UserError, match="data.dataset mnist with data.data_dir .*only IDX files have a name"):
         load("mnist", folder)
-    with pytest.raises(UserError, match="--image-size 32: resizes images of one's own"):
+    with pytest.raises(UserError, match="data.image_size 32: resizes images of one's own"):
         load("mnist-5k", image_size=32)
     write_idx(tmp_path / "idx", arrays)
-    with pytest.raises(UserError, match="--image-size 32: IDX files are taken as they are"):
+    with pytest.raises(UserError, match="data.image_size 32: IDX files are taken as they are"):
         load(data_dir=tmp_path / "idx", image_size=32)
 
 
@@ -297,7 +297,7 @@ def test_what_is_linked_a_test_folder_of_another_case_and_postscript(tmp_path, c
 def test_photographs_are_to_be_resized_before_any_is_decoded(tmp_path):
     folder = write(tmp_path / "pets", size=(600, 20))
     with pytest.raises(
-        UserError, match=r"pets: images of 600 x 20 pixels; expected at most 512 x 512, or --image-size"
+        UserError, match=r"pets: images of 600 x 20 pixels; expected at most 512 x 512, or data.image_size"
     ):
         load(data_dir=folder)
     assert load(data_dir=folder, image_size=16).train_images.shape == (9, 16, 16, 1)

@@ -106,7 +106,7 @@ def test_each_fault_is_one_line_that_names_the_file(tmp_path, arrays, write_idx,
 def test_a_path_that_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     for name, state in (("nowhere", "does not exist"), ("file", "is not a folder")):
-        with pytest.raises(UserError, match=f"--data-dir .*{name}: {state}; expected a folder"):
+        with pytest.raises(UserError, match=f"data.data_dir .*{name}: {state}; expected a folder"):
             load.load(data_dir=tmp_path / name)
 
 
@@ -156,7 +156,7 @@ def test_other_contents_do_not_pass_for_a_known_set(tmp_path, arrays, write_idx,
     arrays["test_labels"] = arrays["test_labels"][::-1]
     write_idx(tmp_path / "mnist", arrays)
     assert load.load(data_dir=tmp_path / "mnist").name == "mnist-local"
-    with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte.gz: not the file of mnist .*--dataset auto"):
+    with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte.gz: not the file of mnist .*data.dataset auto"):
         load.load("mnist", tmp_path / "mnist")
 
 
@@ -171,7 +171,9 @@ def test_kmnist_files_are_taken_on_the_word_of_the_user(tmp_path, arrays, write_
 @pytest.mark.parametrize("dataset", ["mnits", "mnist-5k", "cifar10"])
 def test_a_folder_takes_only_names_of_idx_sets(tmp_path, arrays, write_idx, dataset):
     write_idx(tmp_path, arrays)
-    with pytest.raises(UserError, match=f"--dataset {dataset} with --data-dir: expected auto or one of fashion_mnist"):
+    with pytest.raises(
+        UserError, match=f"data.dataset {dataset} with data.data_dir: expected auto or one of fashion_mnist"
+    ):
         load.load(dataset, tmp_path)
 
 

@@ -60,7 +60,7 @@ def test_impossible_draws_name_the_flag(count, seed, message):
 
 def test_a_class_with_too_few_examples_is_named():
     labels = np.concatenate([LABELS, np.repeat(10, 3)])
-    with pytest.raises(UserError, match=r"--labels 44: class 10 has 3 training examples, 4 are needed.*at most 33"):
+    with pytest.raises(UserError, match=r"data.labels 44: class 10 has 3 training examples, 4 are needed.*at most 33"):
         choose_labelled(labels, 44, 11, seed=0)
     with pytest.raises(UserError, match="label 10 of example 400 is out of range"):
         choose_labelled(labels, 10, 10, seed=0)

@@ -52,7 +52,7 @@ def test_images_of_classes_are_in_memory_and_all_are_read_without_label_as_they_
 def test_a_folder_with_nothing_to_stream_is_refused_where_that_is_asked_for(tmp_path):
     folder = write(tmp_path / "pets")
     shutil.rmtree(folder / "unlabelled")
-    with pytest.raises(UserError, match="^--stream: .* has no images in 'unlabelled'"):
+    with pytest.raises(UserError, match="^data.stream: .* has no images in 'unlabelled'"):
         load(data_dir=folder, stream=True)
 
 
@@ -84,9 +84,9 @@ def test_a_damaged_file_is_told_of_once_and_the_one_after_it_read(tmp_path, capl
 
 def test_only_folders_of_images_are_streamed(tmp_path, write_idx, arrays):
     write_idx(tmp_path / "idx", arrays)
-    with pytest.raises(UserError, match="--stream: .*idx is no folder of images"):
+    with pytest.raises(UserError, match="data.stream: .*idx is no folder of images"):
         load(data_dir=tmp_path / "idx", stream=True)
-    with pytest.raises(UserError, match="--stream: reads images of one's own one by one; name their folder"):
+    with pytest.raises(UserError, match="data.stream: reads images of one's own one by one; name their folder"):
         load("mnist-5k", stream=True)
 
 

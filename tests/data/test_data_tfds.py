@@ -134,7 +134,7 @@ def test_a_wrong_byte_from_the_server_is_refused_and_nothing_remains(server, sma
         packed[4] ^= 1  # the time stamp: the contents unpack as before, and the rule still refuses the file
         assert gzip.decompress(packed) == gzip.decompress(whole)
         server.files[name] = bytes(packed)
-        with pytest.raises(UserError, match=f"--dataset mnist: .*{name}, has wrong checksum; ways out") as raised:
+        with pytest.raises(UserError, match=f"data.dataset mnist: .*{name}, has wrong checksum; ways out") as raised:
             load.load("mnist")
         assert "\n" not in str(raised.value)
         assert nothing_left(cache_dir)
@@ -188,13 +188,13 @@ def test_trouble_ends_within_seconds_by_name_and_falls_back_for_auto(
     trouble, reason = TROUBLE[case]
     trouble(server)
     start = time.monotonic()
-    with pytest.raises(UserError, match=f"--dataset mnist: .*{reason}") as raised:
+    with pytest.raises(UserError, match=f"data.dataset mnist: .*{reason}") as raised:
         load.load("mnist")
     for way in ("--data-dir DIR", "--dataset auto", "--dataset mnist-5k"):
         assert way in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not caplog.messages
-    with pytest.raises(UserError, match=r"--dataset kmnist: .*--data-dir DIR"):
+    with pytest.raises(UserError, match=r"data.dataset kmnist: .*data.data_dir DIR"):
         load.load("kmnist")
     with caplog.at_level(logging.WARNING):
         got = load.load()
@@ -262,7 +262,7 @@ def test_any_image_classification_set_of_tfds_by_name(cache_dir):
 
 def test_a_set_without_test_split_says_what_it_has(monkeypatch, cache_dir):
     monkeypatch.setattr(SganTinyRgb, "splits", {"train": (6, 0), "validation": (3, 0)})
-    with pytest.raises(UserError, match=r"--dataset sgan_tiny_rgb: no split test \(it has train, validation\)"):
+    with pytest.raises(UserError, match=r"data.dataset sgan_tiny_rgb: no split test \(it has train, validation\)"):
         load.load("sgan_tiny_rgb")
     assert nothing_left(cache_dir)
 
@@ -282,7 +282,7 @@ def test_a_set_without_test_split_says_what_it_has(monkeypatch, cache_dir):
     ],
 )
 def test_names_that_will_not_do(cache_dir, name, message):
-    with pytest.raises(UserError, match=f"--dataset {name}: .*{message}") as raised:
+    with pytest.raises(UserError, match=f"data.dataset {name}: .*{message}") as raised:
         load.load(name)
     assert "\n" not in str(raised.value)
     assert nothing_left(cache_dir)
@@ -293,5 +293,5 @@ def test_a_set_that_needs_tensorflow_names_the_extra(monkeypatch):
     monkeypatch.setattr(
         tfds_source.importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find_spec(name)
     )
-    with pytest.raises(UserError, match=r"--dataset cifar10: .*extra \[tfds\]"):
+    with pytest.raises(UserError, match=r"data.dataset cifar10: .*extra \[tfds\]"):
         load.load("cifar10")

@@ -90,8 +90,8 @@ def test_eight_devices_compute_what_one_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("count", "half", "message"),
     [
-        (2, 50, "--devices: 2; must be between 1 and 1, the cpu devices"),
-        (0, 50, "--devices: 0; must be between 1 and 1, the cpu devices"),
+        (2, 50, "devices: 2; must be between 1 and 1, the cpu devices"),
+        (0, 50, "devices: 0; must be between 1 and 1, the cpu devices"),
     ],
 )
 def test_devices_that_are_not_there_are_an_error(count: int, half: int, message: str) -> None:
@@ -187,10 +187,10 @@ def test_a_run_that_cannot_begin_ends_all_of_its_processes(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("127.0.0.1:1", None, None), "--coordinator, --processes and --process go together"),
-        ((None, 2, 0), "--coordinator, --processes and --process go together"),
-        (("127.0.0.1:1", 2, 2), "--process: 2; must be between 0 and 1"),
-        (("127.0.0.1:1", 2, -1), "--process: -1; must be between 0 and 1"),
+        (("127.0.0.1:1", None, None), "coordinator, processes and process go together"),
+        ((None, 2, 0), "coordinator, processes and process go together"),
+        (("127.0.0.1:1", 2, 2), "process: 2; must be between 0 and 1"),
+        (("127.0.0.1:1", 2, -1), "process: -1; must be between 0 and 1"),
     ],
 )
 def test_flags_of_a_manual_start_that_do_not_fit_are_an_error(

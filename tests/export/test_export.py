@@ -105,7 +105,7 @@ def test_files_carry_class_names_size_and_notice() -> None:
 
 def test_an_operation_that_is_not_translated_is_named() -> None:
     made = exported("tutorial", "stacked", "classifier")._replace(function=lambda x: jnp.sort(x, axis=1))
-    with pytest.raises(UserError, match="operation 'sort' is not translated; --format stablehlo takes every network"):
+    with pytest.raises(UserError, match="operation 'sort' is not translated; format stablehlo takes every network"):
         FORMATS["onnx"].make(made)
     with pytest.raises(onnx_graph.Unsupported):
         onnx_graph.graph_of(jnp.cumsum, jax.ShapeDtypeStruct((3,), jnp.float32), ("a", "b"))

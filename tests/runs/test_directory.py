@@ -199,7 +199,7 @@ def test_classes_of_other_names_are_an_error_where_they_are_ones_own():
     run.begin(CONFIG, RECORD | {"dataset": own}, LABELLED)
     run.log({"step": 100})
     run.begin(CONFIG, RECORD | {"dataset": own}, LABELLED)
-    with pytest.raises(UserError, match=r"\(classes were cat, dog, now chat, dog\); use those, or another --run"):
+    with pytest.raises(UserError, match=r"\(classes were cat, dog, now chat, dog\); use those, or another run"):
         run.begin(CONFIG, RECORD | {"dataset": own | {"class_names": ["chat", "dog"]}}, LABELLED)
 
 
@@ -235,7 +235,7 @@ def test_a_start_that_was_killed_before_there_was_a_run_is_begun_again():
 def test_a_file_in_the_place_of_a_run_directory_is_a_one_line_error():
     Path("a").write_text("")
     for path in (Path("a"), Path("a/b")):
-        with pytest.raises(UserError, match=rf"^{path}: cannot be written \(.+\); choose another --run$"):
+        with pytest.raises(UserError, match=rf"^{path}: cannot be written \(.+\); choose another run$"):
             begun(path)
         with pytest.raises(UserError, match=rf"^{path}: cannot be written \(.+\)"), RunDir(path).locked():
             pass
@@ -300,7 +300,7 @@ def test_a_run_elsewhere_does_not_need_a_place_for_latest(capsys):
 
 
 def test_without_any_run_the_error_says_what_to_do():
-    with pytest.raises(UserError, match=r"runs/latest: no such run directory; train first, or .* --run"):
+    with pytest.raises(UserError, match=r"runs/latest: no such run directory; train first, or .* run"):
         existing(None)
 
 
@@ -362,10 +362,10 @@ def test_a_checkpoint_that_is_given_as_a_path_brings_its_own_run():
     begun("runs/b")
     assert existing(None, "runs/a/checkpoints/step_2").path.name == "a"
     assert existing(None, "step_2").path.name == "b"
-    with pytest.raises(UserError, match=r"lies in another run, .*runs/a; leave --run out"):
+    with pytest.raises(UserError, match=r"lies in another run, .*runs/a; leave run out"):
         existing(Path("runs/b"), "runs/a/checkpoints/step_2")
     Path("copied/step_3").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"lies in no run directory; name the run that it is of with --run"):
+    with pytest.raises(UserError, match=r"lies in no run directory; name the run that it is of with run"):
         existing(None, "copied/step_3")
     assert existing(Path("runs/b"), "copied/step_3").path.name == "b"
     assert existing(None, "copied/step_2").path.name == "b"

@@ -14,7 +14,7 @@ def test_no_folder_is_no_profile() -> None:
 
 
 def test_steps_without_a_folder_are_an_error() -> None:
-    with pytest.raises(UserError, match="^--profile-steps: needs --profile FOLDER"):
+    with pytest.raises(UserError, match="^profile_steps: needs profile FOLDER"):
         profile(None, "5-6")
 
 
@@ -35,13 +35,13 @@ def test_folder_is_made_and_both_ends_are_included(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("steps", ["", "5", "0-5", "5-4", "a-b", "1-2-3", "-1-4", "1:2", "1-99999999999"])
 def test_what_is_no_range_of_steps_is_an_error(steps: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"^--profile-steps: {steps}; expected FIRST-LAST, such as 11-20"):
+    with pytest.raises(UserError, match=f"^profile_steps: {steps}; expected FIRST-LAST, such as 11-20"):
         profile(tmp_path, steps)
 
 
 def test_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"^--profile: .*file: cannot be made \(File exists\)$"):
+    with pytest.raises(UserError, match=r"^profile: .*file: cannot be made \(File exists\)$"):
         profile(tmp_path / "file", "1-2")
 
 

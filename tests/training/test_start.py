@@ -37,19 +37,19 @@ def test_of_the_labelled_images_the_last_are_for_validation_and_each_part_has_al
 @pytest.mark.parametrize(
     ("dataset", "config", "message"),
     [
-        (images([0, 1, 2] * 4), asking(2), r"--labels: 2; must be at least 3, one for each class"),
-        (images([0, 1, 2] * 4), asking(2, 1), r"--labels: 2; must be at least 3, one for each class"),
-        (images([0, 1, 2] * 4), asking(6, 4), r"--validation: keeps all labels of class '[abc]' from training"),
+        (images([0, 1, 2] * 4), asking(2), r"data.labels: 2; must be at least 3, one for each class"),
+        (images([0, 1, 2] * 4), asking(2, 1), r"data.labels: 2; must be at least 3, one for each class"),
+        (images([0, 1, 2] * 4), asking(6, 4), r"data.validation: keeps all labels of class '[abc]' from training"),
         (
             images([0, 1, 0, 1, UNKNOWN]),
             asking(None),
-            r"--data-dir: no training image of class 'c' has a label; expected one at least",
+            r"data.data_dir: no training image of class 'c' has a label; expected one at least",
         ),
         (images([0, 1, 2]), asking(3, preset="best"), r"made: 3 training images; a graph of them takes from 7 to"),
         (
             images([0, 1, 2] * 4, streamed=np.zeros((5, 8, 8, 1), np.uint8)),
             asking(3, preset="best"),
-            r"--preset best: compares all images .* --preset consistency does not",
+            r"preset best: compares all images .* preset consistency does not",
         ),
     ],
 )
@@ -68,6 +68,6 @@ def test_fewer_labels_than_classes_are_refused_as_a_user_types_them(tmp_path: Pa
 
 def test_a_sweep_refuses_its_last_row_before_it_trains_the_first(tmp_path: Path) -> None:
     sweep = main.Sweep(dataset="mnist-5k", labels="100,10", validation=5, draws=1, out=tmp_path / "out")
-    with pytest.raises(UserError, match="^--validation: keeps all labels of class"):
+    with pytest.raises(UserError, match="^data.validation: keeps all labels of class"):
         sweep()
     assert not (tmp_path / "out").exists()
