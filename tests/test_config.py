@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from sgan_jax.cli.main import Describe, Sweep, Train
+from sgan_jax.cli.describe import Describe
+from sgan_jax.cli.sweep import Sweep
+from sgan_jax.cli.train import Train
 from sgan_jax.config import (
     LENGTH_FIELDS,
     PRESETS,

@@ -19,13 +19,20 @@ from typing import Annotated, Any
 
 import tyro
 
+from sgan_jax.cli.data import DataCommand
+from sgan_jax.cli.describe import Describe
+from sgan_jax.cli.eval import Eval
+from sgan_jax.cli.export import Export
+from sgan_jax.cli.predict import Predict
+from sgan_jax.cli.report import Report
+from sgan_jax.cli.sample import Sample
 from sgan_jax.cli.spelling import FlagFormatter, flag
-from sgan_jax.cli.training import Sweep, Train
-from sgan_jax.cli.using import DataCommand, Describe, Eval, Export, Predict, Report, Sample
+from sgan_jax.cli.sweep import Sweep
+from sgan_jax.cli.train import Train
 from sgan_jax.engine.memory import keep_scratch
 from sgan_jax.errors import UserError, mendable, spelled
 
-__all__ = ["Describe", "Sweep", "Train", "main"]
+__all__ = ["main"]
 
 Command = (
     Annotated[Train, tyro.conf.subcommand("train")]

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sgan_jax.cli.main import Train
+from sgan_jax.cli.train import Train
 from sgan_jax.config import Config, choose, from_json
 from sgan_jax.data.arrays import are_known, as_classes, as_images
 from sgan_jax.data.load import UNKNOWN, Dataset

@@ -16,7 +16,7 @@ from outer import NOTICE, RUN, STEPS, call, command, copy_of_finished_run, envir
 from rooms import RUN as ROOMS
 from rooms import trained
 
-from sgan_jax.cli.using import Report
+from sgan_jax.cli.report import Report
 from sgan_jax.errors import UserError
 from sgan_jax.report.page import render
 from sgan_jax.report.serve import _Handler
