@@ -77,16 +77,30 @@ class ConsistencyConfig:
 
 @dataclass(frozen=True)
 class PropagationConfig:
-    """Whether labels are propagated along a graph of like images before training."""
+    """Whether labels are propagated along a graph of similar images before training, and its constants."""
 
     neighbours: int = 0  # of each image; 0: there is no graph
     candidates: int = 30  # of which the neighbours are chosen
-    # Shares of the run, in whole epochs, between which the graph is not heard and the classifier learns alone
-    alone_from: float = 0.0
-    alone_until: float = 0.0
-    parts: bool = False  # whether images are compared by parts of them as well, for writing
-    slanted: bool = True  # whether they are compared as they are, or without the slant of writing
-    back: float = 0.0  # what edges weigh, beside the others, to the images that an image explains best
+    # Fractions of the run, in whole epochs, between which the propagated labels are not used
+    pause_from: float = 0.0
+    pause_until: float = 0.0
+    parts: bool = False  # whether images are compared by parts of them as well, for handwriting
+    deslant: bool = False  # whether images are compared without the slant of handwriting
+    reverse_weight: float = 0.0  # of edges to the images that an image explains best, relative to the other edges
+    reach: int = 2  # pixels by which the image distortion model may displace a pixel
+    sharpness: float = 8.0  # s of an edge's weight exp(-s d / d_k)
+    alpha: float = 0.998  # of Zhou et al.: the part of an image's scores that comes from its neighbours
+    alpha_wide: float = 0.9995  # alpha of the iterations from all images, which find the classes' extents
+    alpha_narrow: float = 0.995  # alpha of the last two propagations, which find the borders
+    alpha_many: float = 0.995  # alpha where every class has `many_labels`
+    alpha_local: float = 0.97  # alpha where classes overlap
+    iterations: int = 20  # at most, of propagation from all images
+    settled: float = 1e-4  # fraction of images that change class, at which iterations end
+    trial_iterations: int = 3  # after which classes that still change more than `stable` count as overlapping
+    stable: float = 5e-3  # fraction of images
+    many_labels: int = 50  # labels of each class from which these outweigh the graph's clusters
+    few_labels: int = 5  # labels of a class below which a balanced start is tried as well
+    certainty: float = 6.0  # log-odds of the two most probable classes of the median image
 
 
 @dataclass(frozen=True)
@@ -120,8 +134,8 @@ class Config:
         """Whether the labels of the graph count in the step after `step` steps."""
         epochs = self.total_steps / self.steps_per_epoch
         # Inwards: a short run is rather alone for too few than begins without the graph.
-        first = math.ceil(self.propagation.alone_from * epochs - 1e-6)
-        end = math.floor(self.propagation.alone_until * epochs + 1e-6)
+        first = math.ceil(self.propagation.pause_from * epochs - 1e-6)
+        end = math.floor(self.propagation.pause_until * epochs + 1e-6)
         return not first <= step // self.steps_per_epoch < end
 
 
@@ -148,13 +162,13 @@ _STROKES = replace(
     _CONSISTENCY,
     batch_size=32,
     muon=MuonConfig(3e-3),
-    propagation=PropagationConfig(6, 40, parts=True, slanted=False, back=0.15),
+    propagation=PropagationConfig(6, 40, parts=True, deslant=True, reverse_weight=0.15),
 )
 # Who learns from the graph to the end repeats its mistakes. Alone in between, with a few labels and its own teacher, a
 # classifier loses some of them, and makes others: then the two judges know more together than either (Blum and
 # Mitchell, "Combining labeled and unlabeled data with co-training", COLT 1998). Begun by the graph, since without it
 # whole classes are lost with a hundred labels.
-_BEST = replace(_STROKES, epochs=14, propagation=replace(_STROKES.propagation, alone_from=2 / 14, alone_until=4 / 14))
+_BEST = replace(_STROKES, epochs=14, propagation=replace(_STROKES.propagation, pause_from=2 / 14, pause_until=4 / 14))
 
 # Chosen on training images of Fashion-MNIST, of draws of labels from 100 on.
 _OBJECTS = replace(
@@ -331,8 +345,8 @@ def validate(config: Config) -> None:
         "adam.beta2": config.adam.beta2,
         "muon.momentum": config.muon.momentum,
         "ema_decay": config.ema_decay,
-        "propagation.alone_from": config.propagation.alone_from,
-        "propagation.alone_until": config.propagation.alone_until,
+        "propagation.pause_from": config.propagation.pause_from,
+        "propagation.pause_until": config.propagation.pause_until,
     }
     for name, fraction in fractions.items():
         if not 0 <= fraction < 1:
@@ -345,15 +359,15 @@ def validate(config: Config) -> None:
         "consistency.weight": config.consistency.weight,
         "consistency.threshold": config.consistency.threshold,
         "propagation.neighbours": config.propagation.neighbours,
-        "propagation.back": config.propagation.back,
+        "propagation.reverse_weight": config.propagation.reverse_weight,
     }
     for name, number in numbers.items():
         if not 0 <= number < float("inf"):
             raise UserError(f"{name}: {number}; must be a number of at least 0")
     if config.propagation.candidates < config.propagation.neighbours:
         raise UserError(f"propagation.candidates: {config.propagation.candidates}; must be at least its neighbours")
-    if config.propagation.alone_until < config.propagation.alone_from:
-        raise UserError(f"propagation.alone_until: {config.propagation.alone_until}; must be at least its alone_from")
+    if config.propagation.pause_until < config.propagation.pause_from:
+        raise UserError(f"propagation.pause_until: {config.propagation.pause_until}; must be at least its pause_from")
     if config.unlabelled is not None and not config.batch_size // 2 <= config.unlabelled <= LARGEST:
         raise UserError(f"unlabelled: {config.unlabelled}; must be between half a batch and {LARGEST}")
     if config.adam.schedule not in SCHEDULES:

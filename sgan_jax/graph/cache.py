@@ -40,12 +40,20 @@ def load_by_distortion(
             len(dataset.train_images),
         )
         return neighbours_by_distortion(
-            dataset.train_images, config.neighbours, config.candidates, parts, config.slanted, config.back, check
+            dataset.train_images,
+            config.neighbours,
+            config.candidates,
+            parts,
+            not config.deslant,
+            config.reverse_weight,
+            check,
         )
 
-    parts, ways = PARTS if config.parts else WHOLE, 2 if config.back else 1
+    parts, ways = PARTS if config.parts else WHOLE, 2 if config.reverse_weight else 1
     # "near": by every second pixel; graphs whose candidates were found by all pixels lie there under other names.
-    kind = f"near-{config.candidates}-{len(parts)}-{'slanted' if config.slanted else 'upright'}-{config.back:g}"
+    kind = (
+        f"near-{config.candidates}-{len(parts)}-{'upright' if config.deslant else 'slanted'}-{config.reverse_weight:g}"
+    )
     return _kept(dataset, config.neighbours, ways * len(parts) * config.neighbours, kind, make)
 
 

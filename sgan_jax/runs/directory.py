@@ -220,7 +220,7 @@ class RunDir:
             lengths = f"steps was {was.total_steps}, now {config.total_steps}"
             if config.adam.schedule != "constant":
                 found.append(f"{lengths}: its learning rate was to end with the former")
-            elif config.propagation.alone_until:
+            elif config.propagation.pause_until:
                 found.append(f"{lengths}: its graph was to be heard in steps that the former gives")
             elif not found and config.total_steps < was.total_steps and not self.result_file.exists():
                 found.append(f"{lengths}: it has not ended yet")
