@@ -1,8 +1,8 @@
 """mnist-5k: 5,000 real MNIST digits inside the package, for machines without a network.
 
-They are the 500 first of each class of MNIST's training set, in its order (tools/make_mnist_5k.py makes the file). The
-split rule: within each class the first 400 are for training, the last 100 for the test. So neither part overlaps the
-official test set, and figures are not comparable with MNIST's.
+They are the first 500 digits of each class of MNIST's training set, in its order (tools/make_mnist_5k.py makes the
+file). Of each class the first 400 are for training, the last 100 for the test. So neither split overlaps MNIST's own
+test set, and results are not comparable with results on MNIST.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TRAIN_PER_CLASS = 400
 
 
 def load_embedded() -> Dataset:
-    """4,000 training and 1,000 test digits, uint8 [N, 28, 28, 1], classes in turn: 0, 1, ... 9, 0, 1, ..."""
+    """Loads 4,000 training and 1,000 test digits, uint8 [N, 28, 28, 1], in the order 0, 1, ... 9, 0, 1, ..."""
     with resources.files(__package__).joinpath(FILE).open("rb") as file, np.load(file, allow_pickle=False) as saved:
         images = saved["images"]  # [10, 500, 28, 28]: class, then order in MNIST
     images = images.swapaxes(0, 1)[..., None]  # [500, 10, 28, 28, 1]

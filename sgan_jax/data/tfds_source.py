@@ -1,8 +1,8 @@
-"""Sets that TensorFlow Datasets (TFDS) knows: fetched by it, checked against its checksums, read as arrays.
+"""Fetches data sets of TensorFlow Datasets (TFDS), checks them against its checksums, and reads them as arrays.
 
-mnist, fashion_mnist and kmnist need no TensorFlow: `_small_builder` overrides the parts of TFDS's own builders that
-call it. Other sets go through their own builders, which do (extra `[tfds]`). A network that does not answer costs
-seconds: one request with a deadline goes ahead (`probe`), and TFDS's own get the timeouts and few retries they lack.
+mnist, fashion_mnist and kmnist do not need TensorFlow: `_small_builder` overrides those parts of TFDS's builders that
+call it. The builders of other sets do need it (extra `[tfds]`). A network that does not answer costs seconds only:
+`probe` sends one request with a deadline first, and the requests of TFDS get timeouts and fewer retries.
 """
 
 from __future__ import annotations
@@ -33,17 +33,23 @@ SMALL = {
     "fashion_mnist": "FashionMNIST",
     "kmnist": "KMNIST",
 }  # name -> builder in TFDS's mnist module
-PROBE_SECONDS = 5.0  # until the first answer of the host, name look-up included
-STALL_SECONDS = 10.0  # until a connection, and between two pieces of a file
-MAX_RETRIES = 1  # TFDS's own 10 take 205 s
-READ_CHUNK = 2000
+PROBE_SECONDS = 5.0  # until the host first answers, including the name look-up
+STALL_SECONDS = 10.0  # until a connection, and between two parts of a file
+MAX_RETRIES = 1  # TFDS's default of 10 takes 205 s
+READ_CHUNK = 2000  # examples read at a time
 
 
 def fetch(name: str) -> Dataset:
-    """The TFDS set `name` ("mnist", "cifar10", "emnist/letters"): its splits train and test.
+    """Fetches the splits train and test of a TFDS set.
 
-    Nothing but the returned arrays remains of it. Raises UserError with the reason in one line: no network, a wrong
-    checksum, an unknown name, no TensorFlow where it is needed, not an image classification set of one image size.
+    No downloaded file remains on disk.
+
+    Args:
+      name: such as "mnist", "cifar10" or "emnist/letters".
+
+    Raises:
+      UserError: gives the reason in one line: no network, a wrong checksum, an unknown name, TensorFlow is needed and
+        not installed, or the set is not an image classification set of one image size.
     """
     try:
         with _bounded_network(), cache.scratch() as folder:
@@ -51,14 +57,21 @@ def fetch(name: str) -> Dataset:
             return _prepare(name, builder)
     except UserError:
         raise
-    except Exception as error:  # TFDS and what it calls raise whatever they like; a user is to see one line of it
+    except Exception as error:  # TFDS and its libraries raise many types
         raise UserError(_reason(error)) from error
 
 
 def probe(url: str, seconds: float) -> None:
-    """Raises UserError unless the host of `url` answers (anything at all) within `seconds`, by way of any proxy set.
+    """Checks that a host answers, with any status, through the proxy of the environment if there is one.
 
-    The thread is there because a name look-up takes no timeout, and a host of many addresses takes one for each.
+    A thread sends the request: a name look-up has no timeout, and a host of many addresses takes one timeout for each.
+
+    Args:
+      url: an address at the host.
+      seconds: the deadline.
+
+    Raises:
+      UserError: the host has not answered in time.
     """
     import requests
 
@@ -81,7 +94,7 @@ def probe(url: str, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _bounded_network() -> Iterator[None]:
-    """Few retries and a timeout on every request while TFDS is at work, and none of its chatter."""
+    """Gives every request of TFDS a timeout and few retries, and hides its log and output, while the context lasts."""
     try:
         import requests
         from tensorflow_datasets.core.download import downloader
@@ -90,7 +103,7 @@ def _bounded_network() -> Iterator[None]:
     send = requests.adapters.HTTPAdapter.send
 
     def send_in_time(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        # TFDS gives no timeout, which requests passes on as None: wait for ever.
+        # TFDS sets no timeout, and requests then waits forever.
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = STALL_SECONDS
         return send(self, request, *args, **kwargs)
@@ -102,7 +115,7 @@ def _bounded_network() -> Iterator[None]:
         with (
             mock.patch.object(requests.adapters.HTTPAdapter, "send", send_in_time),
             mock.patch.object(downloader, "MAX_RETRIES", MAX_RETRIES),
-            contextlib.redirect_stdout(io.StringIO()),  # standard output belongs to the command's own result
+            contextlib.redirect_stdout(io.StringIO()),  # standard output is for the command's result
         ):
             yield
     finally:
@@ -111,24 +124,24 @@ def _bounded_network() -> Iterator[None]:
 
 
 def _small_builder(name: str) -> Any:
-    """TFDS's builder class for `name`, with every call of TensorFlow replaced and the files' order kept."""
+    """TFDS's builder class for `name` without its calls of TensorFlow; examples are in the order of the files."""
     import tensorflow_datasets as tfds
     from PIL import Image
     from tensorflow_datasets.image_classification import mnist
 
     stock = getattr(mnist, SMALL[name])
-    # The rules go by file name, so that they hold for a mirror as well.
-    rules = {stock.URL + url.rsplit("/", 1)[1]: rule for url, rule in registered(stock).items()}
+    # Checksums by file name, so that they apply to a mirror as well.
+    checksums = {stock.URL + url.rsplit("/", 1)[1]: info for url, info in registered(stock).items()}
 
-    # Around this class only: what TFDS imports under it would not be registered either, nor ever after.
+    # Around this class only: a builder that TFDS imports within this context would never be registered.
     with tfds.core.registered.skip_registration():
 
         class Builder(stock):  # type: ignore[misc, valid-type]
-            url_infos = rules
+            url_infos = checksums
 
             def _info(self) -> Any:
                 info = super()._info()
-                # The same indices then mean the same images as with --data-dir.
+                # An index then means the same image as in a set from IDX files.
                 info.as_proto.disable_shuffling = True
                 return info
 
@@ -136,7 +149,7 @@ def _small_builder(name: str) -> Any:
                 files = {key: f"{stem}-idx{3 if 'images' in stem else 1}-ubyte.gz" for key, stem in STEMS.items()}
                 arrays = {}
                 for key, file in files.items():
-                    # One by one: of several at once, those still under way when one fails would outlive the folder.
+                    # One at a time: if one of several downloads fails, the others would outlive the folder.
                     path = dl_manager.download(self.URL + file)
                     arrays[key], digest = read_idx(path, 3 if "images" in key else 1)
                     if digest != CANONICAL.get(name, {}).get(key, digest):
@@ -150,17 +163,15 @@ def _small_builder(name: str) -> Any:
 
             def _examples(self, images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
                 for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-                    yield (
-                        i,
-                        {"image": Image.fromarray(image), "label": int(label)},
-                    )  # TFDS encodes arrays with TensorFlow
+                    # Not an array: TFDS encodes arrays with TensorFlow.
+                    yield i, {"image": Image.fromarray(image), "label": int(label)}
 
     Builder.name = name
     return Builder
 
 
 def registered(stock: Any) -> dict[str, Any]:
-    """TFDS's registered size and SHA-256 of each file of a builder class, by address."""
+    """The size and SHA-256 that TFDS has registered for each file of a builder class, by address."""
     return dict(stock.url_infos)
 
 
@@ -174,8 +185,8 @@ def _builder(name: str, folder: str) -> Any:
     known = tfds.list_builders(with_community_datasets=False)
     if name.partition("/")[0] not in known:
         ours = ["auto", *SMALL, "mnist-5k"]
-        near = difflib.get_close_matches(name, [*ours, *known], 1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        similar = difflib.get_close_matches(name, [*ours, *known], 1)
+        hint = f"did you mean {similar[0]}? " if similar else ""
         raise UserError(
             f"unknown data set; {hint}expected {', '.join(ours)}, or the name of an image classification set of TFDS"
         )
@@ -194,7 +205,11 @@ def _builder(name: str, folder: str) -> Any:
 
 
 def _image_and_label(builder: Any) -> tuple[str, str]:
-    """The names of the image and the label; UserError unless it is uint8 images of one size, each with one class."""
+    """The names of the image and the label in an example.
+
+    Raises:
+      UserError: not a set of uint8 images of one size that each have one class.
+    """
     import tensorflow_datasets as tfds
 
     features, keys = builder.info.features, tuple(builder.info.supervised_keys or ())
@@ -216,39 +231,46 @@ def _image_and_label(builder: Any) -> tuple[str, str]:
 
 
 def _prepare(name: str, builder: Any) -> Dataset:
+    """Downloads a set and reads its splits."""
     import tensorflow_datasets as tfds
 
-    # A class's rules are all there is to know its addresses by; a set without any is on its own.
+    # TFDS lists the addresses of a set only with their checksums; a set without checksums cannot be probed.
     urls = [url for url in builder.url_infos or () if url.startswith("http")]
     if urls:
         log.info("fetching %s from %s", name, urlsplit(urls[0]).netloc)
         probe(urls[0], PROBE_SECONDS)
-    rules = tfds.download.DownloadConfig(force_checksums_validation=True, try_download_gcs=False)
-    builder.download_and_prepare(download_config=rules)
+    settings = tfds.download.DownloadConfig(force_checksums_validation=True, try_download_gcs=False)
+    builder.download_and_prepare(download_config=settings)
     image_key, label_key = _image_and_label(builder)
+    class_names = CLASS_NAMES.get(name) or tuple(builder.info.features[label_key].names)
     arrays: dict[str, Any] = {}
-    for part in ("train", "test"):
-        if part not in builder.info.splits:
-            raise UserError(f"no split {part} (it has {', '.join(builder.info.splits)})")
-        source = builder.as_data_source(split=part)
-        images = np.empty((len(source), *builder.info.features[image_key].shape), np.uint8)
-        labels = np.empty(len(source), np.int64)
-        for start in range(0, len(source), READ_CHUNK):
-            chunk = range(start, min(start + READ_CHUNK, len(source)))
-            for i, example in zip(chunk, source.__getitems__(list(chunk)), strict=True):
-                images[i], labels[i] = example[image_key], example[label_key]
-        names = CLASS_NAMES.get(name) or tuple(builder.info.features[label_key].names)
-        arrays[f"{part}_images"] = images
-        arrays[f"{part}_labels"] = check_labels(labels, len(names), f"{name}, split {part}")
+    for split in ("train", "test"):
+        if split not in builder.info.splits:
+            raise UserError(f"no split {split} (it has {', '.join(builder.info.splits)})")
+        images, labels = _read_split(builder, split, image_key, label_key)
+        arrays[f"{split}_images"] = images
+        arrays[f"{split}_labels"] = check_labels(labels, len(class_names), f"{name}, split {split}")
     assert set(arrays) == set(ARRAYS)
-    return Dataset(name=name, **arrays, class_names=names)
+    return Dataset(name=name, **arrays, class_names=class_names)
+
+
+def _read_split(builder: Any, split: str, image_key: str, label_key: str) -> tuple[np.ndarray, np.ndarray]:
+    """The images of a split, uint8 [N, H, W, C], and its labels, int64 [N]."""
+    source = builder.as_data_source(split=split)
+    images = np.empty((len(source), *builder.info.features[image_key].shape), np.uint8)
+    labels = np.empty(len(source), np.int64)
+    for start in range(0, len(source), READ_CHUNK):
+        chunk = range(start, min(start + READ_CHUNK, len(source)))
+        for i, example in zip(chunk, source.__getitems__(list(chunk)), strict=True):
+            images[i], labels[i] = example[image_key], example[label_key]
+    return images, labels
 
 
 def _reason(error: BaseException) -> str:
-    """One line that says why: the last cause of a chain, since the outer ones only say that something failed."""
-    seen = [error]
-    while (inner := seen[-1].__cause__ or seen[-1].__context__) is not None and inner not in seen:
-        seen.append(inner)
-    text = " ".join(str(seen[-1]).split())
-    text = re.sub(r"downloaded to \S+, |: \* Expected: .*", "", text)  # of a wrong checksum, half a screen
-    return f"{type(seen[-1]).__name__}: {text[:300]}"
+    """The innermost cause of an error in one line; the outer errors only report that something failed."""
+    chain = [error]
+    while (inner := chain[-1].__cause__ or chain[-1].__context__) is not None and inner not in chain:
+        chain.append(inner)
+    text = " ".join(str(chain[-1]).split())
+    text = re.sub(r"downloaded to \S+, |: \* Expected: .*", "", text)  # else half a screen for a wrong checksum
+    return f"{type(chain[-1]).__name__}: {text[:300]}"

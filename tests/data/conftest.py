@@ -1,4 +1,4 @@
-"""Small sets in IDX files, a cache folder of the test's own, and the real MNIST where it is there."""
+"""Small sets in IDX files, a cache folder for each test, and the real MNIST if its files are on this machine."""
 
 import gzip
 from pathlib import Path
@@ -18,7 +18,7 @@ def cache_dir(tmp_path, monkeypatch):
 
 @pytest.fixture
 def arrays():
-    """30 training and 20 test images in ten classes, as the IDX files hold them."""
+    """30 training and 20 test images in ten classes, in the form of the IDX files."""
     rng = np.random.default_rng(7)
     return {
         "train_images": rng.integers(0, 256, (30, 28, 28), dtype=np.uint8),

@@ -1,4 +1,4 @@
-"""The cache gives back what was written, or nothing; never a half-written or damaged set."""
+"""The cache returns the set that was written, or None; never a partial or damaged set."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ def small(name="mnist", n=12):
 
 
 @pytest.mark.parametrize("name", ["mnist", "emnist/letters"])
-def test_what_is_read_is_what_was_written(cache_dir, name):
+def test_the_set_that_was_written_is_read(cache_dir, name):
     made = small(name)
     assert cache.read(name) is None
     cache.write(made)
@@ -32,7 +32,7 @@ def test_what_is_read_is_what_was_written(cache_dir, name):
     for key in ARRAYS:
         np.testing.assert_array_equal(getattr(got, key), getattr(made, key), strict=True)
     assert got.known_digest == made.digest
-    assert [p.name for p in (cache_dir / "arrays").iterdir()] == [name.replace("/", "-")]  # nothing temporary left
+    assert [p.name for p in (cache_dir / "arrays").iterdir()] == [name.replace("/", "-")]  # no temporary files remain
 
 
 def _flip(path):
@@ -57,7 +57,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("case", DAMAGE)
-def test_a_damaged_cache_is_a_warning_and_is_made_again(cache_dir, caplog, case):
+def test_a_damaged_cache_is_a_warning_and_is_replaced(cache_dir, caplog, case):
     cache.write(small())
     DAMAGE[case](cache_dir / "arrays" / "mnist")
     with caplog.at_level(logging.WARNING):
@@ -67,7 +67,7 @@ def test_a_damaged_cache_is_a_warning_and_is_made_again(cache_dir, caplog, case)
     assert cache.read("mnist").digest == small().digest
 
 
-def test_a_write_that_fails_leaves_nothing_and_warns(cache_dir, caplog, monkeypatch):
+def test_a_failed_write_warns_and_leaves_no_files(cache_dir, caplog, monkeypatch):
     save, calls = np.save, []
 
     def full_disk(path, array, **kwargs):
@@ -84,7 +84,7 @@ def test_a_write_that_fails_leaves_nothing_and_warns(cache_dir, caplog, monkeypa
     assert cache.read("mnist") is None
 
 
-def test_a_cache_folder_that_cannot_be_is_a_warning(tmp_path, monkeypatch, caplog):
+def test_a_cache_folder_that_cannot_be_created_is_a_warning(tmp_path, monkeypatch, caplog):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SGAN_CACHE", str(tmp_path / "file" / "cache"))
     with caplog.at_level(logging.WARNING):
@@ -96,7 +96,7 @@ def test_a_cache_folder_that_cannot_be_is_a_warning(tmp_path, monkeypatch, caplo
     assert not folder.exists()
 
 
-def test_scratch_is_removed_even_by_the_next_start_after_a_kill(cache_dir):
+def test_scratch_folders_are_removed_at_the_end_or_if_killed_by_a_later_start(cache_dir):
     with pytest.raises(KeyboardInterrupt), cache.scratch() as folder:
         (folder / "download").write_text("half")
         raise KeyboardInterrupt
@@ -107,22 +107,22 @@ def test_scratch_is_removed_even_by_the_next_start_after_a_kill(cache_dir):
         os.utime(cache_dir / f".scratch-{name}", (when, when))
     with cache.scratch():
         pass
-    assert [p.name for p in cache_dir.iterdir()] == [".scratch-young"]  # it may be another start's, at work
+    assert [p.name for p in cache_dir.iterdir()] == [".scratch-young"]  # it may belong to a running process
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    monkeypatch.setenv("SGAN_CACHE", "~/own")
-    assert cache.root() == tmp_path / "own"
+    monkeypatch.setenv("SGAN_CACHE", "~/chosen")
+    assert cache.root() == tmp_path / "chosen"
     monkeypatch.delenv("SGAN_CACHE")
     assert cache.root() == tmp_path / "xdg" / "sgan_jax"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache.root() == Path.home() / ".cache" / "sgan_jax" == tmp_path / ".cache" / "sgan_jax"
 
 
-def test_starts_at_once_do_not_harm_each_other(cache_dir, caplog):
-    """Readers see a whole set or none while eight writers publish it."""
+def test_concurrent_readers_and_writers_do_not_interfere(cache_dir, caplog):
+    """Readers get a whole set or None while eight writers publish it."""
     seen, threads = [], []
     for _ in range(8):
         threads.append(threading.Thread(target=lambda: cache.write(small(n=300))))
@@ -151,11 +151,11 @@ def test_a_set_as_large_as_mnist_loads_in_under_a_second():
     assert digest and min(times) < 1.0
 
 
-def test_a_cache_folder_that_may_not_be_looked_into_is_a_warning(cache_dir, monkeypatch, caplog):
+def test_a_cache_folder_without_permission_to_read_is_a_warning(cache_dir, monkeypatch, caplog):
     def denied(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(cache.Path, "exists", denied)  # as root none is
+    monkeypatch.setattr(cache.Path, "exists", denied)  # root may read every folder
     with caplog.at_level(logging.WARNING):
         assert cache.read("mnist") is None
     assert "Permission denied" in caplog.text and "making it again" in caplog.text

@@ -1,4 +1,4 @@
-"""TFDS without TensorFlow and without a network: a server on the loopback gives what a test wants given."""
+"""TFDS without TensorFlow and without a network: a server on the loopback stands in for the real hosts."""
 
 import gzip
 import hashlib
@@ -22,7 +22,7 @@ from sgan_jax.errors import UserError
 
 
 class Server:
-    """Files by name over HTTP. `mode`: "serve", "silent" (takes a connection, is mute), "stall" (stops half-way)."""
+    """Serves files over HTTP. `mode`: "serve", "silent" (accepts and never answers), "stall" (stops half-way)."""
 
     def __init__(self):
         self.files, self.mode, self.asked, self.closing = {}, "serve", [], threading.Event()
@@ -80,7 +80,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def small_rules(monkeypatch, server, tmp_path, arrays, write_idx):
-    """Serves the small arrays, and puts them on record as TFDS's registered files and as the known contents."""
+    """Serves the small arrays, registers their checksums in TFDS, and clears our own record of checksums."""
     rules = {}
     for path in write_idx(tmp_path / "served", arrays).values():
         content = path.read_bytes()
@@ -98,7 +98,7 @@ def nothing_left(cache_dir):
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])
-def test_fetched_through_tfds_is_what_the_files_hold_and_is_cached(
+def test_a_fetched_set_has_the_contents_of_its_files_and_is_cached(
     server, small_rules, arrays, cache_dir, capfd, monkeypatch, name
 ):
     before = requests.adapters.HTTPAdapter.send, downloader.MAX_RETRIES
@@ -123,15 +123,15 @@ def test_fetched_through_tfds_is_what_the_files_hold_and_is_cached(
     np.testing.assert_array_equal(again.test_images, got.test_images)
 
 
-def test_auto_takes_mnist_where_the_network_gives_it(small_rules):
+def test_auto_is_mnist_if_the_network_provides_it(small_rules):
     assert load.load().name == "mnist"
 
 
-def test_a_wrong_byte_from_the_server_is_refused_and_nothing_remains(server, small_rules, cache_dir):
+def test_a_wrong_byte_from_the_server_is_an_error_and_no_file_remains(server, small_rules, cache_dir):
     for name in sorted(server.files):
         whole = server.files[name]
         packed = bytearray(whole)
-        packed[4] ^= 1  # the time stamp: the contents unpack as before, and the rule still refuses the file
+        packed[4] ^= 1  # the time stamp: the contents unpack as before, and the checksum still differs
         assert gzip.decompress(packed) == gzip.decompress(whole)
         server.files[name] = bytes(packed)
         with pytest.raises(UserError, match=f"data.dataset mnist: .*{name}, has wrong checksum; ways out") as raised:
@@ -141,8 +141,8 @@ def test_a_wrong_byte_from_the_server_is_refused_and_nothing_remains(server, sma
         server.files[name] = whole
 
 
-def test_tfds_own_rules_hold_and_refuse_other_files(server, tmp_path, arrays, write_idx, cache_dir):
-    """No rule is replaced here: those that TFDS ships are in force, and small files are not MNIST."""
+def test_the_checksums_of_tfds_refuse_other_files(server, tmp_path, arrays, write_idx, cache_dir):
+    """No checksum is replaced here: those that TFDS ships apply, and the small files are not MNIST."""
     assert len(tfds_source.registered(mnist.MNIST)) == 4
     for path in write_idx(tmp_path / "served", arrays).values():
         server.files[path.name] = path.read_bytes()
@@ -152,7 +152,7 @@ def test_tfds_own_rules_hold_and_refuse_other_files(server, tmp_path, arrays, wr
     assert nothing_left(cache_dir)
 
 
-def test_contents_other_than_those_on_record_are_refused(small_rules, monkeypatch, cache_dir):
+def test_contents_that_differ_from_our_checksums_are_refused(small_rules, monkeypatch, cache_dir):
     monkeypatch.setattr(tfds_source, "CANONICAL", {"mnist": {"test_labels": "0" * 64}})
     with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte\.gz: not the file of mnist"):
         load.load("mnist")
@@ -172,25 +172,25 @@ def _mode(mode):
 
 
 TROUBLE = {
-    "nobody listens": (_down, "cannot reach 127.0.0.1:.*refused"),
-    "takes the connection, never answers": (_mode("silent"), "cannot reach 127.0.0.1:.*"),
-    "stops in the middle of a file": (_mode("stall"), "timed out"),
-    "a file is missing": (_missing, "HTTP code: 404"),
+    "nobody listens": (_down, {}, "cannot reach 127.0.0.1:.*refused"),
+    "takes the connection, never answers": (_mode("silent"), {"PROBE_SECONDS": 0.3}, "cannot reach 127.0.0.1:.*"),
+    "stops in the middle of a file": (_mode("stall"), {"STALL_SECONDS": 0.3}, "timed out"),
+    "a file is missing": (_missing, {}, "HTTP code: 404"),
 }
 
 
 @pytest.mark.parametrize("case", TROUBLE)
-def test_trouble_ends_within_seconds_by_name_and_falls_back_for_auto(
+def test_a_failing_network_is_an_error_within_seconds_and_auto_falls_back(
     server, small_rules, monkeypatch, caplog, cache_dir, case
 ):
-    monkeypatch.setattr(tfds_source, "PROBE_SECONDS", 1.0)
-    monkeypatch.setattr(tfds_source, "STALL_SECONDS", 1.0)
-    trouble, reason = TROUBLE[case]
+    trouble, deadlines, reason = TROUBLE[case]
+    for name, seconds in deadlines.items():
+        monkeypatch.setattr(tfds_source, name, seconds)
     trouble(server)
     start = time.monotonic()
     with pytest.raises(UserError, match=f"data.dataset mnist: .*{reason}") as raised:
         load.load("mnist")
-    for way in ("--data-dir DIR", "--dataset auto", "--dataset mnist-5k"):
+    for way in ("data.data_dir DIR", "data.dataset auto", "data.dataset mnist-5k"):
         assert way in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not caplog.messages
@@ -204,7 +204,7 @@ def test_trouble_ends_within_seconds_by_name_and_falls_back_for_auto(
     assert nothing_left(cache_dir)
 
 
-def test_a_name_look_up_that_hangs_is_not_waited_for(monkeypatch):
+def test_a_hanging_name_look_up_is_abandoned(monkeypatch):
     monkeypatch.setattr(requests, "head", lambda *args, **kwargs: time.sleep(3))
     start = time.monotonic()
     with pytest.raises(UserError, match=r"cannot reach example.invalid \(no answer within 0.2 s\)"):
@@ -228,7 +228,7 @@ def test_an_unwritable_cache_is_a_warning(small_rules, tmp_path, monkeypatch, ca
 
 
 class SganTinyRgb(tfds.core.GeneratorBasedBuilder):
-    """A set of the kind that goes through its own builder: 8 x 8 colour images in three classes."""
+    """A set with a builder of its own: 8 x 8 colour images in three classes."""
 
     VERSION = tfds.core.Version("1.0.0")
     splits: ClassVar = {"train": (6, 0), "test": (3, 1)}
@@ -249,7 +249,7 @@ class SganTinyRgb(tfds.core.GeneratorBasedBuilder):
             yield i, {"picture": Image.new("RGB", (8, 8), (i + shift, 100, 200)), "kind": (i + shift) % 3}
 
 
-def test_any_image_classification_set_of_tfds_by_name(cache_dir):
+def test_any_image_classification_set_of_tfds_loads_by_name(cache_dir):
     got = load.load("sgan_tiny_rgb")
     assert (got.name, got.class_names) == ("sgan_tiny_rgb", ("cat", "dog", "eel"))
     assert got.train_images.shape == (6, 8, 8, 3) and got.test_images.shape == (3, 8, 8, 3)
@@ -260,7 +260,7 @@ def test_any_image_classification_set_of_tfds_by_name(cache_dir):
     assert (cache_dir / "arrays" / "sgan_tiny_rgb" / "dataset.json").exists()
 
 
-def test_a_set_without_test_split_says_what_it_has(monkeypatch, cache_dir):
+def test_a_set_without_a_test_split_is_an_error_that_lists_its_splits(monkeypatch, cache_dir):
     monkeypatch.setattr(SganTinyRgb, "splits", {"train": (6, 0), "validation": (3, 0)})
     with pytest.raises(UserError, match=r"data.dataset sgan_tiny_rgb: no split test \(it has train, validation\)"):
         load.load("sgan_tiny_rgb")
@@ -281,7 +281,7 @@ def test_a_set_without_test_split_says_what_it_has(monkeypatch, cache_dir):
         ("ag_news_subset", "expected an image classification set"),
     ],
 )
-def test_names_that_will_not_do(cache_dir, name, message):
+def test_errors_of_unusable_names(cache_dir, name, message):
     with pytest.raises(UserError, match=f"data.dataset {name}: .*{message}") as raised:
         load.load(name)
     assert "\n" not in str(raised.value)
