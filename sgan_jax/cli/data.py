@@ -1,30 +1,117 @@
-"""`data check`: what a folder of images holds, before training."""
+"""`data check`: counts, sizes and problems of custom images, before training."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from sgan_jax.cli.flags import Int
+from sgan_jax.cli.flags import ImageSize, parse_size
+from sgan_jax.cli.spelling import flag
+from sgan_jax.errors import UserError, spelled
+
+if TYPE_CHECKING:
+    from sgan_jax.data.check import Checked
+
+SHOWN = 10  # sizes, and copies of each kind, that are listed
 
 
 @dataclass(frozen=True)
 class DataCommand:
-    """Look at your own images before training: counts, sizes, files that cannot be used, copies."""
+    """Check your images before training: counts, sizes, files that cannot be used, copies."""
 
     action: Annotated[Literal["check"], tyro.conf.Positional]
     """check."""
     data_dir: Annotated[Path, tyro.conf.Positional]
     """A folder with a folder for each class, an .npz file, or the four IDX files."""
-    image_size: Int = None
-    """Height and width to which the images will be resized."""
+    image_size: ImageSize = None
+    """Size to which the images will be resized: N for N x N pixels, or HEIGHTxWIDTH."""
 
     def __call__(self) -> int:
-        """Runs the command."""
-        from sgan_jax.data import check
+        """Prints what is in the images, and how to train on them.
+
+        Raises:
+          UserError: they cannot be trained on; several problems are printed before.
+        """
+        from sgan_jax.data.check import check
+        from sgan_jax.data.sizes import size_text
         from sgan_jax.limits import check_image_size
 
-        if self.image_size is not None:
-            check_image_size(self.image_size)
-        return check.check(self.data_dir, self.image_size)
+        size = None if self.image_size is None else parse_size(self.image_size)
+        for side in size or ():
+            check_image_size(side)
+        checked = check(self.data_dir, size)
+        _print_sizes(checked, size)
+        _print_left_out(checked)
+        if checked.problems:
+            raise _as_one(checked.problems, self.data_dir)
+        _print_counts(checked)
+        _print_copies(checked)
+        resize = f" --image-size {size_text(size)}" if size else ""
+        print(f"train on them: bin/train --preset best --data-dir {shlex.quote(str(self.data_dir))}{resize}")
+        return 0
+
+
+def _as_one(problems: tuple[UserError, ...], path: Path) -> UserError:
+    """The only problem, or one error for several problems, which are printed."""
+    if len(problems) == 1:
+        return problems[0]
+    print(f"problems: {len(problems)}")
+    for problem in problems:
+        print(f"  {spelled(problem.marked, flag)}")
+    return UserError(f"{path}: {len(problems)} problems, listed above")
+
+
+def _print_sizes(checked: "Checked", target: tuple[int, int] | None) -> None:
+    color = "grey" if checked.channels == 1 else "RGB"
+    for (height, width), count in checked.sizes[:SHOWN]:
+        number = f"{count} of " if checked.is_folder else ""
+        resized = f", resized to {_pixels(target)}" if target and (height, width) != target else ""
+        print(f"images: {number}{width} x {height} pixels, {color}{resized}")
+    if len(checked.sizes) > SHOWN:
+        print(f"images: {len(checked.sizes) - SHOWN} other sizes")
+    if checked.converted:
+        print(f"images: {checked.converted} are grey and become RGB as the others")
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    """The size after resizing; in words where height and width could be mixed up."""
+    height, width = size
+    return f"{width} x {height}" if height == width else f"height {height}, width {width}"
+
+
+def _print_left_out(checked: "Checked") -> None:
+    if checked.left_out:
+        print(f"left out: {len(checked.left_out)} files")
+        for name, reason in checked.left_out:
+            print(f"  {name}: {reason}")
+
+
+def _print_counts(checked: "Checked") -> None:
+    from sgan_jax.data.dataset import UNKNOWN
+
+    width = max(len("unlabelled"), *map(len, checked.class_names))
+    print(f"\n{'class':{width}}  labelled     test")
+    for label, name in enumerate(checked.class_names):
+        print(f"{name:{width}}  {checked.train[label]:8d} {checked.test[label]:8d}")
+    unlabelled = checked.train[UNKNOWN]
+    print(f"{'unlabelled':{width}}  {unlabelled:8d}")
+    if not unlabelled:
+        print("no unlabelled images: --labels N keeps N labels and uses the other images without theirs")
+    if not checked.test:
+        print("no test images: --validation N keeps N labelled ones from training to measure on")
+    print()
+
+
+def _print_copies(checked: "Checked") -> None:
+    from sgan_jax.data.check import BETWEEN_CLASSES, BETWEEN_SPLITS, WITHIN_A_CLASS
+
+    for kind in (BETWEEN_SPLITS, BETWEEN_CLASSES, WITHIN_A_CLASS):
+        pairs = [copy for copy in checked.copies if copy.kind == kind]
+        if pairs:
+            print(f"the same image {kind}: {len(pairs)}")
+            for copy in pairs[:SHOWN]:
+                print(f"  {copy.name} is {copy.original}")
+            if len(pairs) > SHOWN:
+                print("  ...")

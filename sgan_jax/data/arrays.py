@@ -1,7 +1,7 @@
-"""Images of one's own in an .npz file: x_train, y_train, perhaps x_test and y_test, perhaps x_unlabelled.
+"""Loads custom images from an .npz file: x_train and y_train; optionally x_test and y_test; optionally x_unlabelled.
 
-Images are [N, H, W] or [N, H, W, C], C 1 or 3: uint8, or floats of 0 to 1. Labels are integers or text; -1 is an image
-without one, as in scikit-learn. Nothing in the file is run: pickled objects are refused.
+Images are [N, H, W] or [N, H, W, C], C 1 or 3: uint8, or floats of 0 to 1. Labels are integers or text; -1 marks an
+unlabelled image, as in scikit-learn. Pickled objects are refused, so that no code in the file is run.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from sgan_jax.data.dataset import UNKNOWN, Dataset
 from sgan_jax.data.folder import set_name
 from sgan_jax.data.images import resize
+from sgan_jax.data.sizes import Size, check_custom_images
 from sgan_jax.errors import UserError, reason
-from sgan_jax.limits import check_own_images
 
 log = logging.getLogger(__name__)
 
@@ -24,41 +24,23 @@ _IMAGES = ("x_train", "x_test", "x_unlabelled")
 _LABELS = ("y_train", "y_test")
 
 
-def load_npz(path: str | Path, size: int | None = None) -> Dataset:
-    """The set in an .npz file (`--data-dir FILE.npz`).
+def load_npz(path: str | Path, size: Size | None = None) -> Dataset:
+    """Loads the set in an .npz file.
 
     Args:
       path: the file.
-      size: height and width to resize all images to (`--image-size`).
+      size: height and width to resize all images to.
 
     Raises:
       UserError: names the file, the array and what was expected.
     """
     path = Path(path)
-    held = _read(path)
-    for name in ("x_train", "y_train"):
-        if name not in held:
-            raise UserError(
-                f"{path}: no array {name} (there are {', '.join(held) or 'none'}); expected x_train, y_train"
-            )
-    if ("x_test" in held) != ("y_test" in held):
-        raise UserError(f"{path}: one of x_test and y_test only; expected both or neither")
-    images = {name: as_images(held[name], f"{path}: {name}") for name in _IMAGES if name in held}
-    for part in ("train", "test"):
-        x, y = f"x_{part}", f"y_{part}"
-        if y in held and held[y].shape != (len(images[x]),):
-            raise UserError(
-                f"{path}: {y} has shape {held[y].shape}; expected ({len(images[x])},), a label for each image of {x}"
-            )
-    shape = images["x_train"].shape[1:]
-    if size is None:
-        check_own_images(shape, path)
-    for name, array in images.items():
-        if array.shape[1:] != shape and (size is None or array.shape[-1] != shape[-1]):
-            raise UserError(f"{path}: images of {name} are {array.shape[1:]}; expected {shape} as those of x_train")
-        if size is not None and array.shape[1:3] != (size, size):
-            images[name] = resize(array, size)
-    names, labels = as_classes(held["y_train"], f"{path}: y_train")
+    arrays = _read(path)
+    _check_names(arrays, path)
+    images = {name: as_images(arrays[name], f"{path}: {name}") for name in _IMAGES if name in arrays}
+    _check_label_counts(arrays, images, path)
+    images = _of_one_shape(images, size, path)
+    names, labels = as_classes(arrays["y_train"], f"{path}: y_train")
     if "x_unlabelled" in images:
         images["x_train"] = np.concatenate([images["x_train"], images["x_unlabelled"]])
         labels = np.concatenate([labels, np.full(len(images["x_unlabelled"]), UNKNOWN, np.int32)])
@@ -72,21 +54,24 @@ def load_npz(path: str | Path, size: int | None = None) -> Dataset:
         train_images=images["x_train"],
         train_labels=labels,
         test_images=images.get("x_test", images["x_train"][:0]),
-        test_labels=_known_classes(held.get("y_test", np.zeros(0, np.int32)), names, f"{path}: y_test"),
+        test_labels=_known_classes(arrays.get("y_test", np.zeros(0, np.int32)), names, f"{path}: y_test"),
         class_names=names,
-        own=True,
+        custom=True,
     )
 
 
 def as_images(array: np.ndarray, where: str) -> np.ndarray:
-    """Images as uint8 `[N, H, W, C]`.
+    """Converts images to uint8.
 
     Args:
-      array: uint8 or other integers of 0..255, or floats of 0..1; `[N, H, W]` or `[N, H, W, C]`, C 1 or 3.
-      where: what messages call it.
+      array: integers of 0..255, or floats of 0..1 or bools; `[N, H, W]` or `[N, H, W, C]`, C 1 or 3.
+      where: the name of the array in messages.
+
+    Returns:
+      uint8 `[N, H, W, C]`.
 
     Raises:
-      UserError: it is something else.
+      UserError: the array has another shape, type or range.
     """
     if array.ndim == 3:
         array = array[..., None]
@@ -100,21 +85,24 @@ def as_images(array: np.ndarray, where: str) -> np.ndarray:
         raise UserError(f"{where}: type {array.dtype}; expected uint8, or floats of 0 to 1")
     if array.size:
         low, high = array.min(), array.max()
-        if not (low >= 0 and high <= (1 if kind in "fb" else 255)):  # NaN is neither
+        if not (low >= 0 and high <= (1 if kind in "fb" else 255)):  # true of NaN as well
             expected = "floats of 0 to 1" if kind == "f" else "integers of 0 to 255"
             raise UserError(f"{where}: values from {low} to {high}; expected {expected}")
     return np.rint(array * 255.0).astype(np.uint8) if kind in "fb" else array.astype(np.uint8)
 
 
 def as_classes(labels: np.ndarray, where: str) -> tuple[tuple[str, ...], np.ndarray]:
-    """The classes in the order of their labels, and int32 [N] into them; UNKNOWN where the label is -1.
+    """Numbers the classes of labels.
 
     Args:
-      labels: integers or text [N].
-      where: what messages call it.
+      labels: integers or text [N]; -1 marks an unlabelled image.
+      where: the name of the labels in messages.
+
+    Returns:
+      The names of the classes, sorted by label, and the index of each image's class, int32 [N], or UNKNOWN.
 
     Raises:
-      UserError: they are something else, or fewer than two classes.
+      UserError: the labels have another type or range, or there are fewer than two classes.
     """
     if labels.dtype.kind not in "iuU":
         raise UserError(f"{where}: type {labels.dtype}; expected integers (-1: no label) or text")
@@ -123,32 +111,32 @@ def as_classes(labels: np.ndarray, where: str) -> tuple[tuple[str, ...], np.ndar
     if labels.dtype.kind != "U" and values.size and values[0] < 0:
         raise UserError(f"{where}: label {values[0]}; expected 0 or more, or {UNKNOWN} for no label")
     if len(values) < 2:
-        found = f"one class only, {values[0]}" if len(values) else "no label"
-        raise UserError(f"{where}: {found}; expected at least two classes")
-    coded = np.full(len(labels), UNKNOWN, np.int32)
-    coded[known] = codes
-    return tuple(map(str, values)), coded
+        classes = f"one class only, {values[0]}" if len(values) else "no label"
+        raise UserError(f"{where}: {classes}; expected at least two classes")
+    indices = np.full(len(labels), UNKNOWN, np.int32)
+    indices[known] = codes
+    return tuple(map(str, values)), indices
 
 
 def are_known(labels: np.ndarray) -> np.ndarray:
-    """Which of the labels, integers or text `[N]`, name a class, bool `[N]`."""
+    """Which labels, integers or text `[N]`, name a class, bool `[N]`."""
     known: np.ndarray = labels != (str(UNKNOWN) if labels.dtype.kind == "U" else UNKNOWN)
     return known
 
 
 def _known_classes(labels: np.ndarray, names: tuple[str, ...], where: str) -> np.ndarray:
-    """Test labels as int32 [M] into `names`."""
-    place = {name: code for code, name in enumerate(names)}
+    """The index in `names` of each test label, int32 [M]."""
+    index = {name: code for code, name in enumerate(names)}
     if labels.dtype.kind not in "iuU":
         raise UserError(f"{where}: type {labels.dtype}; expected integers or text as in y_train")
     for value in np.unique(labels):
-        if str(value) not in place:
+        if str(value) not in index:
             raise UserError(f"{where}: label {value} is none of y_train's, {', '.join(names[:10])}")
-    return np.asarray([place[str(value)] for value in labels], np.int32)
+    return np.asarray([index[str(value)] for value in labels], np.int32)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of the file that are asked for, under British names."""
+    """Reads those arrays of the file that have a meaning here; x_unlabeled is renamed x_unlabelled."""
     if not path.is_file():
         raise UserError(f"‹data.data_dir› {path}: no such file; expected a folder, or an .npz file")
     try:
@@ -163,5 +151,36 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         raise
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except Exception as error:  # NumPy's, zipfile's and zlib's errors are many
+    except Exception as error:  # NumPy, zipfile and zlib raise many types
         raise UserError(f"{path}: damaged, or no .npz file of plain arrays ({reason(error)})") from None
+
+
+def _check_names(arrays: dict[str, np.ndarray], path: Path) -> None:
+    for name in ("x_train", "y_train"):
+        if name not in arrays:
+            raise UserError(
+                f"{path}: no array {name} (there are {', '.join(arrays) or 'none'}); expected x_train, y_train"
+            )
+    if ("x_test" in arrays) != ("y_test" in arrays):
+        raise UserError(f"{path}: one of x_test and y_test only; expected both or neither")
+
+
+def _check_label_counts(arrays: dict[str, np.ndarray], images: dict[str, np.ndarray], path: Path) -> None:
+    for x, y in (("x_train", "y_train"), ("x_test", "y_test")):
+        if y in arrays and arrays[y].shape != (len(images[x]),):
+            raise UserError(
+                f"{path}: {y} has shape {arrays[y].shape}; expected ({len(images[x])},), a label for each image of {x}"
+            )
+
+
+def _of_one_shape(images: dict[str, np.ndarray], size: Size | None, path: Path) -> dict[str, np.ndarray]:
+    """Resizes the arrays to `size`; without it, checks that they agree and are not too large."""
+    shape = images["x_train"].shape[1:]
+    if size is None:
+        check_custom_images(shape[:2], path)
+    agreed = {}
+    for name, array in images.items():
+        if array.shape[1:] != shape and (size is None or array.shape[-1] != shape[-1]):
+            raise UserError(f"{path}: images of {name} are {array.shape[1:]}; expected {shape} as those of x_train")
+        agreed[name] = array if size is None or array.shape[1:3] == size else resize(array, size)
+    return agreed

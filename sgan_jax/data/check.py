@@ -1,152 +1,158 @@
-"""What `data check` tells of images before any training: counts, sizes, what cannot be used, what is there twice."""
+"""Checks custom images before training: counts, sizes, files that cannot be used, and copies of images."""
 
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from sgan_jax.data import folder
 from sgan_jax.data.dataset import UNKNOWN, Dataset
+from sgan_jax.data.folder import decode
 from sgan_jax.data.load import is_folder_of_images, load
+from sgan_jax.data.sizes import Size
+from sgan_jax.data.survey import LeftOut, Survey, empty_classes, image_shape, survey
+from sgan_jax.errors import UserError
 
-SHOWN = 10  # copies of a kind
-BETWEEN_PARTS, BETWEEN_CLASSES, WITHIN_A_CLASS = "in train and test", "in two classes", "twice in a class"
+BETWEEN_SPLITS, BETWEEN_CLASSES, WITHIN_A_CLASS = "in train and test", "in two classes", "twice in a class"
 
 
-class Seen(NamedTuple):
-    """An image that can be used, without its pixels: there may be more than fit in memory."""
+class Fingerprint(NamedTuple):
+    """An image without its pixels, as there may be more images than fit in memory."""
 
     label: int
     name: str
-    digest: bytes  # of the pixels
+    digest: bytes  # SHA-256 of the pixels
 
 
 class Copy(NamedTuple):
     """Two images with the same pixels."""
 
-    kind: str
-    one: str
-    other: str
+    kind: str  # BETWEEN_SPLITS, BETWEEN_CLASSES or WITHIN_A_CLASS
+    original: str
+    name: str
 
 
-def check(path: Path, image_size: int | None = None) -> int:
-    """Prints what is in a folder of images or IDX files, or in an .npz file.
+class Checked(NamedTuple):
+    """What `check` has learned about custom images."""
 
-    Returns:
-      The exit status, 0.
+    sizes: tuple[tuple[Size, int], ...]  # (height, width), and how many images have it; the most common size first
+    channels: int  # 1 (grey) or 3 (RGB), after conversion
+    converted: int  # grey images that become RGB, as other images are RGB
+    left_out: tuple[LeftOut, ...]  # files that cannot be used
+    class_names: tuple[str, ...]
+    train: Counter[int]  # training images by label; UNKNOWN for the unlabelled ones
+    test: Counter[int]  # test images by label
+    copies: tuple[Copy, ...]
+    problems: tuple[UserError, ...]  # why training would fail; the images are then not decoded or compared
+    is_folder: bool  # whether the images are files in a folder, as opposed to arrays
+
+
+def check(path: Path, image_size: Size | None = None) -> Checked:
+    """Checks a folder of images, an .npz file or IDX files.
+
+    Args:
+      path: the folder or file.
+      image_size: height and width that the images will be resized to.
 
     Raises:
-      UserError: it cannot be trained on; after what was found.
+      UserError: the images cannot be listed or, from arrays, cannot be loaded.
     """
     if is_folder_of_images(path):
-        found = folder.survey(path)
-        _print_sizes(found, image_size)
-        try:
-            shape = folder.image_shape(found, image_size)
-            train, test = (
-                [
-                    Seen(label, found.listing.name(file), _digest(image))
-                    for file, label, image in folder.images(found, usable.part, shape, image_size)
-                ]
-                for usable in (found.train, found.test)
-            )
-            folder.refuse_empty_classes(found, {one.label for one in train})
-        finally:
-            _print_left_out(found.left_out)
-        class_names = found.listing.class_names
-    else:
-        dataset = load(data_dir=path, image_size=image_size)
-        train = _seen("train", dataset.train_images, dataset.train_labels)
-        test = _seen("test", dataset.test_images, dataset.test_labels)
-        class_names = dataset.class_names
-        print(f"images: {_shape(dataset)}")
-    _print_counts(class_names, train, test)
-    _print_copies(copies(train, test))
-    size = f" --image-size {image_size}" if image_size else ""
-    print(f"train on them: bin/train --preset best --data-dir {shlex.quote(str(path))}{size}")
-    return 0
+        return _check_folder(survey(path), image_size)
+    return _check_arrays(load(data_dir=path, image_size=image_size))
 
 
-def copies(train: list[Seen], test: list[Seen]) -> list[Copy]:
-    """Images with the same pixels, each with the first of its kind; unlabelled copies within training do no harm."""
-    first: dict[bytes, dict[int, str]] = defaultdict(dict)  # of the pixels' digest: the first image of each class
-    found = []
+def copies(train: Iterable[Fingerprint], test: Iterable[Fingerprint]) -> list[Copy]:
+    """Finds images with the same pixels; unlabelled training images that are copies are harmless and not reported."""
+    first: dict[bytes, dict[int, str]] = defaultdict(dict)  # digest: the first image of each class
+    training: dict[bytes, str] = {}
+    pairs = []
     for label, name, digest in train:
+        training[digest] = name
         if label == UNKNOWN:
             continue
-        held = first[digest]
-        if label in held:
-            found.append(Copy(WITHIN_A_CLASS, held[label], name))
-        elif held:
-            found.append(Copy(BETWEEN_CLASSES, next(iter(held.values())), name))
-        held.setdefault(label, name)
-    learned = {one.digest: one.name for one in train}
-    found += [Copy(BETWEEN_PARTS, learned[one.digest], one.name) for one in test if one.digest in learned]
-    return found
+        by_class = first[digest]
+        if label in by_class:
+            pairs.append(Copy(WITHIN_A_CLASS, by_class[label], name))
+        elif by_class:
+            pairs.append(Copy(BETWEEN_CLASSES, next(iter(by_class.values())), name))
+        by_class.setdefault(label, name)
+    pairs += [Copy(BETWEEN_SPLITS, training[image.digest], image.name) for image in test if image.digest in training]
+    return pairs
 
 
-def _seen(part: str, images: np.ndarray, labels: np.ndarray) -> list[Seen]:
-    rows = enumerate(zip(labels, images, strict=True))
-    return [Seen(int(label), f"{part} image {index}", _digest(image)) for index, (label, image) in rows]
+def _check_folder(surveyed: Survey, image_size: Size | None) -> Checked:
+    """Decodes the images of a folder one at a time, unless the headers show that training would fail."""
+    sizes = tuple((size, len(paths)) for size, paths in surveyed.sizes())
+    headers = surveyed.train.headers + surveyed.test.headers
+    splits = (surveyed.train.split, surveyed.test.split)
+    train, test = (Counter(split.labels) for split in splits)
+    left_out, pairs = list(surveyed.left_out), list[Copy]()
+    problems = _problems_of_headers(surveyed, image_size)
+    if not problems:
+        shape = image_shape(surveyed, image_size)
+        fingerprints = [
+            [
+                Fingerprint(image.label, surveyed.listing.name(image.path), _digest(image.pixels))
+                for image in decode(surveyed, split, shape, image_size is not None, left_out)
+            ]
+            for split in splits
+        ]
+        train, test = (Counter(image.label for image in images) for images in fingerprints)
+        pairs = copies(*fingerprints)
+        problems = empty_classes(surveyed.listing, train, left_out)
+    return Checked(
+        sizes=sizes,
+        channels=surveyed.channels,
+        converted=sum(header.grey for header in headers) if surveyed.channels == 3 else 0,
+        left_out=tuple(left_out),
+        class_names=surveyed.listing.class_names,
+        train=train,
+        test=test,
+        copies=tuple(pairs),
+        problems=tuple(problems),
+        is_folder=True,
+    )
+
+
+def _problems_of_headers(surveyed: Survey, image_size: Size | None) -> list[UserError]:
+    """Why training would fail, as far as the headers show."""
+    problems = empty_classes(surveyed.listing, surveyed.train.split.labels, surveyed.left_out)
+    if surveyed.sizes():
+        try:
+            image_shape(surveyed, image_size)
+        except UserError as error:
+            problems.append(error)
+    return problems
+
+
+def _check_arrays(dataset: Dataset) -> Checked:
+    height, width, channels = dataset.train_images.shape[1:]
+    count = len(dataset.train_images) + len(dataset.test_images)
+    train = _fingerprints("train", dataset.train_images, dataset.train_labels)
+    test = _fingerprints("test", dataset.test_images, dataset.test_labels)
+    return Checked(
+        sizes=(((height, width), count),),
+        channels=channels,
+        converted=0,
+        left_out=(),
+        class_names=dataset.class_names,
+        train=Counter(image.label for image in train),
+        test=Counter(image.label for image in test),
+        copies=tuple(copies(train, test)),
+        problems=(),
+        is_folder=False,
+    )
+
+
+def _fingerprints(split: str, images: np.ndarray, labels: np.ndarray) -> list[Fingerprint]:
+    pairs = enumerate(zip(labels, images, strict=True))
+    return [Fingerprint(int(label), f"{split} image {index}", _digest(image)) for index, (label, image) in pairs]
 
 
 def _digest(image: np.ndarray) -> bytes:
     return hashlib.sha256(np.ascontiguousarray(image)).digest()
-
-
-def _shape(dataset: Dataset) -> str:
-    height, width, channels = dataset.train_images.shape[1:]
-    return f"{width} x {height} pixels, {'grey' if channels == 1 else 'RGB'}"
-
-
-def _print_sizes(found: folder.Survey, image_size: int | None) -> None:
-    color = "grey" if found.channels == 1 else "RGB"
-    sizes = sorted(found.sizes().items(), key=lambda item: -len(item[1]))
-    for (height, width), paths in sizes[:SHOWN]:
-        resized = (
-            f", resized to {image_size} x {image_size}" if image_size and (height, width) != (image_size,) * 2 else ""
-        )
-        print(f"images: {len(paths)} of {width} x {height} pixels, {color}{resized}")
-    if len(sizes) > SHOWN:
-        print(f"images: {len(sizes) - SHOWN} other sizes")
-    grey = sum(header.grey for header in found.train.headers + found.test.headers)
-    if found.channels == 3 and grey:
-        print(f"images: {grey} are grey and become RGB as the others")
-
-
-def _print_left_out(left_out: list[folder.LeftOut]) -> None:
-    if left_out:
-        print(f"left out: {len(left_out)} files")
-        for one in left_out:
-            print(f"  {one.name}: {one.reason}")
-
-
-def _print_counts(class_names: tuple[str, ...], train: list[Seen], test: list[Seen]) -> None:
-    width = max(len("unlabelled"), *map(len, class_names))
-    counts = [Counter(one.label for one in part) for part in (train, test)]
-    print(f"\n{'class':{width}}  labelled     test")
-    for label, name in enumerate(class_names):
-        print(f"{name:{width}}  {counts[0][label]:8d} {counts[1][label]:8d}")
-    unlabelled = counts[0][UNKNOWN]
-    print(f"{'unlabelled':{width}}  {unlabelled:8d}")
-    if not unlabelled:
-        print("no unlabelled images: --labels N keeps N labels and uses the other images without theirs")
-    if not test:
-        print("no test images: --validation N keeps N labelled ones from training to measure on")
-    print()
-
-
-def _print_copies(found: list[Copy]) -> None:
-    for kind in (BETWEEN_PARTS, BETWEEN_CLASSES, WITHIN_A_CLASS):
-        of_kind = [copy for copy in found if copy.kind == kind]
-        if of_kind:
-            print(f"the same image {kind}: {len(of_kind)}")
-            for copy in of_kind[:SHOWN]:
-                print(f"  {copy.other} is {copy.one}")
-            if len(of_kind) > SHOWN:
-                print("  ...")

@@ -1,4 +1,4 @@
-"""The record every source fills, and the checks every source shares."""
+"""The record that every data source fills, and the checks that all sources use."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 class Source(Protocol):
-    """Images one by one, uint8 [H, W, C], as Grain reads them."""
+    """Images that are read one at a time, uint8 [H, W, C], as Grain reads them."""
 
     def __len__(self) -> int:
-        """How many."""
+        """The number of images."""
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """One of them."""
+        """The image at `index`."""
 
 
 CLASS_NAMES: dict[str, tuple[str, ...]] = {
@@ -47,14 +47,21 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
 
 
 def local_name(path: Path, otherwise: str) -> str:
-    """What a set is called by its folder; results must not pass for those of a set that it is not known to be."""
+    """The name of a data set by its folder, with `-local` added to the name of a published set.
+
+    The contents of the folder are not known, so its results must not be mistaken for results on the published set.
+
+    Args:
+      path: the folder.
+      otherwise: the name where the folder's own has no usable character.
+    """
     name = re.sub(r"[^\w.-]+", "-", path.resolve().name).strip(".-") or otherwise
     return f"{name}-local" if name in CLASS_NAMES or name.startswith("mnist-5k") else name
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images in two parts, as plain arrays. N and M are the sizes of the parts; M is 0 where there is no test part."""
+    """A training and a test split of N and M images as plain arrays; M is 0 without test images."""
 
     name: str
     train_images: np.ndarray  # uint8 [N, H, W, C], 0..255
@@ -62,10 +69,10 @@ class Dataset:
     test_images: np.ndarray  # uint8 [M, H, W, C]
     test_labels: np.ndarray  # int32 [M]
     class_names: tuple[str, ...]
-    notice: str = ""  # what every result on this set has to say, or nothing
-    own: bool = False  # the user's: by default every label that is known is used
-    streamed: Source | None = None  # what training sees without a label, where not all of it is held in memory
-    known_digest: str = field(default="", repr=False)  # from the cache, which keeps it beside the arrays
+    notice: str = ""  # a caveat that every result on this set repeats; may be empty
+    custom: bool = False  # the user's own images: by default training uses every known label
+    streamed: Source | None = None  # all images for training without labels, where they are not all in train_images
+    known_digest: str = field(default="", repr=False)  # the digest, where it is known without hashing the arrays
 
     @property
     def num_classes(self) -> int:
@@ -84,7 +91,7 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of the four arrays: names, types, shapes and bytes; the set's own name has no part in it."""
+        """SHA-256 (hex) of the four arrays: names, types, shapes and bytes, but not the set's own name."""
         if self.known_digest:
             return self.known_digest
         sha = hashlib.sha256()
@@ -96,9 +103,19 @@ class Dataset:
 
 
 def check_labels(labels: np.ndarray, num_classes: int, where: object, unknown: bool = False) -> np.ndarray:
-    """Labels [N] of any integer type as int32, each in 0..num_classes-1, or UNKNOWN where `unknown` allows for it.
+    """Checks the range of labels.
 
-    Raises UserError that names `where` (a file, or a set and its part) and the first label out of range.
+    Args:
+      labels: integers of any type [N].
+      num_classes: K; labels are to be 0..K-1.
+      where: the file, or the set and its split, for the message.
+      unknown: whether labels may be UNKNOWN as well.
+
+    Returns:
+      The labels as int32 [N].
+
+    Raises:
+      UserError: a label is out of range; names `where` and the first such label.
     """
     labels = np.asarray(labels)
     low = labels < 0 if not unknown else (labels < 0) & (labels != UNKNOWN)

@@ -1,6 +1,7 @@
-"""The four IDX files of MNIST and its kin, gzip-compressed or not.
+"""Loads the four IDX files of MNIST and of sets in its format, gzip-compressed or not.
 
-Format: two zero bytes, the type (8 = uint8), the number of dimensions, a big-endian int32 for each, then the bytes.
+An IDX file is two zero bytes, the type (8 = uint8), the number of dimensions, a big-endian int32 for each of them, and
+the data.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ OR_IMAGES = ", or a folder of images with a folder for each class, or an .npz fi
 STEMS = {"train_images": "train-images", "train_labels": "train-labels"}
 STEMS |= {"test_images": "t10k-images", "test_labels": "t10k-labels"}
 
-# SHA-256 of the files unpacked, so that it does not matter who packed them, nor how.
+# SHA-256 of the uncompressed files: compressed files differ between gzip programs.
 CANONICAL: dict[str, dict[str, str]] = {
     "mnist": {
         "train_images": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -41,20 +42,19 @@ CANONICAL: dict[str, dict[str, str]] = {
 
 
 def read_idx(path: Path, ndim: int) -> tuple[np.ndarray, str]:
-    """The array (uint8, `ndim` dimensions) of one IDX file, and the SHA-256 (hex) of the file unpacked.
+    """Reads one IDX file.
 
-    Raises UserError, naming the file, on anything unreadable, badly packed, of another type or length.
+    Args:
+      path: the file.
+      ndim: the number of dimensions that it must have.
+
+    Returns:
+      The array, uint8, and the SHA-256 (hex) of the uncompressed file.
+
+    Raises:
+      UserError: the file cannot be read or decompressed, or has another type or length; the message names it.
     """
-    try:
-        raw = path.read_bytes()
-        if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(
-            f"{path}: truncated or corrupt gzip file ({error}); expected a whole one: copy it again"
-        ) from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error}); expected an IDX file") from error
+    raw = _read_uncompressed(path)
     magic, expected = raw[:4], bytes((0, 0, 8, ndim))
     if magic != expected:
         raise UserError(
@@ -66,7 +66,7 @@ def read_idx(path: Path, ndim: int) -> tuple[np.ndarray, str]:
     if len(raw) < head or len(raw) - head != math.prod(shape):
         size = " x ".join(map(str, shape))
         raise UserError(
-            f"{path}: the header says {size} = {math.prod(shape)} bytes of data, the file has "
+            f"{path}: the header states {size} = {math.prod(shape)} bytes of data, the file has "
             f"{max(len(raw) - head, 0)}; expected the two to agree: copy it again"
         )
     if 0 in shape:
@@ -74,17 +74,36 @@ def read_idx(path: Path, ndim: int) -> tuple[np.ndarray, str]:
     return np.frombuffer(raw, np.uint8, offset=head).reshape(shape), hashlib.sha256(raw).hexdigest()
 
 
-def some_files(data_dir: Path) -> bool:
-    """Whether any of the four files is there."""
+def _read_uncompressed(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(
+            f"{path}: truncated or corrupt gzip file ({error}); expected a whole one: copy it again"
+        ) from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}); expected an IDX file") from error
+
+
+def has_idx_files(data_dir: Path) -> bool:
+    """Whether at least one of the four files is in the folder."""
     return any(path for stem in STEMS.values() for path in data_dir.glob(f"{stem}[-.]idx*-ubyte*"))
 
 
 def find_files(data_dir: Path) -> dict[str, Path]:
-    """The four files of `data_dir` by array name; UserError that names what is missing."""
+    """Finds the four files of a folder.
+
+    Returns:
+      The path of each file by the name of its array in ARRAYS.
+
+    Raises:
+      UserError: not a folder, or a file is missing; the message names it.
+    """
     if not data_dir.is_dir():
         state = "is not a folder" if data_dir.exists() else "does not exist"
         raise UserError(f"‹data.data_dir› {data_dir}: {state}; expected a folder with the four IDX files{OR_IMAGES}")
-    found = {}
+    paths = {}
     for key, stem in STEMS.items():
         ndim = 3 if key.endswith("images") else 1
         plain = (f"{stem}-idx{ndim}-ubyte", f"{stem}.idx{ndim}-ubyte")
@@ -95,15 +114,20 @@ def find_files(data_dir: Path) -> dict[str, Path]:
                 f"‹data.data_dir› {data_dir}: no file {plain[0]} or {plain[0]}.gz; expected the four IDX files "
                 "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte, gzip-compressed or not" + OR_IMAGES
             )
-        found[key] = path
-    return found
+        paths[key] = path
+    return paths
 
 
 def load_idx(data_dir: str | Path, dataset: str = "auto") -> Dataset:
-    """The set whose four IDX files lie in `data_dir`, in the order of the files.
+    """Loads the set of the four IDX files in a folder; images are in the order of the files.
 
-    `dataset` is "auto" (MNIST and Fashion-MNIST are known by their contents, anything else bears the folder's name) or
-    a name of CLASS_NAMES, whose contents the files must then have where they are on record. Raises UserError.
+    Args:
+      data_dir: the folder.
+      dataset: "auto" recognises MNIST and Fashion-MNIST by their checksums, and names any other set after the folder. A
+        name of CLASS_NAMES is checked against the set's checksums, where they are on record.
+
+    Raises:
+      UserError: a file is missing, damaged or another one than `dataset` names, or the files do not match.
     """
     data_dir = Path(data_dir)
     if dataset != "auto" and dataset not in CLASS_NAMES:
@@ -111,11 +135,25 @@ def load_idx(data_dir: str | Path, dataset: str = "auto") -> Dataset:
             f"‹data.dataset› {dataset} with ‹data.data_dir›: expected auto or one of {', '.join(sorted(CLASS_NAMES))}"
         )
     paths = find_files(data_dir)
-    read = {key: read_idx(path, 3 if key.endswith("images") else 1) for key, path in paths.items()}
-    arrays = {key: array for key, (array, _) in read.items()}
-    digests = {key: digest for key, (_, digest) in read.items()}
-    for part in ("train", "test"):
-        images, labels = f"{part}_images", f"{part}_labels"
+    contents = {key: read_idx(path, 3 if key.endswith("images") else 1) for key, path in paths.items()}
+    arrays = {key: array for key, (array, _) in contents.items()}
+    _check_shapes(arrays, paths)
+    name = _name(data_dir, dataset, {key: digest for key, (_, digest) in contents.items()}, paths)
+    class_names = CLASS_NAMES.get(name) or _numbered_classes(arrays["train_labels"], paths["train_labels"])
+    return Dataset(
+        name=name,
+        train_images=arrays["train_images"][..., None],
+        train_labels=check_labels(arrays["train_labels"], len(class_names), paths["train_labels"]),
+        test_images=arrays["test_images"][..., None],
+        test_labels=check_labels(arrays["test_labels"], len(class_names), paths["test_labels"]),
+        class_names=class_names,
+    )
+
+
+def _check_shapes(arrays: dict[str, np.ndarray], paths: dict[str, Path]) -> None:
+    """Checks that there is a label for each image, and that images of both splits have one size."""
+    for split in ("train", "test"):
+        images, labels = f"{split}_images", f"{split}_labels"
         if len(arrays[images]) != len(arrays[labels]):
             raise UserError(
                 f"{paths[labels]}: {len(arrays[labels])} labels for the {len(arrays[images])} images of "
@@ -127,25 +165,18 @@ def load_idx(data_dir: str | Path, dataset: str = "auto") -> Dataset:
             f"{paths['test_images']}: images of {sizes['test_images']} pixels; "
             f"expected {sizes['train_images']} as in {paths['train_images'].name}"
         )
-    name = _name(data_dir, dataset, digests, paths)
-    class_names = CLASS_NAMES.get(name)
-    if class_names is None:
-        # Without a name to go by, the labels in use say how many classes there are; a stray one then stands out.
-        class_names = tuple(str(k) for k in range(len(np.unique(arrays["train_labels"]))))
-        if len(class_names) < 2:
-            raise UserError(f"{paths['train_labels']}: every label is the same; expected at least two classes")
-    return Dataset(
-        name=name,
-        train_images=arrays["train_images"][..., None],
-        train_labels=check_labels(arrays["train_labels"], len(class_names), paths["train_labels"]),
-        test_images=arrays["test_images"][..., None],
-        test_labels=check_labels(arrays["test_labels"], len(class_names), paths["test_labels"]),
-        class_names=class_names,
-    )
+
+
+def _numbered_classes(labels: np.ndarray, path: Path) -> tuple[str, ...]:
+    """Class names 0, 1, ..., as many as there are different training labels, so that a wrong label is out of range."""
+    class_names = tuple(str(k) for k in range(len(np.unique(labels))))
+    if len(class_names) < 2:
+        raise UserError(f"{path}: every label is the same; expected at least two classes")
+    return class_names
 
 
 def _name(data_dir: Path, dataset: str, digests: dict[str, str], paths: dict[str, Path]) -> str:
-    """What the set is called, by its contents where they are known."""
+    """The name of the set; checks that files whose checksums are on record are the named ones."""
     if dataset == "auto":
         for name, canonical in CANONICAL.items():
             if digests == canonical:

@@ -1,4 +1,4 @@
-"""One image file, whatever Pillow reads, as an array; and what is wrong with it where it cannot be one."""
+"""Reads an image file of any format of Pillow as an array, or gives the reason why it cannot be used."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from sgan_jax.errors import reason
 if TYPE_CHECKING:
     from PIL import Image
 
-MAX_PIXELS = 64_000_000  # of a file; what is above is a bomb or a poster: a few kilobytes can unpack to gigabytes
+MAX_PIXELS = 64_000_000  # of a file; a larger image may be a decompression bomb: kilobytes that unpack to gigabytes
 
 _GREY = frozenset({"1", "L", "LA", "I;16", "I;16B", "I;16L", "I;16N"})
 _COLOR = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "La", "CMYK", "YCbCr", "LAB", "HSV"})
-_SWAPPED = frozenset({5, 6, 7, 8})  # orientations of EXIF that lie on their side
+_SWAPPED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap height and width
 _ORIENTATION, _WIDTH, _HEIGHT = 0x0112, 0x0100, 0x0101
-_PROGRAMS = frozenset({"EPS", "WMF"})  # pictures that are run: the former by Ghostscript, the latter by Windows
-_AT_ONCE = 1000  # files given to the threads
+_PROGRAMS = frozenset({"EPS", "WMF"})  # formats that Pillow has run as programs: by Ghostscript and by Windows
+_CHUNK = 1000  # files given to the threads at a time
 _T = TypeVar("_T")
 
 
 class BadImage(Exception):
-    """A file is no image that can be used; its text says why, in a few words."""
+    """A file that cannot be used as an image; the message gives the reason in a few words."""
 
 
 class Header(NamedTuple):
-    """What a file says of its image before it is decoded."""
+    """What the header of a file states about its image, which need not be decoded for it."""
 
-    height: int
+    height: int  # pixels, after EXIF orientation
     width: int
-    grey: bool
+    grey: bool  # one channel; else RGB
 
 
 def read_header(path: Path) -> Header:
-    """Height, width and kind of an image, as it is to be seen (cameras turn them by a mark in the file).
+    """Height, width and colour of an image as it is displayed, that is, after its EXIF orientation is applied.
 
     Raises:
-      BadImage: it is empty, no image, too large or of a mode that has no 8 bits to a channel.
+      BadImage: the file is empty, not an image, too large or of a mode without 8 or 16 bits a channel.
     """
     from PIL.TiffImagePlugin import TiffImageFile
 
-    with _opened(path) as image:
+    with open_image(path) as image:
         width, height = image.size
-        if isinstance(image, TiffImageFile):  # as stored: newer Pillows give the size of the turned image
+        if isinstance(image, TiffImageFile):  # the stored size: newer versions of Pillow give that of the turned image
             width, height = image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT]
         if image.getexif().get(_ORIENTATION) in _SWAPPED:
             width, height = height, width
@@ -60,25 +60,28 @@ def read_header(path: Path) -> Header:
 
 
 def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -> np.ndarray:
-    """The image as uint8 `[H, W, channels]`; the first of several, transparent parts over white.
+    """Decodes an image; the first frame of several, with transparent parts over white.
 
     Args:
       path: the file.
       channels: 1 (grey) or 3 (RGB).
-      size: (H, W) to resize to; what is longer than that in one direction only is squeezed.
+      size: (H, W) to resize to; the aspect ratio is not preserved.
+
+    Returns:
+      uint8 `[H, W, channels]`.
 
     Raises:
       BadImage: it cannot be decoded.
     """
     from PIL import Image, ImageOps
 
-    with _opened(path) as image:
+    with open_image(path) as image:
         image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I;16"):  # Pillow would cut off what is above 255
+        if image.mode.startswith("I;16"):  # Pillow would clip values above 255
             image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
         if image.has_transparency_data:
-            over = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+            transparent = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", transparent.size, "white"), transparent)
         image = image.convert("L" if channels == 1 else "RGB")
         if size is not None and (image.height, image.width) != size:
             image = image.resize(size[::-1], Image.Resampling.LANCZOS)
@@ -86,11 +89,19 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -
 
 
 def read_shaped(path: Path, shape: tuple[int, int, int], resized: bool) -> np.ndarray:
-    """The image as uint8 of a shape (H, W, C).
+    """Decodes an image that must have a certain shape.
+
+    Args:
+      path: the file.
+      shape: (H, W, C).
+      resized: whether to resize images of other sizes.
+
+    Returns:
+      uint8 of the shape.
 
     Raises:
-      BadImage: it cannot be decoded, or is of another size and not to be resized: a damaged file's head may say one
-        size and its pixels another.
+      BadImage: it cannot be decoded, or has another size and is not to be resized. The header of a damaged file may
+        state another size than its pixels have.
     """
     image = read_image(path, shape[-1], shape[:2] if resized else None)
     if image.shape != shape:
@@ -98,21 +109,29 @@ def read_shaped(path: Path, shape: tuple[int, int, int], resized: bool) -> np.nd
     return image
 
 
-def resize(images: np.ndarray, size: int) -> np.ndarray:
-    """uint8 `[N, H, W, C]` (C 1 or 3) to `[N, size, size, C]`, as `read_image` resizes."""
+def resize(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes images with the filter of `read_image`.
+
+    Args:
+      images: uint8 `[N, H, W, C]`, C 1 or 3.
+      size: the new height and width.
+
+    Returns:
+      uint8 `[N, *size, C]`.
+    """
     from PIL import Image
 
-    resized = np.empty((len(images), size, size, images.shape[-1]), np.uint8)
+    resized = np.empty((len(images), *size, images.shape[-1]), np.uint8)
     for out, image in zip(resized, images, strict=True):
         picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-        out[:] = np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS)).reshape(out.shape)
+        out[:] = np.asarray(picture.resize(size[::-1], Image.Resampling.LANCZOS)).reshape(out.shape)
     return resized
 
 
 def each(read: Callable[[Path], _T], paths: Sequence[Path]) -> Iterator[_T | BadImage]:
-    """What `read` makes of each file, or the BadImage it raised, in order.
+    """Yields `read(path)` of each file, or the BadImage that it raised, in order.
 
-    Several at a time: Pillow decodes outside of Python's lock.
+    Threads read several files at a time, since Pillow releases Python's lock while it decodes.
     """
 
     def attempt(path: Path) -> _T | BadImage:
@@ -122,13 +141,13 @@ def each(read: Callable[[Path], _T], paths: Sequence[Path]) -> Iterator[_T | Bad
             return error
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for first in range(0, len(paths), _AT_ONCE):  # or all images would be held twice
-            yield from pool.map(attempt, paths[first : first + _AT_ONCE])
+        for first in range(0, len(paths), _CHUNK):  # in chunks, or the pool would hold all images at once
+            yield from pool.map(attempt, paths[first : first + _CHUNK])
 
 
 @cache
 def _formats() -> list[str]:
-    """What Pillow may take a file for, whatever it is called."""
+    """The formats that Pillow may recognise in a file, whatever the file's name."""
     from PIL import Image
 
     Image.init()
@@ -136,20 +155,20 @@ def _formats() -> list[str]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The file open in Pillow; whatever goes wrong with it meanwhile is a BadImage."""
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Opens a file in Pillow; whatever fails while it is open raises BadImage."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for
-            raise BadImage("a link to a folder" if stat.S_ISDIR(found.st_mode) else "no file")
-        if found.st_size == 0:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would block
+            raise BadImage("a link to a folder" if stat.S_ISDIR(status.st_mode) else "no file")
+        if status.st_size == 0:
             raise BadImage("empty file")
-        # Of large images, which are refused below, and of odd metadata. Not for the time of the call alone: that would
-        # change the filters of all threads, and one of them could restore those of another for good.
+        # Pillow warns of large images, which are refused below, and of odd metadata. `catch_warnings` would not do: it
+        # changes the filters of all threads, and one thread could restore those that another has set.
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        # By a file and not by its name: of turned TIFFs that are mapped into memory Pillow 13 makes stripes.
+        # An open file, not its name: Pillow 13 turns TIFFs that it maps into memory into stripes.
         with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
@@ -167,5 +186,5 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except OSError as error:
         raise BadImage(error.strerror or reason(error)[:80]) from None
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them: SyntaxError, struct.error
+    except Exception as error:  # Pillow's decoders raise many types for damaged files: SyntaxError, struct.error
         raise BadImage(f"damaged ({type(error).__name__})") from None

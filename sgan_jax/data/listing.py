@@ -1,8 +1,8 @@
-"""What lies in a folder of images: one folder a class, `unlabelled` beside them, `test` in the same form.
+"""Lists a folder of images: one folder for each class, `unlabelled` beside them, `test` with the same folders.
 
     DIR/cat/1.png  DIR/dog/1.png  DIR/unlabelled/1.png  DIR/test/cat/2.png  DIR/test/dog/2.png
 
-Folders may hold folders. Classes are in the order of their names, numbers by their value.
+Folders may contain folders. Classes are in the order of their names, numbers by their value.
 """
 
 from __future__ import annotations
@@ -21,99 +21,106 @@ UNLABELLED = ("unlabelled", "unlabeled")
 TEST = "test"
 EXPECTED = f"expected a folder for each class, '{UNLABELLED[0]}' beside them, and '{TEST}' in the same form if you like"
 
-_CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})  # what systems leave everywhere, beside hidden files
+_CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})  # operating systems add these, and hidden files
 
 
 @dataclass(frozen=True)
-class Part:
-    """Files of the training or of the test part, in a fixed order, with a label each."""
+class Split:
+    """The files of the training or the test split, in a fixed order, each with its label."""
 
     paths: list[Path] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)  # UNKNOWN for those without
+    labels: list[int] = field(default_factory=list)  # UNKNOWN for an unlabelled image
+
+    def add(self, path: Path, label: int) -> None:
+        """Appends a file."""
+        self.paths.append(path)
+        self.labels.append(label)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """All of a folder of images, before any of them is opened."""
+    """The files of a folder of images, before any of them is opened."""
 
     folder: Path
     class_names: tuple[str, ...]
-    train: Part  # classes in order, then the unlabelled ones
-    test: Part
-    stray: list[Path]  # files that lie in no folder of a class; some may be images
+    train: Split  # classes in order, then the unlabelled images
+    test: Split
+    stray: list[Path]  # files outside the folders of classes; they may be images
 
     def name(self, path: Path) -> str:
-        """The file as messages name it: from the folder on."""
+        """The file as messages name it: its path relative to the folder."""
         return path.relative_to(self.folder).as_posix()
 
 
 def list_images(folder: Path) -> Listing:
-    """What lies in `folder`.
+    """Lists the files of `folder` by split and class.
 
     Raises:
-      UserError: there are no classes, or two that cannot be told apart, or test images of another class.
+      UserError: fewer than two classes, two classes whose names differ in spelling only, or a test class that is not
+        a training class.
     """
     names = _folders(folder)
     unlabelled = [name for name in names if name.casefold() in UNLABELLED]
     tests = [name for name in names if name.casefold() == TEST]
     classes = _classes(folder, [name for name in names if name not in unlabelled + tests])
-    train, test = Part(), Part()
+    train, test = Split(), Split()
     for label, name in enumerate(classes):
         _add(train, folder / name, label)
     for name in unlabelled:
         _add(train, folder / name, UNKNOWN)
     stray = _files(folder)
-    for part in tests:
-        stray += _files(folder / part)
-        for name in _classes(folder / part, _folders(folder / part), at_least=1):
+    for test_folder in (folder / name for name in tests):
+        stray += _files(test_folder)
+        for name in _classes(test_folder, _folders(test_folder), at_least=1):
             if name not in classes:
-                raise UserError(f"{folder / part / name}: no class of {folder}, whose classes are {_few(classes)}")
-            _add(test, folder / part / name, classes.index(name))
+                raise UserError(f"{test_folder / name}: no class of {folder}, whose classes are {_few(classes)}")
+            _add(test, test_folder / name, classes.index(name))
     return Listing(folder, tuple(map(_text, classes)), train, test, stray)
 
 
 def is_listing(folder: Path) -> bool:
-    """Whether `folder` has folders, as one of images does."""
+    """Whether `folder` contains folders, as a folder of images does."""
     return folder.is_dir() and bool(_folders(folder))
 
 
 def _classes(folder: Path, names: list[str], at_least: int = 2) -> list[str]:
-    """The folders' names in order, each known to be text and unlike the others."""
+    """The names of the folders in order; checks that each is text and no two differ in spelling only."""
     if len(names) < at_least:
-        found = f"one class only, '{names[0]}'" if names else "no folder of a class"
-        raise UserError(f"‹data.data_dir› {folder}: {found}; {EXPECTED}")
-    seen: dict[str, str] = {}
+        classes = f"one class only, '{names[0]}'" if names else "no folder of a class"
+        raise UserError(f"‹data.data_dir› {folder}: {classes}; {EXPECTED}")
+    by_key: dict[str, str] = {}
     for name in names:
-        alike = unicodedata.normalize("NFKC", _text(name, folder)).casefold()
-        if alike in seen:
-            raise UserError(f"{folder}: classes '{seen[alike]}' and '{name}' are one but for the spelling; join them")
-        seen[alike] = name
+        key = unicodedata.normalize("NFKC", _text(name, folder)).casefold()
+        if key in by_key:
+            raise UserError(f"{folder}: classes '{by_key[key]}' and '{name}' differ in spelling only; join them")
+        by_key[key] = name
     return sorted(names, key=_order)
 
 
 def _order(name: str) -> list[tuple[int, int, str]]:
-    """9 before 10, and letters after numbers."""
-    parts = re.findall(r"\d+|\D+", name)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+    """A key that sorts 9 before 10, and letters after numbers."""
+    pieces = re.findall(r"\d+|\D+", name)
+    return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces]
 
 
 def _text(name: str, folder: Path | None = None) -> str:
-    """The name as it is told: composed as on other systems, so that it is one name everywhere."""
+    """The name in composed form (NFC): systems store accents differently, and a class has one name on all of them."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise UserError(f"{folder}: the name of folder {name!a} is no UTF-8; rename it") from None
+        raise UserError(f"{folder}: the name of folder {name!a} is not UTF-8; rename it") from None
     return unicodedata.normalize("NFC", name)
 
 
-def _add(part: Part, folder: Path, label: int) -> None:
-    paths = list(files_below(folder))
-    part.paths.extend(paths)
-    part.labels.extend([label] * len(paths))
+def _add(split: Split, folder: Path, label: int) -> None:
+    for path in files_below(folder):
+        split.add(path, label)
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """The files of a folder and of those in it, by name; a link to a folder as if it were a file, and not followed.
+    """The files in a folder and in the folders below it, by name.
+
+    A link to a folder is not followed: it is listed as if it were a file.
 
     Raises:
       UserError: a folder cannot be read.

@@ -1,11 +1,11 @@
-"""Data: every source gives the same record, uint8 images and int32 labels in host memory.
+"""Loads any data set as one record: uint8 images and int32 labels in host memory.
 
-    load()                                  MNIST if it can be had, else the 5,000 digits inside the package
-    load("fashion_mnist")                   a row of SOURCES, or any image classification set of TFDS, by name
-    load(data_dir="mnist")                  a folder: the four IDX files, or images in a folder of each class
+    load()                                  MNIST if it is available, else the 5,000 digits inside the package
+    load("fashion_mnist")                   a key of SOURCES, or any image classification set of TFDS, by name
+    load(data_dir="mnist")                  a folder: the four IDX files, or images in a folder for each class
     load(data_dir="pets.npz")               arrays
 
-A new source is a function that returns a Dataset, and a row in SOURCES.
+A new source is a function that returns a Dataset, and an entry in SOURCES.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from sgan_jax.data.folder import load_folder
 from sgan_jax.data.idx import load_idx
 from sgan_jax.data.labels import DEFAULT_LABELS, choose_labelled, how_many
 from sgan_jax.data.listing import is_listing
+from sgan_jax.data.sizes import Size, size_text
 from sgan_jax.errors import UserError
 
 __all__ = [
@@ -44,22 +45,23 @@ log = logging.getLogger(__name__)
 
 
 def _tfds(name: str) -> Dataset:
-    """From the cache, or else through TFDS and into the cache."""
-    found = cache.read(name)
-    if found is None:
-        from sgan_jax.data import tfds_source  # TFDS takes a while to import, and the second start needs none of it
+    """The set from the cache; else from TFDS, and then written to the cache."""
+    cached = cache.read(name)
+    if cached is not None:
+        return cached
+    from sgan_jax.data import tfds_source  # takes seconds to import, and a set in the cache does not need it
 
-        found = tfds_source.fetch(name)
-        cache.write(found)
-    return found
+    fetched = tfds_source.fetch(name)
+    cache.write(fetched)
+    return fetched
 
 
 def _auto() -> Dataset:
-    """MNIST if it is cached or the network gives it, else the embedded digits with their notice."""
+    """MNIST from the cache or the network; else the embedded digits, whose notice is not empty."""
     try:
         return _tfds("mnist")
     except UserError as error:
-        log.warning("MNIST cannot be had (%s): using the 5,000 digits that come with the package", error)
+        log.warning("MNIST cannot be had (%s): using the 5,000 digits that come with the package", error.marked)
         return load_embedded()
 
 
@@ -82,21 +84,30 @@ WAYS_OUT = {
 def load(
     dataset: str = "auto",
     data_dir: str | Path | None = None,
-    image_size: int | None = None,
+    image_size: Size | None = None,
     stream: bool | None = None,
 ) -> Dataset:
-    """The data set called `dataset`, or what is in `data_dir`: IDX files, a folder of images, an .npz file.
+    """Loads a data set by name, or custom images.
 
-    `image_size` resizes images of one's own; `stream` says whether the unlabelled ones of a folder stay on the disk, by
-    default where they do not fit in memory. Only "auto" ever falls back, and then Dataset.notice is not empty. Raises
-    UserError: the reason and the ways out.
+    Only "auto" falls back to another set, and that set's notice is not empty.
+
+    Args:
+      dataset: a key of SOURCES or the name of a TFDS set; with IDX files the set that they must be.
+      data_dir: IDX files, a folder of images or an .npz file, instead of a set by name.
+      image_size: height and width to which custom images are resized; by default all must have one size.
+      stream: whether the unlabelled images of a folder stay on disk; by default if they do not fit in memory.
+
+    Raises:
+      UserError: the set cannot be loaded; gives the reason and the ways out.
     """
     if data_dir is not None:
-        return _own(Path(data_dir), dataset, image_size, stream)
+        return _load_path(Path(data_dir), dataset, image_size, stream)
     if stream:
-        raise UserError("‹data.stream›: reads images of one's own one by one; name their folder with ‹data.data_dir›")
+        raise UserError("‹data.stream›: reads custom images one by one; name their folder with ‹data.data_dir›")
     if image_size is not None:
-        raise UserError(f"‹data.image_size› {image_size}: resizes images of one's own; name them with ‹data.data_dir›")
+        raise UserError(
+            f"‹data.image_size› {size_text(image_size)}: resizes custom images; name them with ‹data.data_dir›"
+        )
     try:
         return SOURCES.get(dataset, partial(_tfds, dataset))()
     except UserError as error:
@@ -104,15 +115,15 @@ def load(
 
 
 def is_folder_of_images(path: Path) -> bool:
-    """Whether `path` looks like one, and neither like arrays nor like IDX files."""
-    return path.suffix != SUFFIX and is_listing(path) and not idx.some_files(path)
+    """Whether `path` is a folder with folders in it and no IDX files, and not an .npz file."""
+    return path.suffix != SUFFIX and is_listing(path) and not idx.has_idx_files(path)
 
 
-def _own(path: Path, dataset: str, image_size: int | None, stream: bool | None) -> Dataset:
-    """What lies at `path`, by its looks."""
+def _load_path(path: Path, dataset: str, image_size: Size | None, stream: bool | None) -> Dataset:
+    """Loads a folder of images, an .npz file or IDX files, whichever `path` is."""
     images = is_folder_of_images(path)
     if stream and not images:
-        raise UserError(f"‹data.stream›: {path} is no folder of images; only those can be read one by one")
+        raise UserError(f"‹data.stream›: {path} is not a folder of images; only those can be read one by one")
     if path.suffix == SUFFIX or images:
         if dataset != "auto":
             raise UserError(
@@ -120,5 +131,5 @@ def _own(path: Path, dataset: str, image_size: int | None, stream: bool | None) 
             )
         return load_folder(path, image_size, stream) if images else load_npz(path, image_size)
     if image_size is not None:
-        raise UserError(f"‹data.image_size› {image_size}: IDX files are taken as they are; leave it out")
+        raise UserError(f"‹data.image_size› {size_text(image_size)}: IDX files are taken as they are; leave it out")
     return load_idx(path, dataset)

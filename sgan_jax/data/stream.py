@@ -1,7 +1,8 @@
-"""Unlabelled images that do not fit in memory, read from disk at every step by Grain. https://google-grain.readthedocs.io
+"""Reads unlabelled images that do not fit in memory from disk at every step, with Grain.
 
-The order is that of a seed, each image once before any twice, and where to go on from is a number: a resume reads what
-the run would have read.
+A seed fixes the order, in which each image comes once before any image comes twice. The position in it is a number of
+batches, so a resumed run reads the images that an uninterrupted run would have read. Grain:
+https://google-grain.readthedocs.io
 """
 
 from __future__ import annotations
@@ -20,70 +21,80 @@ from sgan_jax.errors import UserError
 
 log = logging.getLogger(__name__)
 
-SHARE = 0.5  # of the machine's memory that images may take
+MEMORY_FRACTION = 0.5  # of the machine's memory that images may take
 _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-READY = 16  # batches read ahead
-_TRIES = 100  # files one after the other that are damaged before that is an error
+PREFETCH = 16  # batches read ahead
+_MAX_DAMAGED = 100  # so many damaged files in a row are an error
 
 
 class Files:
-    """Image files as a source of arrays, uint8 `[H, W, C]`; in the place of one that is damaged comes the next."""
+    """Image files as a source of arrays, uint8 `[H, W, C]`; a damaged file is replaced by the next one.
+
+    Args:
+      paths: the files.
+      shape: (H, W, C).
+      resized: whether images of other sizes are resized.
+    """
 
     def __init__(self, paths: Sequence[Path], shape: tuple[int, int, int], resized: bool):
-        self._paths = [path.absolute() for path in paths]  # read by other processes, too
+        self._paths = [path.absolute() for path in paths]  # other processes may read them
         self._shape, self._resized = shape, resized
-        self._told: set[int] = set()
+        self._warned: set[int] = set()
 
     def __len__(self) -> int:
-        """How many files."""
+        """The number of files."""
         return len(self._paths)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """The image of a file."""
-        for place in range(index, index + min(_TRIES, len(self))):
+        """The image of the file at `index`.
+
+        Raises:
+          UserError: this file and the ones after it are damaged.
+        """
+        for place in range(index, index + min(_MAX_DAMAGED, len(self))):
             place %= len(self)
             try:
                 return read_shaped(self._paths[place], self._shape, self._resized)
             except BadImage as error:
-                if place not in self._told:
-                    self._told.add(place)
+                if place not in self._warned:
+                    self._warned.add(place)
                     log.warning("%s: left out (%s): the file after it is read instead", self._paths[place], error)
-        raise UserError(f"{self._paths[index]}: neither this file nor any of the {_TRIES} after it can be read")
+        raise UserError(f"{self._paths[index]}: neither this file nor any of the {_MAX_DAMAGED} after it can be read")
 
     def __repr__(self) -> str:
-        """What Grain's messages call it."""
+        """The name in messages of Grain."""
         return f"Files({len(self)} images)"
 
 
-def too_large(count: int, shape: tuple[int, int, int]) -> str:
-    """Why so many images are to be streamed, in a few words; nothing where they are not.
+def reason_to_stream(count: int, shape: tuple[int, int, int]) -> str:
+    """The reason to stream `count` images of a shape, in a few words; empty if they fit in memory.
 
-    By all of the machine's memory, not by what is free now: a resume is to decide alike.
+    The machine's whole memory counts, not what is free now, so that a resumed run decides the same.
     """
     memory = _memory()
-    wanted = count * int(np.prod(shape))
-    if wanted <= SHARE * memory:
+    needed = count * int(np.prod(shape))
+    if needed <= MEMORY_FRACTION * memory:
         return ""
-    return f"{wanted / 1e9:.1f} GB of images, more than half of {memory / 1e9:.1f} GB of memory"
+    return f"{needed / 1e9:.1f} GB of images, more than half of {memory / 1e9:.1f} GB of memory"
 
 
 def _memory() -> int:
-    """Bytes of the machine's memory, or of what a container may have of it."""
-    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Bytes of memory of the machine, or of the container if its limit is lower."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for limit in _LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # no such file; "max"
-            most = min(most, int(limit.read_text()))
-    return most
+        with contextlib.suppress(OSError, ValueError):  # no such file, or its text is "max"
+            memory = min(memory, int(limit.read_text()))
+    return memory
 
 
 def batches(source: Source, size: int, seed: int, first: int) -> Iterator[np.ndarray]:
-    """Batches, uint8 `[size, H, W, C]`, without end.
+    """Yields batches, uint8 `[size, H, W, C]`, without end.
 
     Args:
       source: the images.
-      size: of a batch.
+      size: images of a batch.
       seed: of the order.
-      first: how many batches were taken before.
+      first: how many batches of the order to skip.
 
     Raises:
       UserError: Grain is not installed.
@@ -96,5 +107,5 @@ def batches(source: Source, size: int, seed: int, first: int) -> Iterator[np.nda
             "bin/train, or pip install 'sgan-jax[stream]'"
         ) from None
     order = grain.MapDataset.source(source).seed(seed).shuffle().repeat()
-    options = grain.ReadOptions(num_threads=min(16, 2 * (os.cpu_count() or 1)), prefetch_buffer_size=READY)
+    options = grain.ReadOptions(num_threads=min(16, 2 * (os.cpu_count() or 1)), prefetch_buffer_size=PREFETCH)
     return iter(order[first * size :].batch(size).to_iter_dataset(options))

@@ -102,7 +102,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             if len(labels) != len(images):
                 raise UserError(f"y: {len(labels)} labels for {len(images)} images; expected one each (-1: unknown)")
             none = np.zeros(0, np.int32)
-            dataset = Dataset("images", images, labels, images[:0], none, names, own=True)
+            dataset = Dataset("images", images, labels, images[:0], none, names, custom=True)
             with contextlib.ExitStack() as stack:
                 folder = self.run_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="sgan-"))
                 if not self.verbose:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sgan_jax.config import Config, validate
 from sgan_jax.data.load import load
+from sgan_jax.data.sizes import square
 from sgan_jax.engine.system import build, derive_keys, sample_images
 from sgan_jax.errors import UserError
 from sgan_jax.limits import LARGEST_SIDE
@@ -43,7 +44,7 @@ def evaluate_checkpoint(path: Path | None, ckpt: str, data_dir: str | None, as_j
     dataset = load(
         config.data.dataset if folder else run.dataset(),
         folder,
-        config.data.image_size,
+        square(config.data.image_size),
         config.data.stream if folder else None,
     )
     if dataset.digest != record["digest"]:

@@ -16,6 +16,7 @@ import jax
 
 from sgan_jax.config import Config, located, validate
 from sgan_jax.data.load import EMBEDDED, Dataset, load
+from sgan_jax.data.sizes import square
 from sgan_jax.engine.system import build, check_names
 from sgan_jax.errors import UserError, mendable
 from sgan_jax.metrics.accuracy import average, evaluate, make_classify
@@ -147,7 +148,7 @@ def _load(config: Config, out: Path | None) -> Dataset:
     """The data; "auto" stays what it was when the sweep began that this command goes on with."""
     data = config.data
     if data.dataset != "auto" or (data.data_dir, data.image_size, data.stream) != (None, None, None):
-        return load(data.dataset, data.data_dir, data.image_size, data.stream)
+        return load(data.dataset, data.data_dir, square(data.image_size), data.stream)
     places = [out] if out else [ROOT / name for name in ("mnist", EMBEDDED)]
     begun = [name for name in (SweepDir(place).dataset() for place in places) if name]
     return load(begun[0] if len(begun) == 1 else "auto")

@@ -16,6 +16,7 @@ import numpy as np
 from sgan_jax import __version__
 from sgan_jax.config import Config, located, to_json, validate
 from sgan_jax.data.load import DEFAULT_LABELS, EMBEDDED, Dataset, how_many, load
+from sgan_jax.data.sizes import square
 from sgan_jax.data.stream import batches
 from sgan_jax.engine.devices import Team, resolve_precision, team
 from sgan_jax.engine.system import System, build, check_names, derive_keys
@@ -142,7 +143,7 @@ def _load(config: Config, path: Path | None) -> Dataset:
     """The data; "auto" stays what it was when the run began that this command goes on with."""
     data = config.data
     if data.dataset != "auto" or (data.data_dir, data.image_size, data.stream) != (None, None, None):
-        return load(data.dataset, data.data_dir, data.image_size, data.stream)
+        return load(data.dataset, data.data_dir, square(data.image_size), data.stream)
     if path:
         places = [path]
     else:
@@ -168,7 +169,7 @@ def _record(config: Config, dataset: Dataset, group: Team, drawn: np.ndarray) ->
             "name": dataset.name,
             "digest": dataset.digest,
             "notice": dataset.notice,
-            "own": dataset.own,
+            "own": dataset.custom,
             "train": len(dataset.train_images),
             "streamed": len(dataset.streamed) if dataset.streamed is not None else 0,
             "test": len(dataset.test_images),
@@ -214,7 +215,7 @@ def _resume(run: RunDir, config: Config, system: System, dataset: Dataset) -> tu
 def _examples(dataset: Dataset) -> np.ndarray:
     """The images by which layers are scaled: the first, or from all over a set of one's own, which may lie by class."""
     images = dataset.train_images
-    if not dataset.own:
+    if not dataset.custom:
         return images[:EXAMPLES]
     return images[np.linspace(0, len(images) - 1, min(EXAMPLES, len(images)), dtype=int)]
 

@@ -1,4 +1,4 @@
-"""An .npz file: what is read, and what is refused in one line that names the array."""
+"""An .npz file: what is loaded, and which errors name the array in one line."""
 
 import pickle
 
@@ -19,40 +19,48 @@ def saved(folder, **arrays):
     return path
 
 
-def test_unlabelled_images_are_those_of_label_minus_one_and_those_apart(tmp_path):
-    found = load(data_dir=saved(tmp_path, x_train=X, y_train=Y, x_unlabeled=X[:2], x_test=X[4:5], y_test=[3]))
-    assert (found.name, found.class_names, found.own) == ("pets", ("3", "5"), True)
-    assert found.train_labels.tolist() == [0, 1, UNKNOWN, 1, 0, UNKNOWN, UNKNOWN, UNKNOWN]
-    np.testing.assert_array_equal(found.train_images, np.concatenate([X, X[:2]])[..., None])
-    assert found.test_labels.tolist() == [0]
+def test_images_with_label_minus_one_and_those_of_x_unlabelled_are_unlabelled(tmp_path):
+    dataset = load(data_dir=saved(tmp_path, x_train=X, y_train=Y, x_unlabeled=X[:2], x_test=X[4:5], y_test=[3]))
+    assert (dataset.name, dataset.class_names, dataset.custom) == ("pets", ("3", "5"), True)
+    assert dataset.train_labels.tolist() == [0, 1, UNKNOWN, 1, 0, UNKNOWN, UNKNOWN, UNKNOWN]
+    np.testing.assert_array_equal(dataset.train_images, np.concatenate([X, X[:2]])[..., None])
+    assert dataset.test_labels.tolist() == [0]
+
+
+def test_images_need_not_be_square(tmp_path):
+    x = RNG.integers(0, 256, (6, 20, 36, 3), dtype=np.uint8)
+    dataset = load(data_dir=saved(tmp_path, x_train=x, y_train=Y, x_test=x[:2], y_test=[3, 5]))
+    np.testing.assert_array_equal(dataset.train_images, x)
+    assert dataset.test_images.shape == (2, 20, 36, 3)
 
 
 def test_labels_may_be_text_and_images_floats_of_three_channels(tmp_path):
     x = RNG.random((4, 8, 8, 3))
-    found = load(data_dir=saved(tmp_path, x_train=x, y_train=np.array(["dog", "cat", "-1", "dog"])))
-    assert found.class_names == ("cat", "dog") and found.train_labels.tolist() == [1, 0, UNKNOWN, 1]
-    np.testing.assert_array_equal(found.train_images, np.rint(x * 255).astype(np.uint8))
-    assert not found.has_test and found.test_images.shape == (0, 8, 8, 3)
+    dataset = load(data_dir=saved(tmp_path, x_train=x, y_train=np.array(["dog", "cat", "-1", "dog"])))
+    assert dataset.class_names == ("cat", "dog") and dataset.train_labels.tolist() == [1, 0, UNKNOWN, 1]
+    np.testing.assert_array_equal(dataset.train_images, np.rint(x * 255).astype(np.uint8))
+    assert not dataset.has_test and dataset.test_images.shape == (0, 8, 8, 3)
 
 
-def test_images_are_resized_where_that_is_asked_for(tmp_path):
-    found = load(data_dir=saved(tmp_path, x_train=X, y_train=Y, x_test=X, y_test=np.abs(Y) * 0 + 3), image_size=12)
-    assert found.train_images.shape == (6, 12, 12, 1) and found.test_images.shape == (6, 12, 12, 1)
+def test_images_are_resized_on_request(tmp_path):
+    path = saved(tmp_path, x_train=X, y_train=Y, x_test=X, y_test=np.full(len(X), 3))
+    dataset = load(data_dir=path, image_size=(12, 9))
+    assert dataset.train_images.shape == (6, 12, 9, 1) and dataset.test_images.shape == (6, 12, 9, 1)
 
 
-def test_resized_the_arrays_may_be_of_different_sizes_but_not_of_different_channels(tmp_path):
+def test_arrays_to_be_resized_may_differ_in_size_but_not_in_channels(tmp_path):
     wide, tests = np.zeros((2, 8, 11), np.uint8), np.full((1, 5, 5), 9, np.uint8)
     arrays = {"x_train": X, "y_train": Y, "x_unlabelled": wide, "x_test": tests, "y_test": [3]}
-    found = load(data_dir=saved(tmp_path, **arrays), image_size=8)
-    assert found.train_images.shape == (8, 8, 8, 1) and found.test_images.shape == (1, 8, 8, 1)
-    np.testing.assert_array_equal(found.train_images[:6, ..., 0], X)
-    assert (found.test_images == 9).all()
+    dataset = load(data_dir=saved(tmp_path, **arrays), image_size=(8, 8))
+    assert dataset.train_images.shape == (8, 8, 8, 1) and dataset.test_images.shape == (1, 8, 8, 1)
+    np.testing.assert_array_equal(dataset.train_images[:6, ..., 0], X)
+    assert (dataset.test_images == 9).all()
     coloured = arrays | {"x_test": np.zeros((1, 8, 8, 3), np.uint8)}
     with pytest.raises(UserError, match=r"of x_test are \(8, 8, 3\); expected \(8, 8, 1\)"):
-        load(data_dir=saved(tmp_path, **coloured), image_size=8)
+        load(data_dir=saved(tmp_path, **coloured), image_size=(8, 8))
 
 
-FAULTS = {
+ERRORS = {
     "no labels": ({"x_train": X}, r"no array y_train \(there are x_train\)"),
     "half a test": ({"x_train": X, "y_train": Y, "x_test": X}, "one of x_test and y_test only"),
     "too few labels": ({"x_train": X, "y_train": Y[:5]}, r"y_train has shape \(5,\); expected \(6,\)"),
@@ -79,9 +87,9 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("case", sorted(FAULTS))
-def test_each_fault_is_one_line(tmp_path, case):
-    arrays, message = FAULTS[case]
+@pytest.mark.parametrize("case", sorted(ERRORS))
+def test_each_error_is_one_line(tmp_path, case):
+    arrays, message = ERRORS[case]
     with pytest.raises(UserError, match=message) as error:
         load(data_dir=saved(tmp_path, **arrays))
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""What `data check` says before any training."""
+"""`check` counts images, and finds their sizes, copies and problems."""
 
 import shutil
 
@@ -7,63 +7,95 @@ import pytest
 from pets import picture, write
 from PIL import Image
 
-from sgan_jax.data.check import check
+from sgan_jax.data.check import BETWEEN_CLASSES, BETWEEN_SPLITS, WITHIN_A_CLASS, check
+from sgan_jax.data.dataset import UNKNOWN
 from sgan_jax.errors import UserError
 
 
-def test_counts_sizes_and_what_is_left_out(tmp_path, capsys):
+def messages(checked):
+    return [str(problem) for problem in checked.problems]
+
+
+def test_counts_sizes_and_files_that_are_left_out(tmp_path):
     folder = write(tmp_path / "pets")
     (folder / "cat" / "bad.png").write_text("no image")
-    assert check(folder) == 0
-    assert capsys.readouterr().out == (
-        "images: 12 of 8 x 8 pixels, grey\n"
-        "left out: 1 files\n  cat/bad.png: no image that Pillow reads\n"
-        "\nclass       labelled     test\n"
-        "cat                3        2\n"
-        "dog                2        1\n"
-        "unlabelled         4\n\n"
-        f"train on them: bin/train --preset best --data-dir {folder}\n"
-    )
+    checked = check(folder)
+    assert (checked.sizes, checked.channels, checked.converted) == ((((8, 8), 12),), 1, 0)
+    assert checked.class_names == ("cat", "dog")
+    assert (checked.train, checked.test) == ({0: 3, 1: 2, UNKNOWN: 4}, {0: 2, 1: 1})
+    assert [(file.name, file.reason) for file in checked.left_out] == [("cat/bad.png", "no image that Pillow reads")]
+    assert (checked.copies, checked.problems) == ((), ())
 
 
-def test_copies_in_both_parts_in_two_classes_and_in_one(tmp_path, capsys):
+def test_copies_between_splits_between_classes_and_within_a_class(tmp_path):
     folder = write(tmp_path / "pets")
     shutil.copy(folder / "cat" / "0.png", folder / "test" / "dog" / "copy.png")
     shutil.copy(folder / "unlabelled" / "1.png", folder / "test" / "dog" / "seen.png")
-    Image.open(folder / "cat" / "1.png").save(folder / "dog" / "other.bmp")  # the pixels count
+    Image.open(folder / "cat" / "1.png").save(folder / "dog" / "other.bmp")  # the same pixels in another format
     shutil.copy(folder / "dog" / "0.png", folder / "dog" / "again.png")
     shutil.copy(folder / "dog" / "0.png", folder / "unlabelled" / "harmless.png")
-    check(folder)
-    printed = capsys.readouterr().out
-    both = "  test/dog/copy.png is cat/0.png\n  test/dog/seen.png is unlabelled/1.png\n"
-    assert f"the same image in train and test: 2\n{both}" in printed
-    assert "the same image in two classes: 1\n  dog/other.bmp is cat/1.png\n" in printed
-    assert "the same image twice in a class: 1\n  dog/again.png is dog/0.png\n" in printed
+    assert sorted(check(folder).copies) == sorted(
+        [
+            (BETWEEN_SPLITS, "cat/0.png", "test/dog/copy.png"),
+            (BETWEEN_SPLITS, "unlabelled/1.png", "test/dog/seen.png"),
+            (BETWEEN_CLASSES, "cat/1.png", "dog/other.bmp"),
+            (WITHIN_A_CLASS, "dog/0.png", "dog/again.png"),
+        ]
+    )
 
 
-def test_sizes_that_differ_are_listed_before_the_error(tmp_path, capsys):
+def test_sizes_that_differ_are_a_problem_unless_the_images_are_resized(tmp_path):
     folder = write(tmp_path / "pets", test=False)
     picture(50, "RGB", (30, 20)).save(folder / "cat" / "wide.png")
-    with pytest.raises(UserError, match="data.image_size N"):
-        check(folder)
-    assert capsys.readouterr().out == (
-        "images: 9 of 8 x 8 pixels, RGB\nimages: 1 of 30 x 20 pixels, RGB\n"
-        "images: 9 are grey and become RGB as the others\n"
-    )
-    assert check(folder, 16) == 0
-    printed = capsys.readouterr().out
-    assert "images: 1 of 30 x 20 pixels, RGB, resized to 16 x 16\n" in printed
-    assert "no test images: --validation N keeps N labelled ones from training to measure on\n" in printed
-    assert printed.endswith(f"--data-dir {folder} --image-size 16\n")
+    checked = check(folder)
+    assert (checked.sizes, checked.channels, checked.converted) == ((((8, 8), 9), ((20, 30), 1)), 3, 9)
+    (message,) = messages(checked)
+    assert "cat/wide.png: 30 x 20 pixels; expected 8 x 8 pixels" in message
+    resized = check(folder, (20, 36))
+    assert (resized.problems, resized.train) == ((), {0: 4, 1: 2, UNKNOWN: 4})
 
 
-def test_arrays_and_idx_files_are_checked_too(tmp_path, capsys, write_idx, arrays):
+def test_all_problems_of_a_folder_are_found(tmp_path):
+    folder = write(tmp_path / "pets")
+    picture(50, "L", (30, 20)).save(folder / "unlabelled" / "wide.png")
+    for name in ("cat", "dog"):
+        for path in (folder / name).iterdir():
+            path.write_text("no image")
+    cats, dogs, sizes = messages(check(folder))
+    assert "cat: no image of this class can be used: cat/0.png (no image" in cats
+    assert "dog: no image of this class can be used: dog/0.png (no image" in dogs
+    assert "30 x 20 pixels; expected 8 x 8 pixels" in sizes
+
+
+def test_a_class_whose_images_cannot_be_decoded_is_a_problem(tmp_path):
+    folder = write(tmp_path / "pets")
+    for path in (folder / "dog").iterdir():
+        path.write_bytes(path.read_bytes()[:60])  # the header is whole
+    checked = check(folder)
+    (message,) = messages(checked)
+    assert "dog: no image of this class can be used: dog/0.png (" in message
+    assert (checked.train, len(checked.left_out)) == ({0: 3, UNKNOWN: 4}, 2)
+
+
+def test_a_folder_in_which_no_image_can_be_used_has_a_problem_for_each_class(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+    checked = check(tmp_path)
+    assert checked.sizes == () and len(checked.problems) == 2
+
+
+def test_arrays_and_idx_files_are_checked_too(tmp_path, write_idx, arrays):
     write_idx(tmp_path / "idx", arrays)
-    assert check(tmp_path / "idx") == 0
-    assert "images: 28 x 28 pixels, grey\n" in capsys.readouterr().out
-    x = np.zeros((4, 8, 8, 3), np.uint8)
+    checked = check(tmp_path / "idx")
+    assert (checked.sizes, checked.channels, checked.is_folder) == ((((28, 28), 50),), 1, False)
+    assert (checked.train.total(), checked.test.total()) == (30, 20)
+    x = np.zeros((4, 20, 36, 3), np.uint8)
     np.savez(tmp_path / "a.npz", x_train=x, y_train=[0, 1, 1, -1])
-    assert check(tmp_path / "a.npz") == 0
-    printed = capsys.readouterr().out
-    assert "the same image in two classes: 1\n  train image 1 is train image 0\n" in printed
-    assert "the same image twice in a class: 1\n  train image 2 is train image 1\n" in printed
+    checked = check(tmp_path / "a.npz")
+    assert checked.sizes == (((20, 36), 4),)
+    assert checked.copies == (
+        (BETWEEN_CLASSES, "train image 0", "train image 1"),
+        (WITHIN_A_CLASS, "train image 1", "train image 2"),
+    )
+    with pytest.raises(UserError, match="IDX files are taken as they are"):
+        check(tmp_path / "idx", (16, 16))

@@ -1,4 +1,4 @@
-"""A folder of each class: what is read, what is refused in one line, and what is left out and told of."""
+"""A folder of images: what is loaded, which errors are one line, and which files are left out with a warning."""
 
 import io
 import logging
@@ -13,13 +13,13 @@ import pytest
 from pets import SIZE, picture, write
 from PIL import Image
 
-from sgan_jax.data.images import BadImage, _opened, read_header, read_image
+from sgan_jax.data.images import BadImage, open_image, read_header, read_image
 from sgan_jax.data.load import UNKNOWN, load
 from sgan_jax.errors import UserError
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few hundred bytes whose header tells of width x height pixels."""
+    """A PNG of a few hundred bytes whose header states width x height pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -31,22 +31,22 @@ def bomb(width: int, height: int) -> bytes:
 
 
 def png(seed: int) -> bytes:
-    held = io.BytesIO()
-    picture(seed, "L").save(held, "png")
-    return held.getvalue()
+    buffer = io.BytesIO()
+    picture(seed, "L").save(buffer, "png")
+    return buffer.getvalue()
 
 
-def test_what_is_read_is_what_the_files_hold_classes_in_order_and_unlabelled_images_last(tmp_path):
-    found = load(data_dir=write(tmp_path / "pets"))
-    assert (found.name, found.class_names, found.own, found.notice) == ("pets", ("cat", "dog"), True, "")
-    assert found.train_labels.tolist() == [0, 0, 0, 1, 1] + [UNKNOWN] * 4
-    assert found.test_labels.tolist() == [0, 0, 1]
-    assert found.train_images.shape == (9, SIZE, SIZE, 1) and found.train_images.dtype == np.uint8
-    for index, image in enumerate([*found.train_images, *found.test_images]):
+def test_images_are_those_of_the_files_by_class_with_the_unlabelled_ones_last(tmp_path):
+    dataset = load(data_dir=write(tmp_path / "pets"))
+    assert (dataset.name, dataset.class_names, dataset.custom, dataset.notice) == ("pets", ("cat", "dog"), True, "")
+    assert dataset.train_labels.tolist() == [0, 0, 0, 1, 1] + [UNKNOWN] * 4
+    assert dataset.test_labels.tolist() == [0, 0, 1]
+    assert dataset.train_images.shape == (9, SIZE, SIZE, 1) and dataset.train_images.dtype == np.uint8
+    for index, image in enumerate([*dataset.train_images, *dataset.test_images]):
         np.testing.assert_array_equal(image[..., 0], np.asarray(picture(index, "L")))
 
 
-def test_images_of_three_channels_stay_so_and_one_of_them_makes_the_grey_ones_rgb(tmp_path):
+def test_one_colour_image_makes_all_images_rgb(tmp_path):
     folder = write(tmp_path / "pets")
     picture(100, "RGB").save(folder / "dog" / "rgb.png")
     images = load(data_dir=folder).train_images
@@ -63,12 +63,12 @@ def test_american_spelling_folders_in_folders_hidden_files_and_numbered_classes(
     picture(2, "L").save(tmp_path / "unlabeled/deep/deeper/a.bmp")
     for name in (".DS_Store", "9/Thumbs.db", "README.txt"):
         (tmp_path / name).write_text("no image")
-    found = load(data_dir=tmp_path)
-    assert found.class_names == ("9", "10")
-    assert found.train_labels.tolist() == [0, 1, UNKNOWN] and not found.has_test
+    dataset = load(data_dir=tmp_path)
+    assert dataset.class_names == ("9", "10")
+    assert dataset.train_labels.tolist() == [0, 1, UNKNOWN] and not dataset.has_test
 
 
-def test_names_of_classes_need_not_be_ascii(tmp_path):
+def test_class_names_need_not_be_ascii(tmp_path):
     decomposed = "cafe\u0301"
     for name in (decomposed, "日本"):
         (tmp_path / "set" / name).mkdir(parents=True)
@@ -76,27 +76,36 @@ def test_names_of_classes_need_not_be_ascii(tmp_path):
     assert load(data_dir=tmp_path / "set").class_names == ("café", "日本")
 
 
-@pytest.mark.parametrize("size", [5, 16])
-def test_images_of_any_size_are_resized_where_that_is_asked_for(tmp_path, size):
+@pytest.mark.parametrize("size", [(5, 5), (16, 16), (20, 36), (9, 5)])
+def test_images_of_any_size_are_resized_on_request(tmp_path, size):
     folder = write(tmp_path / "pets")
     picture(50, "L", (30, 20)).save(folder / "cat" / "wide.png")
-    found = load(data_dir=folder, image_size=size)
-    assert found.train_images.shape == (10, size, size, 1)
-    expected = picture(50, "L", (30, 20)).resize((size, size), Image.Resampling.LANCZOS)
-    np.testing.assert_array_equal(found.train_images[3][..., 0], np.asarray(expected))
+    dataset = load(data_dir=folder, image_size=size)
+    assert dataset.train_images.shape == (10, *size, 1)
+    expected = picture(50, "L", (30, 20)).resize(size[::-1], Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(dataset.train_images[3][..., 0], np.asarray(expected))
 
 
-def test_sizes_that_differ_are_an_error_that_names_a_file_and_the_flag(tmp_path):
+@pytest.mark.parametrize("stream", [False, True])
+def test_images_need_not_be_square(tmp_path, stream):
+    dataset = load(data_dir=write(tmp_path / "pets", "RGB", (36, 20)), stream=stream)
+    assert dataset.train_images.shape == (5 if stream else 9, 20, 36, 3)
+    np.testing.assert_array_equal(dataset.train_images[4], np.asarray(picture(4, "RGB", (36, 20))))
+    if stream:
+        np.testing.assert_array_equal(dataset.streamed[5], np.asarray(picture(5, "RGB", (36, 20))))
+
+
+def test_sizes_that_differ_are_an_error_that_names_a_file_and_the_setting(tmp_path):
     folder = write(tmp_path / "pets")
     picture(50, "L", (30, 20)).save(folder / "cat" / "wide.png")
     expected = (
-        r"cat/wide\.png: 30 x 20 pixels; expected 8 x 8 pixels as of cat/0\.png, or --image-size N .*\(2 sizes in"
+        r"cat/wide\.png: 30 x 20 pixels; expected 8 x 8 pixels as of cat/0\.png, or data.image_size N .*\(2 sizes in"
     )
     with pytest.raises(UserError, match=expected):
         load(data_dir=folder)
 
 
-def test_sixteen_bits_transparency_palettes_and_turned_photographs_are_what_one_sees(tmp_path):
+def test_sixteen_bits_transparency_palettes_and_exif_orientation_are_decoded_as_displayed(tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(np.full((2, 2), 0x80FF, np.uint16)).save(path)
     assert read_image(path, 1).ravel().tolist() == [0x80] * 4
@@ -106,7 +115,7 @@ def test_sixteen_bits_transparency_palettes_and_turned_photographs_are_what_one_
     assert read_image(path, 3).tolist() == [[[10, 20, 30], [200, 100, 0]]]
     turned = Image.fromarray(np.array([[0, 255]], np.uint8).repeat(8, axis=0).repeat(8, axis=1))
     exif = Image.Exif()
-    exif[0x0112] = 6  # its top is to be on the right
+    exif[0x0112] = 6  # the top of the stored image is displayed on the right
     turned.save(tmp_path / "a.jpg", exif=exif, quality=95)
     seen = read_image(tmp_path / "a.jpg", 1)
     assert seen.shape == (16, 8, 1) and seen[:7].max() < 20 and seen[9:].min() > 235
@@ -114,7 +123,7 @@ def test_sixteen_bits_transparency_palettes_and_turned_photographs_are_what_one_
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_file_says_the_size_of_what_is_decoded_however_it_is_turned(tmp_path, kind, orientation):
+def test_header_and_decoded_image_agree_in_every_exif_orientation(tmp_path, kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(np.arange(200, dtype=np.uint8).reshape(10, 20)).save(tmp_path / f"a.{kind}", exif=exif, quality=100)
@@ -126,7 +135,7 @@ def test_a_file_says_the_size_of_what_is_decoded_however_it_is_turned(tmp_path, 
     assert np.abs(corners - expected[orientation]).max() <= 6
 
 
-def test_an_image_of_another_size_than_its_file_says_is_left_out_by_name(tmp_path, caplog, monkeypatch):
+def test_an_image_whose_header_states_another_size_is_left_out_by_name(tmp_path, caplog, monkeypatch):
     from sgan_jax.data import images as module
 
     real, where = module.read_image, write(tmp_path / "pets")
@@ -138,14 +147,14 @@ def test_an_image_of_another_size_than_its_file_says_is_left_out_by_name(tmp_pat
     whole = load(data_dir=where)
     monkeypatch.setattr(module, "read_image", read)
     with caplog.at_level(logging.WARNING):
-        found = load(data_dir=where)
-    assert len(found.train_images) == len(whole.train_images) - 1
+        dataset = load(data_dir=where)
+    assert len(dataset.train_images) == len(whole.train_images) - 1
     assert f"cat/{broken.name}" in caplog.text and "8 x 7 pixels when decoded, not 8 x 8" in caplog.text
 
 
-def test_reading_images_hides_no_warning_of_others(tmp_path):
+def test_reading_images_hides_no_other_warnings(tmp_path):
     Image.new("L", (8, 8)).save(tmp_path / "a.png")
-    with _opened(tmp_path / "a.png"), pytest.warns(UserWarning, match="ours"):
+    with open_image(tmp_path / "a.png"), pytest.warns(UserWarning, match="ours"):
         warnings.warn("ours", stacklevel=1)
 
 
@@ -161,7 +170,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", sorted(BAD))
-def test_a_bad_image_is_left_out_and_told_of_by_name(tmp_path, caplog, case):
+def test_a_bad_image_is_left_out_with_a_warning_that_names_it(tmp_path, caplog, case):
     content, reason = BAD[case]
     folder = write(tmp_path / "pets")
     before = load(data_dir=folder)
@@ -193,7 +202,7 @@ def test_a_pipe_a_dead_link_and_a_mode_without_eight_bits_are_left_out_too(tmp_p
         assert part in record.message
 
 
-def test_of_many_bad_files_some_are_named_and_where_to_find_all(tmp_path, caplog):
+def test_of_many_bad_files_five_are_named_and_the_command_that_lists_all(tmp_path, caplog):
     folder = write(tmp_path / "pets")
     for number in range(9):
         (folder / "unlabelled" / f"bad{number}.png").write_text("no")
@@ -203,14 +212,7 @@ def test_of_many_bad_files_some_are_named_and_where_to_find_all(tmp_path, caplog
     assert record.message.endswith(f", ... (all: bin/data check {folder})")
 
 
-def change(action):
-    def apply(folder):
-        action(folder)
-
-    return apply
-
-
-FAULTS = {
+ERRORS = {
     "no class": (
         lambda f: [shutil.rmtree(f / name) for name in ("cat", "dog", "test")],
         "no folder of a class; expected",
@@ -227,27 +229,27 @@ FAULTS = {
     ),
     "same name": (
         lambda f: shutil.copytree(f / "cat", f / "CAT"),
-        "classes 'CAT' and 'cat' are one but for the spelling",
+        "classes 'CAT' and 'cat' differ in spelling only",
     ),
     "other test class": (lambda f: (f / "test" / "cow").mkdir(), r"cow: no class of .*, whose classes are cat, dog"),
     "empty test": (lambda f: [shutil.rmtree(f / "test" / n) for n in ("cat", "dog")], "no folder of a class; expected"),
 }
 
 
-@pytest.mark.parametrize("case", sorted(FAULTS))
-def test_each_fault_is_one_line(tmp_path, case):
+@pytest.mark.parametrize("case", sorted(ERRORS))
+def test_each_error_is_one_line(tmp_path, case):
     folder = write(tmp_path / "pets")
-    fault, message = FAULTS[case]
-    fault(folder)
+    damage, message = ERRORS[case]
+    damage(folder)
     with pytest.raises(UserError, match=message) as error:
         load(data_dir=folder)
     assert "\n" not in str(error.value)
 
 
-def test_a_folder_whose_name_is_no_text_is_refused(tmp_path):
+def test_a_folder_whose_name_is_not_text_is_an_error(tmp_path):
     folder = write(tmp_path / "pets")
     os.rename(os.fsencode(folder / "dog"), os.fsencode(folder) + b"/d\xffg")
-    with pytest.raises(UserError, match="no UTF-8; rename it"):
+    with pytest.raises(UserError, match="is not UTF-8; rename it"):
         load(data_dir=folder)
 
 
@@ -258,15 +260,15 @@ def test_no_unlabelled_images_are_a_warning(tmp_path, caplog):
     assert "no images in 'unlabelled': all 5 have a class" in caplog.text
 
 
-def test_flags_that_do_not_belong_are_refused(tmp_path, write_idx, arrays):
+def test_settings_that_do_not_apply_are_errors(tmp_path, write_idx, arrays):
     folder = write(tmp_path / "pets")
     with pytest.raises(UserError, match="data.dataset mnist with data.data_dir .*only IDX files have a name"):
         load("mnist", folder)
-    with pytest.raises(UserError, match="data.image_size 32: resizes images of one's own"):
-        load("mnist-5k", image_size=32)
+    with pytest.raises(UserError, match="data.image_size 32: resizes custom images"):
+        load("mnist-5k", image_size=(32, 32))
     write_idx(tmp_path / "idx", arrays)
     with pytest.raises(UserError, match="data.image_size 32: IDX files are taken as they are"):
-        load(data_dir=tmp_path / "idx", image_size=32)
+        load(data_dir=tmp_path / "idx", image_size=(32, 32))
 
 
 def test_idx_files_beside_a_folder_are_still_idx_files(tmp_path, write_idx, arrays):
@@ -275,33 +277,33 @@ def test_idx_files_beside_a_folder_are_still_idx_files(tmp_path, write_idx, arra
     assert load(data_dir=tmp_path / "idx").num_classes == 10
 
 
-def test_what_is_linked_a_test_folder_of_another_case_and_postscript(tmp_path, caplog, monkeypatch):
+def test_links_a_test_folder_in_another_case_and_postscript(tmp_path, caplog, monkeypatch):
     folder = write(tmp_path / "pets")
     (folder / "test").rename(folder / "Test")
     (tmp_path / "elsewhere").mkdir()
     (folder / "cat" / "more").symlink_to(tmp_path / "elsewhere")
     program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
     (folder / "dog" / "program.png").write_bytes(program)
-    gs = tmp_path / "bin" / "gs"  # what Pillow would hand the file to
+    gs = tmp_path / "bin" / "gs"  # Pillow would run this program on the file
     gs.parent.mkdir()
     gs.write_text(f"#!/bin/sh\ntouch {tmp_path}/was-run\n")
     gs.chmod(0o755)
     monkeypatch.setenv("PATH", f"{gs.parent}:{os.environ['PATH']}")
-    found = load(data_dir=folder)
-    assert found.class_names == ("cat", "dog") and len(found.test_images) == 3
+    dataset = load(data_dir=folder)
+    assert dataset.class_names == ("cat", "dog") and len(dataset.test_images) == 3
     assert "cat/more (a link to a folder)" in caplog.text
     assert "dog/program.png (no image that Pillow reads)" in caplog.text
     assert not (tmp_path / "was-run").exists()
 
 
-def test_photographs_are_to_be_resized_before_any_is_decoded(tmp_path):
+def test_images_that_are_too_large_are_an_error_before_any_is_decoded(tmp_path):
     folder = write(tmp_path / "pets", size=(600, 20))
     with pytest.raises(
         UserError, match=r"pets: images of 600 x 20 pixels; expected at most 512 x 512, or data.image_size"
     ):
         load(data_dir=folder)
-    assert load(data_dir=folder, image_size=16).train_images.shape == (9, 16, 16, 1)
+    assert load(data_dir=folder, image_size=(16, 16)).train_images.shape == (9, 16, 16, 1)
 
 
-def test_a_folder_does_not_pass_for_a_set_of_its_name(tmp_path):
+def test_a_folder_is_not_taken_for_the_published_set_of_its_name(tmp_path):
     assert load(data_dir=write(tmp_path / "mnist")).name == "mnist-local"

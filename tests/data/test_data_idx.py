@@ -1,4 +1,4 @@
-"""IDX folders: what is read is what was written, and every fault is one line that names the file."""
+"""Folders of IDX files: the arrays are those written, and each error names the file in one line."""
 
 import gzip
 import hashlib
@@ -63,7 +63,7 @@ def _header(count, *rest):
     return bytes((0, 0, 8, 1 + len(rest))) + np.array((count, *rest), ">i4").tobytes()
 
 
-FAULTS = {
+ERRORS = {
     "truncated gzip": (_file("train_images", lambda b: b[:-2000]), "truncated or corrupt gzip"),
     "corrupt gzip": (_file("test_images", lambda b: _flip(b, len(b) // 2)), "truncated or corrupt gzip"),
     "gzip checksum": (_file("test_labels", lambda b: _flip(b, len(b) - 8)), "truncated or corrupt gzip"),
@@ -90,9 +90,9 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("case", FAULTS)
-def test_each_fault_is_one_line_that_names_the_file(tmp_path, arrays, write_idx, cache_dir, case):
-    fault, expected = FAULTS[case]
+@pytest.mark.parametrize("case", ERRORS)
+def test_each_error_is_one_line_that_names_the_file(tmp_path, arrays, write_idx, cache_dir, case):
+    fault, expected = ERRORS[case]
     named = fault(write_idx(tmp_path / "digits", arrays))
     before = sorted((p.name, p.read_bytes()) for p in (tmp_path / "digits").iterdir())
     with pytest.raises(UserError, match=expected) as raised:
@@ -103,7 +103,7 @@ def test_each_fault_is_one_line_that_names_the_file(tmp_path, arrays, write_idx,
     assert not cache_dir.exists()
 
 
-def test_a_path_that_is_no_folder(tmp_path):
+def test_a_path_that_is_not_a_folder(tmp_path):
     (tmp_path / "file").write_text("")
     for name, state in (("nowhere", "does not exist"), ("file", "is not a folder")):
         with pytest.raises(UserError, match=f"data.data_dir .*{name}: {state}; expected a folder"):
@@ -119,7 +119,7 @@ def test_a_folder_in_place_of_a_file(tmp_path, arrays, write_idx):
 
 
 def test_no_flipped_byte_of_a_gzip_file_changes_the_labels(tmp_path, idx_bytes):
-    """Every byte, one at a time: an error, or (in the header's time stamp and the like) the same labels."""
+    """Each flipped byte is an error or, in parts of the header such as the time stamp, without effect."""
     labels = np.arange(40, dtype=np.uint8) % 10
     packed = gzip.compress(idx_bytes(labels))
     errors = 0
@@ -140,19 +140,19 @@ def test_no_flipped_byte_of_a_gzip_file_changes_the_labels(tmp_path, idx_bytes):
 
 @pytest.fixture
 def known_contents(monkeypatch, arrays, idx_bytes):
-    """Makes the small arrays the contents on record for MNIST."""
+    """Records the checksums of the small arrays as those of MNIST."""
     digests = {key: hashlib.sha256(idx_bytes(array)).hexdigest() for key, array in arrays.items()}
     monkeypatch.setitem(idx.CANONICAL, "mnist", digests)
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_contents_on_record_are_known_however_packed(tmp_path, arrays, write_idx, known_contents, packed):
+def test_a_set_is_recognised_by_checksum_compressed_or_not(tmp_path, arrays, write_idx, known_contents, packed):
     write_idx(tmp_path / "x", arrays, packed=packed)
     assert load.load(data_dir=tmp_path / "x").name == "mnist"
     assert load.load("mnist", tmp_path / "x").name == "mnist"
 
 
-def test_other_contents_do_not_pass_for_a_known_set(tmp_path, arrays, write_idx, known_contents):
+def test_other_contents_are_not_taken_for_a_known_set(tmp_path, arrays, write_idx, known_contents):
     arrays["test_labels"] = arrays["test_labels"][::-1]
     write_idx(tmp_path / "mnist", arrays)
     assert load.load(data_dir=tmp_path / "mnist").name == "mnist-local"
@@ -160,7 +160,7 @@ def test_other_contents_do_not_pass_for_a_known_set(tmp_path, arrays, write_idx,
         load.load("mnist", tmp_path / "mnist")
 
 
-def test_kmnist_files_are_taken_on_the_word_of_the_user(tmp_path, arrays, write_idx, caplog):
+def test_kmnist_files_are_accepted_without_a_checksum_and_with_a_warning(tmp_path, arrays, write_idx, caplog):
     write_idx(tmp_path, arrays)
     with caplog.at_level(logging.WARNING):
         got = load.load("kmnist", tmp_path)
@@ -177,7 +177,7 @@ def test_a_folder_takes_only_names_of_idx_sets(tmp_path, arrays, write_idx, data
         load.load(dataset, tmp_path)
 
 
-def test_digest_follows_contents_not_names(tmp_path, arrays, write_idx):
+def test_the_digest_depends_on_contents_and_not_on_names(tmp_path, arrays, write_idx):
     write_idx(tmp_path / "a", arrays)
     write_idx(tmp_path / "b", arrays, packed=False)
     digest = load.load(data_dir=tmp_path / "a").digest
@@ -188,7 +188,7 @@ def test_digest_follows_contents_not_names(tmp_path, arrays, write_idx):
         assert load.load(data_dir=tmp_path / key).digest != digest
 
 
-def test_real_mnist_is_known_by_its_contents(real_mnist):
+def test_real_mnist_is_recognised(real_mnist):
     got = load.load(data_dir=real_mnist)
     assert got.name == "mnist"
     assert got.digest == "8dda9b6d41ce200eb5d33c2c05f0d7aaf17ed782a2e722ef67f103ab76bf227b"

@@ -1,4 +1,4 @@
-"""The labelled subset: balanced, nested, drawn without replacement, the same on every machine."""
+"""The labelled subset is balanced, nested, drawn without replacement, and the same on every machine."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ def test_a_smaller_draw_is_the_beginning_of_a_larger():
         np.testing.assert_array_equal(choose_labelled(LABELS, count, 10, seed=0), long[:count])
 
 
-def test_the_draw_is_this_one_whatever_the_version_of_numpy():
+def test_the_draw_is_the_same_with_every_version_of_numpy():
     assert choose_labelled(np.arange(60) % 3, 7, 3, seed=0).tolist() == [8, 10, 0, 17, 52, 45, 56]
 
 
@@ -47,13 +47,13 @@ def test_a_rare_class_is_drawn_as_often_as_a_common_one():
 @pytest.mark.parametrize(
     ("count", "seed", "message"),
     [
-        (0, 0, r"--labels 0: expected at least 1"),
-        (-5, 0, r"--labels -5: expected at least 1"),
-        (401, 0, r"--labels 401: class \d has 40 training examples, 41 are needed.*expected at most 400"),
-        (10, -1, r"--label-seed -1: expected 0 or more"),
+        (0, 0, r"data.labels 0: expected at least 1"),
+        (-5, 0, r"data.labels -5: expected at least 1"),
+        (401, 0, r"data.labels 401: class \d has 40 training examples, 41 are needed.*expected at most 400"),
+        (10, -1, r"data.label_seed -1: expected 0 or more"),
     ],
 )
-def test_impossible_draws_name_the_flag(count, seed, message):
+def test_errors_of_impossible_draws_name_the_setting(count, seed, message):
     with pytest.raises(UserError, match=message):
         choose_labelled(LABELS, count, 10, seed)
 
@@ -74,7 +74,7 @@ def test_images_without_a_label_are_never_drawn():
         choose_labelled(labels, 99, 10, seed=0)
 
 
-def test_all_known_labels_may_be_of_classes_of_any_sizes_and_every_stretch_has_its_share_of_each():
+def test_all_known_labels_are_drawn_from_classes_of_any_sizes_each_spread_evenly():
     labels = np.concatenate([np.repeat([0, 1], [30, 90]), np.full(50, -1)])
     chosen = choose_labelled(labels, 120, 2, seed=0)
     assert sorted(chosen.tolist()) == list(range(120))
@@ -83,9 +83,9 @@ def test_all_known_labels_may_be_of_classes_of_any_sizes_and_every_stretch_has_i
     np.testing.assert_array_equal(chosen, choose_labelled(labels, 120, 2, seed=0))
 
 
-def test_the_number_of_labels_is_what_is_asked_for_or_all_of_ones_own_or_a_hundred():
+def test_the_default_number_of_labels_is_all_of_custom_images_and_a_hundred_of_other_sets():
     images = np.zeros((3, 2, 2, 1), np.uint8)
-    own = Dataset(
-        "own", images, np.array([0, 1, -1], np.int32), images[:0], np.zeros(0, np.int32), ("a", "b"), own=True
-    )
-    assert (how_many(None, own), how_many(1, own), how_many(None, dataclasses.replace(own, own=False))) == (2, 1, 100)
+    labels = np.array([0, 1, -1], np.int32)
+    custom = Dataset("pets", images, labels, images[:0], labels[:0], ("a", "b"), custom=True)
+    published = dataclasses.replace(custom, custom=False)
+    assert (how_many(None, custom), how_many(1, custom), how_many(None, published)) == (2, 1, 100)

@@ -17,7 +17,7 @@ from sgan_jax.training.start import labelled_images, split
 def images(labels: list[int], **changes: object) -> Dataset:
     """A set of three classes with these training labels."""
     pixels, known = np.zeros((len(labels), 8, 8, 1), np.uint8), np.asarray(labels, np.int32)
-    dataset = Dataset("made", pixels, known, pixels[:0], known[:0], ("a", "b", "c"), own=True)
+    dataset = Dataset("made", pixels, known, pixels[:0], known[:0], ("a", "b", "c"), custom=True)
     return dataclasses.replace(dataset, **changes)
 
 

@@ -1,4 +1,4 @@
-"""Small folders of images, as users have them."""
+"""A small folder of custom images."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ SIZE = 8
 
 
 def picture(seed: int, mode: str = "RGB", size: tuple[int, int] = (SIZE, SIZE)) -> Image.Image:
-    """Noise; width and height."""
+    """Noise of a size, (width, height) as in Pillow."""
     shape = (size[1], size[0]) if mode == "L" else (size[1], size[0], len(mode))
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8), mode=None)
 
 
 def write(folder: Path, mode: str = "L", size: tuple[int, int] = (SIZE, SIZE), test: bool = True) -> Path:
-    """3 cats, 2 dogs, 4 unlabelled images; 2 cats and 1 dog to test with. All differ."""
+    """Writes 3 cats, 2 dogs and 4 unlabelled images, and 2 cats and 1 dog for the test; no two are the same."""
     counts = {"cat": 3, "dog": 2, "unlabelled": 4} | ({"test/cat": 2, "test/dog": 1} if test else {})
     seed = 0
     for name, count in counts.items():

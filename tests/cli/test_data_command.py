@@ -1,0 +1,85 @@
+"""`data check` prints counts, sizes, copies and problems, and the command that trains on the images."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pets import picture, write
+
+from sgan_jax.cli.data import DataCommand
+from sgan_jax.errors import UserError
+
+
+def test_counts_sizes_and_files_that_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path / "pets")
+    (folder / "cat" / "bad.png").write_text("no image")
+    assert DataCommand("check", folder)() == 0
+    assert capsys.readouterr().out == (
+        "images: 12 of 8 x 8 pixels, grey\n"
+        "left out: 1 files\n  cat/bad.png: no image that Pillow reads\n"
+        "\nclass       labelled     test\n"
+        "cat                3        2\n"
+        "dog                2        1\n"
+        "unlabelled         4\n\n"
+        f"train on them: bin/train --preset best --data-dir {folder}\n"
+    )
+
+
+def test_copies_are_listed_by_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path / "pets")
+    shutil.copy(folder / "cat" / "0.png", folder / "test" / "dog" / "copy.png")
+    shutil.copy(folder / "cat" / "1.png", folder / "dog" / "other.png")
+    for number in range(11):
+        shutil.copy(folder / "dog" / "0.png", folder / "dog" / f"again{number:02}.png")
+    DataCommand("check", folder)()
+    printed = capsys.readouterr().out
+    assert "the same image in train and test: 1\n  test/dog/copy.png is cat/0.png\n" in printed
+    assert "the same image in two classes: 1\n  dog/other.png is cat/1.png\n" in printed
+    assert "the same image twice in a class: 11\n" in printed
+    assert printed.count(" is dog/") == 10 and "\n  ...\n" in printed  # ten are listed
+
+
+def test_sizes_that_differ_are_listed_before_the_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path / "pets", test=False)
+    picture(50, "RGB", (30, 20)).save(folder / "cat" / "wide.png")
+    with pytest.raises(UserError, match="data.image_size N .* or HEIGHTxWIDTH to resize"):
+        DataCommand("check", folder)()
+    assert capsys.readouterr().out == (
+        "images: 9 of 8 x 8 pixels, RGB\nimages: 1 of 30 x 20 pixels, RGB\n"
+        "images: 9 are grey and become RGB as the others\n"
+    )
+    assert DataCommand("check", folder, "16")() == 0
+    printed = capsys.readouterr().out
+    assert "images: 1 of 30 x 20 pixels, RGB, resized to 16 x 16\n" in printed
+    assert "no test images: --validation N keeps N labelled ones from training to measure on\n" in printed
+    assert printed.endswith(f"--data-dir {folder} --image-size 16\n")
+    assert DataCommand("check", folder, "20x30")() == 0
+    printed = capsys.readouterr().out
+    assert "images: 9 of 8 x 8 pixels, RGB, resized to height 20, width 30\n" in printed
+    assert "images: 1 of 30 x 20 pixels, RGB\n" in printed
+    assert printed.endswith(f"--data-dir {folder} --image-size 20x30\n")
+
+
+def test_several_problems_are_listed_before_the_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path / "pets", test=False)
+    picture(50, "L", (30, 20)).save(folder / "unlabelled" / "wide.png")
+    shutil.rmtree(folder / "dog")
+    (folder / "dog").mkdir()
+    with pytest.raises(UserError, match="pets: 2 problems, listed above"):
+        DataCommand("check", folder)()
+    printed = capsys.readouterr().out
+    assert f"problems: 2\n  {folder}/dog: no image of this class can be used; expected some in its folder\n" in printed
+    assert "wide.png: 30 x 20 pixels; expected 8 x 8 pixels as of cat/0.png, or --image-size N" in printed
+
+
+def test_arrays_have_one_size_without_a_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "a.npz", x_train=np.zeros((4, 20, 36, 3), np.uint8), y_train=[0, 1, 1, -1])
+    assert DataCommand("check", tmp_path / "a.npz")() == 0
+    assert capsys.readouterr().out.startswith("images: 36 x 20 pixels, RGB\n")
+
+
+@pytest.mark.parametrize("size", ["7", "600x28", "28x7"])
+def test_sizes_out_of_range_are_errors(tmp_path: Path, size: str) -> None:
+    with pytest.raises(UserError, match=r"data.image_size: \d+; must be between 8 and 512"):
+        DataCommand("check", tmp_path, size)()
