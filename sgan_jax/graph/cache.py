@@ -1,10 +1,19 @@
-"""The graph of like images of a data set, kept for the next run: it depends on the images alone."""
+"""The graph of a data set in a file of the cache: runs on the same images and settings compare them once.
+
+    graphs/KEY-deformation.npz, KEY-orientations.npz   in the cache folder of `data.cache`
+
+KEY is a hash of the images, the version of the algorithm and the settings that decide the graph. A file is whole or
+absent. A damaged file is replaced, and a cache that cannot be written costs a warning.
+"""
 
 import contextlib
+import hashlib
 import io
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,113 +22,132 @@ from sgan_jax.data import cache
 from sgan_jax.data.load import Dataset
 from sgan_jax.errors import UserError, reason
 from sgan_jax.files import write_atomically
-from sgan_jax.graph.neighbours import PARTS, WHOLE, Neighbours, neighbours_by_distortion, neighbours_by_orientations
+from sgan_jax.graph import neighbours as algorithms
+from sgan_jax.graph.blocks import Check, never_stop
+from sgan_jax.graph.neighbours import Neighbours
 
 log = logging.getLogger(__name__)
 
-LARGEST = 200_000  # images: their number squared is the work
+LARGEST = 200_000  # images: the time grows with their square
 
 
-def load_by_distortion(
-    dataset: Dataset, config: PropagationConfig, check: Callable[[], None] = lambda: None
-) -> Neighbours:
-    """The neighbours of each training image by distortion, from the cache or made now.
+def load_by_deformation(dataset: Dataset, config: PropagationConfig, check: Check = never_stop) -> Neighbours:
+    """The neighbours of each training image by deformation, from the cache or computed.
 
     Args:
       dataset: its training images are compared.
-      config: how many neighbours of each, among how many candidates, and how they are compared.
-      check: called every second or so where the images are compared; what it raises ends this.
+      config: how images are compared.
+      check: called every second or so while images are compared; what it raises ends the comparison.
 
     Raises:
       UserError: there are too many images, or too few.
     """
 
-    def make() -> Neighbours:
+    def compute() -> Neighbours:
         log.info(
             "comparing each of %d images with those near it (minutes for 60,000 on two cores; kept for later runs)",
             len(dataset.train_images),
         )
-        return neighbours_by_distortion(
-            dataset.train_images,
-            config.neighbours,
-            config.candidates,
-            parts,
-            not config.deslant,
-            config.reverse_weight,
-            check,
-        )
+        return algorithms.nearest_by_deformation(dataset.train_images, config, check)
 
-    parts, ways = PARTS if config.parts else WHOLE, 2 if config.reverse_weight else 1
-    # "near": by every second pixel; graphs whose candidates were found by all pixels lie there under other names.
-    kind = (
-        f"near-{config.candidates}-{len(parts)}-{'upright' if config.deslant else 'slanted'}-{config.reverse_weight:g}"
-    )
-    return _kept(dataset, config.neighbours, ways * len(parts) * config.neighbours, kind, make)
+    check_size(dataset, config)
+    settings = {name: getattr(config, name) for name in algorithms.DEFORMATION_SETTINGS}
+    path = _path(dataset, "deformation", algorithms.DEFORMATION_VERSION, settings)
+    return _load(path, (len(dataset.train_images), algorithms.edges_per_image(config)), compute)
 
 
-def load_by_orientations(dataset: Dataset, count: int, check: Callable[[], None] = lambda: None) -> Neighbours:
-    """The same by the orientations of their edges."""
+def load_by_orientations(dataset: Dataset, config: PropagationConfig, check: Check = never_stop) -> Neighbours:
+    """The neighbours of each training image by the orientations of its edges, from the cache or computed.
 
-    def make() -> Neighbours:
-        log.info(
-            "classes shade into one another: comparing %d images by their edges, too (half a minute for 60,000)",
-            len(dataset.train_images),
-        )
-        return neighbours_by_orientations(dataset.train_images, count, check)
-
-    return _kept(dataset, count, count, "edges", make)
-
-
-def check_size(dataset: Dataset, count: int) -> None:
-    """Refuses what no graph is made of, `count` neighbours of each image.
+    Args:
+      dataset: its training images are compared.
+      config: how many neighbours each image has, and how their edges are weighted.
+      check: called every second or so while images are compared; what it raises ends the comparison.
 
     Raises:
       UserError: there are too many images, or too few.
     """
-    images = len(dataset.train_images)
+
+    def compute() -> Neighbours:
+        log.info(
+            "classes overlap: comparing %d images by the directions of their edges as well (half a minute for 60,000)",
+            len(dataset.train_images),
+        )
+        return algorithms.nearest_by_orientations(dataset.train_images, config, check)
+
+    check_size(dataset, config)
+    settings = {name: getattr(config, name) for name in algorithms.ORIENTATIONS_SETTINGS}
+    path = _path(dataset, "orientations", algorithms.ORIENTATIONS_VERSION, settings)
+    return _load(path, (len(dataset.train_images), config.neighbours), compute)
+
+
+def check_size(dataset: Dataset, config: PropagationConfig) -> None:
+    """Checks that a graph of the training images can be computed.
+
+    Raises:
+      UserError: there are too many images, or too few for so many neighbours.
+    """
+    images, count = len(dataset.train_images), config.neighbours
     if not count < images <= LARGEST:
         raise UserError(
-            f"{dataset.name}: {images} training images; a graph of them takes from {count + 1} to {LARGEST}"
+            f"{dataset.name}: {images} training images; a graph of them takes from {count + 1} to {LARGEST} "
+            f"(‹propagation.neighbours› is {count})"
         )
 
 
-def _kept(dataset: Dataset, count: int, edges: int, kind: str, make: Callable[[], Neighbours]) -> Neighbours:
-    check_size(dataset, count)
-    images = len(dataset.train_images)
-    path = None
-    with contextlib.suppress(UserError):  # no home directory: it is made every time
-        path = cache.root() / "graphs" / f"{dataset.digest[:32]}-{count}-{kind}.npz"
-    if path is not None and (kept := _read(path, images, edges)) is not None:
-        return kept
-    near = make()
-    if path is not None:
-        _write(path, near)
-    return near
+def _path(dataset: Dataset, kind: str, version: int, settings: dict[str, Any]) -> Path | None:
+    """The file of a graph, or None where there is no home directory for the cache.
 
-
-def _read(path: Path, images: int, count: int) -> Neighbours | None:
-    """What was kept, or None where there is nothing, or (with a warning) where it is damaged."""
-    try:
-        if not path.exists():
-            return None
-        # Opened here: NumPy leaves a file open that it cannot make out.
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as held:
-            near = Neighbours(held["indices"], held["weights"])
-        whole = near.indices.shape == near.weights.shape == (images, count)
-        whole &= near.indices.dtype == np.int32 and near.weights.dtype == np.float32
-        if whole and near.indices.min() >= 0 and near.indices.max() < images and np.isfinite(near.weights).all():
-            return near
-        why = "of another form"
-    except Exception as error:  # NumPy's and zipfile's errors are many
-        why = reason(error)
-    log.warning("%s: cannot be used (%s): making it again", path, why)
+    Args:
+      dataset: its digest is part of the key.
+      kind: of the graph.
+      version: of the algorithm that computes the graph.
+      settings: those of the configuration that decide the graph.
+    """
+    key = hashlib.sha256(json.dumps([dataset.digest, version, settings], sort_keys=True).encode()).hexdigest()
+    with contextlib.suppress(UserError):
+        return cache.root() / "graphs" / f"{key[:32]}-{kind}.npz"
     return None
 
 
-def _write(path: Path, near: Neighbours) -> None:
-    held = io.BytesIO()
-    np.savez(held, **near._asdict())
+def _load(path: Path | None, shape: tuple[int, int], compute: Callable[[], Neighbours]) -> Neighbours:
+    cached = None if path is None else _read(path, shape)
+    if cached is not None:
+        return cached
+    neighbours = compute()
+    if path is not None:
+        _write(path, neighbours)
+    return neighbours
+
+
+def _read(path: Path, shape: tuple[int, int]) -> Neighbours | None:
+    """The graph in a file, or None where there is no file, or (with a warning) where the file is damaged."""
     try:
-        write_atomically(path, held.getvalue())
+        # NumPy would leave open a file that it opens itself and cannot read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            neighbours = Neighbours(arrays["indices"], arrays["weights"])
+        if _is_valid(neighbours, shape):
+            return neighbours
+        problem = "not a graph of these images"
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except Exception as error:  # NumPy and zipfile raise errors of many kinds
+        problem = reason(error)
+    log.warning("%s: cannot be used (%s): making it again", path, problem)
+    return None
+
+
+def _is_valid(neighbours: Neighbours, shape: tuple[int, int]) -> bool:
+    indices, weights = neighbours
+    if not indices.shape == weights.shape == shape or indices.dtype != np.int32 or weights.dtype != np.float32:
+        return False
+    return bool(indices.min() >= 0 and indices.max() < shape[0] and np.isfinite(weights).all())
+
+
+def _write(path: Path, neighbours: Neighbours) -> None:
+    file = io.BytesIO()
+    np.savez(file, **neighbours._asdict())
+    try:
+        write_atomically(path, file.getvalue())
     except OSError as error:
         log.warning("%s: cannot be written (%s): the next run will compare the images again", path, error)

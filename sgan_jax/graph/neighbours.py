@@ -1,191 +1,233 @@
-"""The images most alike to each image of a set: the edges of the graph."""
+"""The nearest neighbours of each image of a set: the edges of the graph.
+
+To change what a graph contains, raise the version below of its algorithm: the cache reads no graph of another version.
+"""
 
 import math
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sgan_jax.graph.similarity import blurred, distortion, gradients, orientations, upright
+from sgan_jax.config import PropagationConfig
+from sgan_jax.graph.blocks import Check, describe, in_parallel, never_stop
+from sgan_jax.graph.similarity import blurred, deformation_distances, deslanted, gradients, orientation_histograms
 
-_PAIRS = 256  # compared at once: what their pixels take stays in the processor's cache
-_IMAGES = 2000  # described at once
-_ROWS = 250  # of the matrix of plain distances at once
-_THREADS = min(os.cpu_count() or 1, 4)  # each with so many rows: 180 MB for 60,000 images
+# Raise a version where the same images and settings give another graph: a change of similarity.py, of the regions, of
+# how candidates are chosen, of how edges are weighted. Not where only the speed changes and the bits stay.
+DEFORMATION_VERSION = 1
+ORIENTATIONS_VERSION = 1
+# The settings that decide each graph. A setting that its function reads must be listed: it is part of the cache's key.
+DEFORMATION_SETTINGS = (
+    "neighbours",
+    "candidates",
+    "parts",
+    "deslant",
+    "reverse_weight",
+    "reach",
+    "sharpness",
+)
+ORIENTATIONS_SETTINGS = ("neighbours", "sharpness")
+
+# Block sizes. They decide the time only.
+_PAIRS = 256  # compared at once: their pixels fit into the processor's cache
+_ROWS = 250  # of the matrix of pixel distances at once: 180 MB a thread for 60,000 images
+_SMALLEST = 1e-12  # divisor, where all k distances are 0
 
 
-class Part(NamedTuple):
-    """Rows of an image by which it is compared."""
+class Region(NamedTuple):
+    """Rows of pixels by which images are compared."""
 
-    first: float  # where they begin, as a share of the height
-    end: float
-    weight: float  # of an edge between images that are alike in them
+    top: float  # the first row, as a fraction of the height
+    bottom: float  # the row after the last, as a fraction of the height
+    weight: float  # of the edges by this region, relative to those by the whole image
+
+    def rows(self, height: int) -> tuple[int, int]:
+        """The first row and the row after the last, of images of this height in pixels."""
+        return math.floor(self.top * height), math.ceil(self.bottom * height)
 
 
-WHOLE = (Part(0.0, 1.0, 1.0),)
-# Feet, hooks and tails make manners of writing that by the whole image hang together with another class. Without what
-# is at one end they do not; and of writing the upper half tells more than the lower one (Huey, "The psychology and
-# pedagogy of reading", 1908).
-PARTS = (*WHOLE, Part(0.0, 0.75, 1.0), Part(0.25, 1.0, 1.0), Part(0.0, 0.5, 0.3))
+WHOLE = (Region(0.0, 1.0, 1.0),)
+# By the whole image, a digit with a foot, a hook or a tail may be nearer to another class than to its own. Compared
+# without its top or its bottom it is not. The upper half of writing identifies a letter better than the lower half
+# (Huey, "The psychology and pedagogy of reading", 1908).
+REGIONS = (*WHOLE, Region(0.0, 0.75, 1.0), Region(0.25, 1.0, 1.0), Region(0.0, 0.5, 0.3))
 
 
 class Neighbours(NamedTuple):
-    """The images most alike to each of N: the edges of a graph, E of each image."""
+    """The edges of a graph of N images, E edges from each image.
 
-    indices: np.ndarray  # int32 [N, E]: k by each part, and as many back, from the likest to the k-th
-    weights: np.ndarray  # float32 [N, E]: of the edges
+    The edges of an image come in groups of k, one group for each region and direction of comparison. Within a group
+    they are ordered from the nearest image to the k-th nearest.
+    """
+
+    indices: np.ndarray  # int32 [N, E]: where each edge leads
+    weights: np.ndarray  # float32 [N, E]
 
 
-def neighbours_by_distortion(
-    images: np.ndarray,
-    count: int,
-    candidates: int,
-    parts: Sequence[Part] = WHOLE,
-    slanted: bool = True,
-    back: float = 0.0,
-    check: Callable[[], None] = lambda: None,
-) -> Neighbours:
-    """The images most alike to each image by `distortion` of each part, among those that are nearest pixel by pixel.
+def edges_per_image(config: PropagationConfig) -> int:
+    """E of `nearest_by_deformation`."""
+    directions = 2 if config.reverse_weight else 1
+    return directions * len(_regions(config)) * config.neighbours
 
-    `back` is for images that hang together with a class of more strokes than their own, since what those have more
-    costs nothing where one's own pixels are looked for: ones with a foot, and twos.
+
+def nearest_by_deformation(images: np.ndarray, config: PropagationConfig, check: Check = never_stop) -> Neighbours:
+    """Links each image to its nearest neighbours by `deformation_distances`, in each region.
+
+    Only candidates are compared: the images that are nearest pixel by pixel. `reverse_weight` adds edges in the other
+    direction, to the images whose pixels an image explains best. A one with a foot looks like a two, whose additional
+    strokes cost nothing where the one's pixels are searched in the two; but the one does not explain the two.
 
     Args:
-      images: uint8 `[N, H, W, C]`.
-      count: k, at most N - 1.
-      candidates: how many of the nearest by the first part are compared with each image, at least k; of the nearest by
-        each of the others two thirds as many.
-      parts: of the images.
-      slanted: whether they are compared as they are, or without their slant. Of the latter come as many candidates,
-        beside those of the former.
-      back: what edges weigh, as a share of the others, to the images whose pixels the image explains best.
-      check: called often; what it raises ends this.
+      images: uint8 `[N, H, W, C]`, N above `config.neighbours`.
+      config: the settings `DEFORMATION_SETTINGS` decide the graph.
+      check: called often; what it raises ends the comparison.
+
+    Returns:
+      `edges_per_image(config)` edges from each image.
     """
-    height, most = images.shape[1], len(images) - 1
-    rows = [slice(math.floor(part.first * height), math.ceil(part.end * height)) for part in parts]
-    numbers = [candidates] + [2 * candidates // 3] * (len(parts) - 1)
-    forms = [images] if slanted else [images, _described(images, upright)]
-    nearest = [
-        _candidates(form[:, some], min(number, most), check)
-        for form in forms
-        for some, number in zip(rows, numbers, strict=True)
-    ]
-    near = np.concatenate(nearest, axis=1)
-    near.sort(axis=1)
-    new = np.ones(near.shape, bool)  # the first of those that are there twice
-    new[:, 1:] = near[:, 1:] != near[:, :-1]
-    forth, other_way = _compared(forms[-1], np.nonzero(new)[0], near[new], rows, check)
-    found = []
-    for values, share in [(forth, 1.0)] + ([(other_way, back)] if back else []):
-        for part, of_part in zip(parts, values, strict=True):
-            distances = np.full(near.shape, np.inf, np.float32)
-            distances[new] = of_part
-            found.append(likest(near, distances, count, share * part.weight))
-    return Neighbours(*(np.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True)))
+    regions = _regions(config)
+    rows = tuple(region.rows(images.shape[1]) for region in regions)
+    versions = [images, describe(deslanted, images)] if config.deslant else [images]
+    candidates, is_first = _candidates(versions, rows, config.candidates, check)
+    pairs = np.nonzero(is_first)[0], candidates[is_first]
+    forward, reverse = _compare_pairs(versions[-1], pairs, rows, config.reach, check)
+    directions = [(forward, 1.0)] + ([(reverse, config.reverse_weight)] if config.reverse_weight else [])
+    groups = []
+    for by_region, weight in directions:
+        for region, of_pairs in zip(regions, by_region, strict=True):
+            distances = np.full(candidates.shape, np.inf, np.float32)
+            distances[is_first] = of_pairs
+            groups.append(nearest(candidates, distances, config, weight * region.weight))
+    return Neighbours(*(np.concatenate(arrays, axis=1) for arrays in zip(*groups, strict=True)))
 
 
-def _compared(
-    images: np.ndarray, first: np.ndarray, second: np.ndarray, rows: Sequence[slice], check: Callable[[], None]
-) -> np.ndarray:
-    """By each of the `rows` the distortion of pairs of images, both ways, `[2, rows, pairs]`."""
-
-    @jax.jit
-    def compare(edges: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
-        ways = jnp.stack(distortion(edges[first], edges[second]))
-        return jnp.stack([ways[:, :, some].sum(axis=2) for some in rows], axis=1)
-
-    edges = jnp.asarray(_described(images, gradients))
-    compared = np.empty((2, len(rows), len(first)), np.float32)
-
-    def fill(start: int) -> None:
-        here = slice(start, start + _PAIRS)
-        pairs = (np.resize(chosen[here], _PAIRS) for chosen in (first, second))  # one compiled shape
-        compared[:, :, here] = np.asarray(compare(edges, *pairs))[:, :, : len(first[here])]
-
-    _in_parallel(fill, range(0, len(first), _PAIRS), check)
-    return compared
-
-
-def _in_parallel(work: Callable[[int], None], starts: Sequence[int], check: Callable[[], None]) -> None:
-    """Does the work for each start, a few of them at a time; `check` may end it between any two."""
-    pool = ThreadPoolExecutor(_THREADS)
-    try:
-        for done in [pool.submit(work, start) for start in starts]:
-            done.result()
-            check()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _described(images: np.ndarray, describe: Callable[[jax.Array], jax.Array]) -> np.ndarray:
-    """What `describe` says of images, `[N, ...]`, some of them at a time."""
-    said = jax.jit(describe)
-    found = []
-    size = min(_IMAGES, len(images))
-    for start in range(0, len(images), size):
-        block = np.arange(start, start + size) % len(images)  # one compiled shape
-        found.append(np.asarray(said(images[block]))[: len(images) - start])
-    return np.concatenate(found)
-
-
-def neighbours_by_orientations(images: np.ndarray, count: int, check: Callable[[], None] = lambda: None) -> Neighbours:
-    """The images most alike to each image by the squared distance of their `orientations`.
+def nearest_by_orientations(images: np.ndarray, config: PropagationConfig, check: Check = never_stop) -> Neighbours:
+    """Links each image to its k nearest neighbours by the squared distance of `orientation_histograms`.
 
     Args:
-      images: uint8 `[N, H, W, C]`.
-      count: k, at most N - 1.
-      check: called every second or so; what it raises ends this.
+      images: uint8 `[N, H, W, C]`, N above `config.neighbours`.
+      config: the settings `ORIENTATIONS_SETTINGS` decide the graph.
+      check: called every second or so; what it raises ends the comparison.
     """
-    described = _described(images, lambda pixels: orientations(gradients(pixels)))
+    histograms = describe(orientation_histograms, images)
     check()
-    near = _nearest(described, count, check)
+    candidates = _nearest_rows(histograms, config.neighbours, check)
     distances = np.concatenate(
         [
-            np.square(described[near[start : start + _ROWS]] - described[start : start + _ROWS, None]).sum(axis=-1)
+            np.square(histograms[candidates[start : start + _ROWS]] - histograms[start : start + _ROWS, None]).sum(-1)
             for start in range(0, len(images), _ROWS)
         ]
     )
-    return likest(near, distances, count)
+    return nearest(candidates, distances, config)
 
 
-def likest(near: np.ndarray, distances: np.ndarray, count: int, weight: float = 1.0) -> Neighbours:
-    """The `count` candidates that are least distant, in order; an edge weighs exp(-8 d / d_k).
+def nearest(
+    candidates: np.ndarray, distances: np.ndarray, config: PropagationConfig, weight: float = 1.0
+) -> Neighbours:
+    """Chooses the k = `config.neighbours` nearest candidates, in order, and weights their edges.
+
+    An edge of distance d weighs `weight * exp(-s d / d_k)`, where s is `config.sharpness` and d_k the k-th distance.
 
     Args:
-      near: indices of candidates, `[N, C]`.
-      distances: of them, `[N, C]`; d_k is that of the k-th.
-      count: k, at most C.
-      weight: of an edge of no distance.
+      candidates: indices `[N, C]`, C at least k.
+      distances: of these candidates, `[N, C]`.
+      config: gives k and s.
+      weight: of an edge of distance 0.
     """
-    order = np.argsort(distances, axis=1)[:, :count]
-    kept = np.take_along_axis(distances, order, axis=1)
-    weights = weight * np.exp(-8.0 * kept / np.maximum(kept[:, -1:], 1e-12))
-    return Neighbours(np.take_along_axis(near, order, axis=1).astype(np.int32), weights.astype(np.float32))
+    order = np.argsort(distances, axis=1)[:, : config.neighbours]
+    ordered = np.take_along_axis(distances, order, axis=1)
+    weights = weight * np.exp(-config.sharpness * ordered / np.maximum(ordered[:, -1:], _SMALLEST))
+    indices = np.take_along_axis(candidates, order, axis=1)
+    return Neighbours(indices.astype(np.int32), weights.astype(np.float32))
 
 
-def _candidates(images: np.ndarray, count: int, check: Callable[[], None]) -> np.ndarray:
-    """The nearest images by the plain distance of slightly blurred pixels, `[N, count]`, in no order.
+def _regions(config: PropagationConfig) -> tuple[Region, ...]:
+    return REGIONS if config.parts else WHOLE
 
-    Blurred, every second pixel of every second row tells what the others do.
+
+def _candidates(
+    versions: Sequence[np.ndarray], rows: Sequence[tuple[int, int]], count: int, check: Check
+) -> tuple[np.ndarray, np.ndarray]:
+    """The images that are compared with each image: the nearest by pixels, of each version and in each region.
+
+    Args:
+      versions: the images as they are, and possibly without slant, each uint8 `[N, H, W, C]`.
+      rows: of the regions. The first region has `count` candidates, each other region two thirds of that.
+      count: at least 1.
+      check: called often.
+
+    Returns:
+      Indices int32 `[N, C]`, ascending in each row, and bool `[N, C]`: False where an index repeats the one before.
     """
-    pixels = _described(images, lambda images: blurred(images)[:, ::2, ::2])
-    return _nearest(pixels.reshape(len(images), -1), count, check)
+    most = len(versions[0]) - 1
+    counts = [count] + [2 * count // 3] * (len(rows) - 1)
+    groups = [
+        _nearest_by_pixels(images[:, top:bottom], min(number, most), check)
+        for images in versions
+        for (top, bottom), number in zip(rows, counts, strict=True)
+    ]
+    candidates = np.concatenate(groups, axis=1)
+    candidates.sort(axis=1)
+    is_first = np.ones(candidates.shape, bool)
+    is_first[:, 1:] = candidates[:, 1:] != candidates[:, :-1]
+    return candidates, is_first
 
 
-def _nearest(rows: np.ndarray, count: int, check: Callable[[], None]) -> np.ndarray:
-    """The nearest rows to each row of `[N, F]`, itself left out: `[N, count]`, in no order."""
-    squares = np.square(rows).sum(axis=1)
-    near = np.empty((len(rows), count), np.int32)
+def _nearest_by_pixels(images: np.ndarray, count: int, check: Check) -> np.ndarray:
+    """The nearest images by the squared distance of blurred pixels: int32 `[N, count]`, in any order."""
+    return _nearest_rows(describe(_coarse, images).reshape(len(images), -1), count, check)
 
-    def find(start: int) -> None:
-        some = rows[start : start + _ROWS]
-        distances = squares[None, :] - 2.0 * (some @ rows.T)  # but for the row's own square
-        distances[np.arange(len(some)), start + np.arange(len(some))] = np.inf
-        near[start : start + _ROWS] = np.argpartition(distances, count - 1, axis=1)[:, :count]
 
-    _in_parallel(find, range(0, len(rows), _ROWS), check)
-    return near
+def _coarse(images: jax.Array) -> jax.Array:
+    """Every second pixel of every second row; after blurring, the other pixels add next to nothing."""
+    return blurred(images)[:, ::2, ::2]
+
+
+def _nearest_rows(vectors: np.ndarray, count: int, check: Check) -> np.ndarray:
+    """The nearest other rows of `[N, F]` to each row: int32 `[N, count]`, in any order."""
+    squares = np.square(vectors).sum(axis=1)
+    indices = np.empty((len(vectors), count), np.int32)
+
+    def search(start: int) -> None:
+        block = vectors[start : start + _ROWS]
+        distances = squares[None, :] - 2.0 * (block @ vectors.T)  # less the row's own square, which is the same for all
+        distances[np.arange(len(block)), start + np.arange(len(block))] = np.inf
+        indices[start : start + _ROWS] = np.argpartition(distances, count - 1, axis=1)[:, :count]
+
+    in_parallel(search, range(0, len(vectors), _ROWS), check)
+    return indices
+
+
+def _compare_pairs(
+    images: np.ndarray,
+    pairs: tuple[np.ndarray, np.ndarray],
+    rows: tuple[tuple[int, int], ...],
+    reach: int,
+    check: Check,
+) -> np.ndarray:
+    """Deformation distances of pairs of images, float32 `[2, regions, pairs]`: forward, then reverse."""
+    derivatives = jnp.asarray(describe(gradients, images))
+    count = len(pairs[0])
+    distances = np.empty((2, len(rows), count), np.float32)
+
+    def compare(start: int) -> None:
+        block = slice(start, start + _PAIRS)
+        first, second = (np.resize(indices[block], _PAIRS) for indices in pairs)  # one shape, so one compilation
+        of_block = np.asarray(_distances_by_region(derivatives, first, second, rows, reach))
+        distances[:, :, block] = of_block[:, :, : min(_PAIRS, count - start)]
+
+    in_parallel(compare, range(0, count, _PAIRS), check)
+    return distances
+
+
+@partial(jax.jit, static_argnums=(3, 4))
+def _distances_by_region(
+    derivatives: jax.Array, first: jax.Array, second: jax.Array, rows: tuple[tuple[int, int], ...], reach: int
+) -> jax.Array:
+    """Deformation distances `[2, regions, B]` of the pairs of images `first` and `second`, indices `[B]`."""
+    by_row = jnp.stack(deformation_distances(derivatives[first], derivatives[second], reach))
+    return jnp.stack([by_row[:, :, top:bottom].sum(axis=2) for top, bottom in rows], axis=1)

@@ -1,7 +1,6 @@
-"""Labels spread along a graph of like images, before any training: what the known ones say of the others.
+"""Labels propagated along a graph of similar images: which propagation is used for which labels and classes.
 
-A handful of labelled images speaks for whole manners of writing that no labelled image shows, step by step along the
-graph, where a network would decide by the one feature that it happens to know. `neighbours` says which are alike.
+README.md explains the method; equations.py has its mathematics.
 """
 
 from collections.abc import Callable
@@ -9,180 +8,152 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sparse
-from scipy.sparse.linalg import LinearOperator, cg
 
+from sgan_jax.config import PropagationConfig
+from sgan_jax.graph.blocks import Check, never_stop
+from sgan_jax.graph.equations import balanced, cut_weight, edge_weights, normalized, solve, with_certainty
 from sgan_jax.graph.neighbours import Neighbours
 
-_KEPT = 0.998  # alpha of Zhou et al.: so much of an image's values comes of its neighbours
-_FAR, _NEAR = 0.9995, 0.995  # the same once all images speak: to bring together what hangs together; for the details
-_MANY, _OFTEN = 50, 0.995  # the same where so many labels of each class are given
-_SHORT = 0.97  # the same where classes shade into one another, and labels are to speak for what is near them
-_ROUNDS = 20  # of the former at most
-_SETTLED = 1e-4  # share of images that change their class
-_TRIED, _CALM = 3, 5e-3  # after so many rounds at most so many change, or classes are not what hangs together
-_TOLERANCE = 1e-5  # of the linear equations, relative
-_BALANCING = 50
-_SWEEPS = 5  # over the classes, until each has its number of images
-_FEW = 5  # labels of a class that may all lie among another's images
-_CERTAINTY = 6.0  # log-odds of the two likeliest classes of the median image: right in 99.8 %, as such images are
-
-Check = Callable[[], None]
+_UNREACHED = 1e-9  # largest score of an image that has no path to a label: numerically 0
 
 
-def propagate(
-    near: Neighbours,
-    labelled: np.ndarray,
-    labels: np.ndarray,
-    classes: int,
-    also: Callable[[], Neighbours] | None = None,
-    check: Check = lambda: None,
-) -> np.ndarray:
-    """What each image's neighbours, and theirs, say of its class.
+class LabelledImages(NamedTuple):
+    """The images whose class is known."""
 
-    At first the labelled images alone speak: Zhou et al., "Learning with local and global consistency" (NIPS 2003),
-    eq. 4, gives each image 99.8 % of what its neighbours have and 0.2 % of its own label. Classes are made equally
-    frequent. Then every image speaks
-    for the class that it was found to be of, again and again, until the classes meet where few edges cross: threshold
-    dynamics with class sizes, as those of Calder et al., arXiv 2006.11184, section 2.4. An odd labelled image is
-    outvoted there by what it does not hang together with.
-
-    That is for classes which hang together and do not touch, as digits do: of them the third round changes hardly any.
-    Where it changes more than 0.5 % of the images, as of pullovers and coats, the borders would wander off. There the
-    rounds are given up, images that are alike in another way are linked as well, and labels speak once, for what is
-    near them (97 % and 3 %). And where even the rarest class has fifty labels, these know more than such borders do:
-    they speak once, too (99.5 % and 0.5 %).
-
-    A few labels may all lie among another class's images, as an eight written like a five; no label is left then where
-    their class is. Where a class has fewer than five, all of it is done once more from a beginning in which each class
-    gets equally many images, by a factor for each of them: the prices of Jacobs et al., "Auction dynamics" (J. Comput.
-    Phys. 354, 2018). Where some classes have more labels than others, it is done once more with classes as frequent as
-    their labels are, which need not be as frequent as their class, and may. What cuts the fewest edges is taken.
-
-    Values of different rounds and numbers of labels differ in scale: they are raised to the power that makes the median
-    image as certain as such images are right.
-
-    Args:
-      near: of N images.
-      labelled: indices of the labelled ones, `[L]`.
-      labels: their classes, `[L]`.
-      classes: K.
-      also: the neighbours of another kind, asked for where the rounds are given up.
-      check: called every few milliseconds; what it raises ends this.
-
-    Returns:
-      float32 `[N, K]`, each row adding up to 1: the shares of the classes.
-    """
-    known = np.zeros((len(near.indices), classes), np.float32)
-    known[labelled, labels] = 1.0
-    counts = known.sum(axis=0)
-    sizes = [None] if counts.min() == counts.max() else [None, counts / counts.sum()]
-    links = _links(near)
-    graph = _Graph(_normed(links), known, check)
-    values = _solve(graph, known, _KEPT)
-    tried = [_in_rounds(graph, values, size) for size in sizes]
-    if counts.min() < _FEW:
-        tried.append(_in_rounds(graph, values, None, evenly=True))
-    found = [shares for shares in tried if shares is not None]
-    if found and counts.min() >= _MANY:
-        found = [_balanced(_solve(graph, known, _OFTEN), size) for size in sizes]
-    if not found:
-        graph = graph._replace(edges=_normed(links + _links(also())) if also else graph.edges)
-        found = [_balanced(_solve(graph, known, _SHORT), size) for size in sizes]
-
-    def cut(shares: np.ndarray) -> float:
-        said, edges = shares.argmax(axis=1), links.tocoo()
-        first, second = edges.coords
-        return float(edges.data[said[first] != said[second]].sum())
-
-    return _certain(found[0] if len(found) == 1 else min(found, key=cut))
+    indices: np.ndarray  # int [L], among the N images of the graph
+    labels: np.ndarray  # int [L]
+    classes: int  # K
 
 
-class _Graph(NamedTuple):
-    edges: sparse.csr_array  # float32 [N, N], symmetric: of the equations
-    known: np.ndarray  # float32 [N, K]: 1 where a label is given
+class _Problem(NamedTuple):
+    """What all propagations on one graph share."""
+
+    adjacency: sparse.csr_array  # float32 [N, N]: S of Zhou et al.
+    labels: np.ndarray  # float32 [N, K]: 1 where a label is given
+    config: PropagationConfig
     check: Check
 
 
-def _links(near: Neighbours) -> sparse.csr_array:
-    """What an edge weighs, both ways: float32 `[N, N]`."""
-    count, k = near.indices.shape
-    edges = near.weights.ravel(), near.indices.ravel(), np.arange(0, count * k + 1, k)
-    links = sparse.csr_array(edges, (count, count), copy=True)
-    links.sum_duplicates()  # an image may be among the likest by more than one part
-    return (links + links.T).tocsr()
+def propagate(
+    neighbours: Neighbours,
+    labelled: LabelledImages,
+    config: PropagationConfig,
+    more_neighbours: Callable[[], Neighbours] | None = None,
+    check: Check = never_stop,
+) -> np.ndarray:
+    """Predicts class probabilities of every image from a few labels and the graph.
 
+    Labels are propagated once, then iteratively from all images. Where classes overlap, or where labels are many,
+    they are propagated only once, over a shorter distance. Of several solutions the one that cuts the least edge
+    weight is taken.
 
-def _normed(links: sparse.csr_array) -> sparse.csr_array:
-    norm = sparse.dia_array((1.0 / np.sqrt(links.sum(axis=1))[None, :], 0), links.shape)
-    return (norm @ links @ norm).tocsr().astype(np.float32)
+    Args:
+      neighbours: of N images.
+      labelled: at least one image of each class.
+      config: the constants of the method.
+      more_neighbours: returns the neighbours by another measure; called only where classes overlap.
+      check: called every few milliseconds; what it raises ends the propagation.
 
-
-def _solve(graph: _Graph, said: np.ndarray, kept: float) -> np.ndarray:
-    """Zhou et al.'s F, but for a factor: what comes of neighbours' neighbours as well, `[N, K]`."""
-
-    def own(flat: np.ndarray) -> np.ndarray:
-        values = flat.reshape(said.shape)
-        return (values - np.float32(kept) * (graph.edges @ values)).ravel()
-
-    operator = LinearOperator((said.size, said.size), matvec=own, dtype=np.float32)
-    values, _ = cg(operator, said.ravel(), rtol=_TOLERANCE, maxiter=1000, callback=lambda _: graph.check())
-    return np.asarray(values.reshape(said.shape), np.float32)
-
-
-def _in_rounds(graph: _Graph, values: np.ndarray, sizes: np.ndarray | None, evenly: bool = False) -> np.ndarray | None:
-    """Shares once all images have spoken until the classes settled, or None where they do not begin to.
-
-    They begin with the `values` of the labels alone, and `evenly` with three rounds of equally many images a class.
+    Returns:
+      float32 `[N, K]`, each row adding up to 1.
     """
-    labelled = graph.known.any(axis=1, keepdims=True)
-    reached = values.max(axis=1, keepdims=True) > 1e-9  # what no label reaches stays silent
+    weights = edge_weights(neighbours)
+    labels = _one_hot(labelled, len(neighbours.indices))
+    problem = _Problem(normalized(weights), labels, config, check)
+    solutions = _solve_iteratively(problem)
+    if not solutions:  # classes overlap
+        if more_neighbours is not None:
+            problem = problem._replace(adjacency=normalized(weights + edge_weights(more_neighbours())))
+        solutions = _solve_once(problem, config.alpha_local)
+    elif labels.sum(axis=0).min() >= config.many_labels:
+        solutions = _solve_once(problem, config.alpha_many)
+    best = min(solutions, key=lambda probabilities: cut_weight(weights, probabilities.argmax(axis=1)))
+    return with_certainty(best, config.certainty)
 
-    def all_speak(shares: np.ndarray, kept: float, sizes: np.ndarray | None) -> np.ndarray:
-        found = np.eye(shares.shape[1], dtype=np.float32)[shares.argmax(axis=1)] * reached
-        return _balanced(_solve(graph, np.where(labelled, graph.known, found), kept), sizes)
 
-    equal = np.full(values.shape[1], 1.0 / values.shape[1])
-    shares = _balanced(values, equal if evenly else sizes)
-    for _ in range(_TRIED if evenly else 0):
-        shares = all_speak(shares, _FAR, equal)
-    for turn in range(1, _ROUNDS + 1):
-        before, shares = shares, all_speak(shares, _FAR, sizes)
-        changed = (shares.argmax(axis=1) != before.argmax(axis=1)).mean()
-        if turn == _TRIED and changed > _CALM:
+def _one_hot(labelled: LabelledImages, images: int) -> np.ndarray:
+    labels = np.zeros((images, labelled.classes), np.float32)
+    labels[labelled.indices, labelled.labels] = 1.0
+    return labels
+
+
+def _frequencies(labels: np.ndarray) -> list[np.ndarray | None]:
+    """The class frequencies to try: equal ones (None), and those of the labels where these differ.
+
+    Labels may be as unbalanced as the images, or may have been chosen so. The cut decides.
+    """
+    counts = labels.sum(axis=0)
+    return [None] if counts.min() == counts.max() else [None, counts / counts.sum()]
+
+
+def _solve_once(problem: _Problem, alpha: float) -> list[np.ndarray]:
+    """Propagates the labels once; one solution for each choice of class frequencies."""
+    scores = solve(problem.adjacency, problem.labels, alpha, problem.check)
+    return [balanced(scores, frequencies) for frequencies in _frequencies(problem.labels)]
+
+
+def _solve_iteratively(problem: _Problem) -> list[np.ndarray]:
+    """Propagates labels once and then iteratively from all images; one solution for each start, none if they overlap.
+
+    The starts are those of `_frequencies`. The few labels of a class may all lie among images of another class, and
+    then no source remains where their class is. So where a class has few labels, a start with equally many images
+    of each class is tried as well.
+    """
+    scores = solve(problem.adjacency, problem.labels, problem.config.alpha, problem.check)
+    reached = scores.max(axis=1, keepdims=True) > _UNREACHED
+    solutions = [
+        _iterate(problem, reached, balanced(scores, frequencies), frequencies)
+        for frequencies in _frequencies(problem.labels)
+    ]
+    if problem.labels.sum(axis=0).min() < problem.config.few_labels:
+        solutions.append(_iterate(problem, reached, _balanced_start(problem, reached, scores), None))
+    return [solution for solution in solutions if solution is not None]
+
+
+def _balanced_start(problem: _Problem, reached: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Class probabilities after a few iterations in which each class is predicted for equally many images."""
+    classes = scores.shape[1]
+    equal = np.full(classes, 1.0 / classes)
+    probabilities = balanced(scores, equal)
+    for _ in range(problem.config.trial_iterations):
+        sources = _sources(problem, reached, probabilities)
+        probabilities = _propagated(problem, sources, problem.config.alpha_wide, equal)
+    return probabilities
+
+
+def _iterate(
+    problem: _Problem, reached: np.ndarray, probabilities: np.ndarray, frequencies: np.ndarray | None
+) -> np.ndarray | None:
+    """Propagates from all images until their classes settle; None where they do not begin to: classes overlap.
+
+    Threshold dynamics with class sizes: each image is a source of its most probable class. The borders between
+    classes move to where the cut edges weigh little. Two propagations over a shorter distance follow, for the details.
+
+    References:
+      Calder, Cook, Thorpe and Slepcev, "Poisson learning", arXiv 2006.11184, section 2.4 (Poisson MBO).
+    """
+    config = problem.config
+    for iteration in range(1, config.iterations + 1):
+        previous = probabilities.argmax(axis=1)
+        sources = _sources(problem, reached, probabilities)
+        probabilities = _propagated(problem, sources, config.alpha_wide, frequencies)
+        changed = (probabilities.argmax(axis=1) != previous).mean()
+        if iteration == config.trial_iterations and changed > config.stable:
             return None
-        if changed <= _SETTLED:
+        if changed <= config.settled:
             break
-    return all_speak(all_speak(shares, _NEAR, sizes), _NEAR, sizes)
+    for _ in range(2):
+        sources = _sources(problem, reached, probabilities)
+        probabilities = _propagated(problem, sources, config.alpha_narrow, frequencies)
+    return probabilities
 
 
-def _balanced(values: np.ndarray, sizes: np.ndarray | None) -> np.ndarray:
-    """Values `[N, K]` as shares of classes that are equally frequent, or of the `sizes` given, `[K]`."""
-    shares = np.maximum(values, 1e-12)
-    shares = shares / shares.sum(axis=1, keepdims=True)
-    for _ in range(_BALANCING):
-        shares /= shares.sum(axis=0, keepdims=True)
-        shares /= shares.sum(axis=1, keepdims=True)
-    return shares if sizes is None else _as_frequent(shares, sizes)
+def _sources(problem: _Problem, reached: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Y of the next propagation, float32 `[N, K]`: the label, or else the most probable class if a label reaches it."""
+    labelled = problem.labels.any(axis=1, keepdims=True)
+    predicted = np.eye(probabilities.shape[1], dtype=np.float32)[probabilities.argmax(axis=1)] * reached
+    return np.where(labelled, problem.labels, predicted)
 
 
-def _as_frequent(shares: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Shares `[N, K]` times a factor for each class, so that each is the likeliest of about its part `[K]` of them."""
-    logs = np.log(shares)
-    factors = np.zeros((1, len(wanted)), np.float32)
-    for turn in range(_SWEEPS * len(wanted)):
-        c = turn % len(wanted)
-        others = np.delete(logs + factors, c, axis=1).max(axis=1)
-        factors[0, c] = -np.quantile(logs[:, c] - others, 1.0 - wanted[c])
-    return _softmax(logs + factors)
-
-
-def _certain(shares: np.ndarray) -> np.ndarray:
-    logs = np.log(shares)
-    likeliest = np.partition(logs, -2, axis=1)
-    lead = max(float(np.median(likeliest[:, -1] - likeliest[:, -2])), 1e-3)  # 0 where labels reach less than half
-    return _softmax(logs * (_CERTAINTY / lead))
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
+def _propagated(problem: _Problem, sources: np.ndarray, alpha: float, frequencies: np.ndarray | None) -> np.ndarray:
+    return balanced(solve(problem.adjacency, sources, alpha, problem.check), frequencies)

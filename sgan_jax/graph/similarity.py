@@ -1,82 +1,89 @@
-"""How alike images are, whatever they mean.
+"""How similar two images are, whatever their classes.
 
-Two kinds. By `distortion` two images are alike where one can be bent into the other by small displacements: what
-writing is about. By `orientations` they are alike where edges of the same direction lie in the same parts of the image,
-as in pictures of things.
+Two measures. `deformation_distances` is small where small displacements of pixels turn one image into the other, as
+handwriting varies. `orientation_histograms` are close where edges of the same direction lie in the same cells of the
+image, as in pictures of objects.
 """
 
 import jax
 import jax.numpy as jnp
 
-_CELLS = 7  # along the longer side of an image, in each of which edges are counted by their direction
+# The layout of `orientation_histograms`; a change of it is a change of `neighbours.ORIENTATIONS_VERSION`.
+_CELLS = 7  # along the longer side of an image
 _DIRECTIONS = 8
 
 
-def distortion(images: jax.Array, others: jax.Array, reach: int = 2) -> tuple[jax.Array, jax.Array]:
-    """How unlike images are when pixels may be displaced, both ways: the image distortion model.
+def deformation_distances(images: jax.Array, others: jax.Array, reach: int) -> tuple[jax.Array, jax.Array]:
+    """Compares images pair by pair where pixels may be displaced: the image distortion model, in both directions.
 
-    For each pixel of an image the displacement of up to `reach` pixels is taken with which the 3 x 3 neighbourhood in
-    the other is most alike, whatever its neighbours take. Keysers, Deselaers, Gollan and Ney, "Deformation models for
-    image recognition" (IEEE TPAMI 29, 2007), section 3.4. It is not symmetric: what one of two images has more of than
-    the other costs where its own pixels are looked for, and nothing where the other's are. Both ways compare the
-    same pairs of neighbourhoods, so the second one is nearly free.
+    Each pixel of an image takes the displacement for which the 3 x 3 neighbourhoods in both images differ least. It
+    takes it independently of its neighbours. The distance is not symmetric: a stroke that only one of the two images
+    has adds to the distance of that image, and nothing to the distance of the other one. Both directions compare the
+    same neighbourhoods, so the second direction costs next to nothing.
 
     Args:
-      images: gradients as `gradients` makes them, `[B, H, W, G]`.
-      others: as many, compared one by one. Around them is nothing, which pixels of images may be displaced to.
-      reach: pixels.
+      images: derivatives as `gradients` computes them, `[B, H, W, G]`.
+      others: the other image of each pair, `[B, H, W, G]`. It is padded by zeros, to which pixels may be displaced.
+      reach: the largest displacement along each axis, in pixels.
 
     Returns:
-      The squares of what remains of the images' pixels and of the others', summed over each row of them: two `[B, H]`.
+      Two float32 `[B, H]`: the least squared differences of the pixels of `images`, and of those of `others`, each
+      summed over a row of pixels.
+
+    References:
+      Keysers, Deselaers, Gollan and Ney, "Deformation models for image recognition", IEEE TPAMI 29, 2007, section 3.4.
     """
-    # The batch comes last, where neighbours in memory are compared alike, and one displacement after the other, so that
-    # what is at hand stays in the processor's cache: five times as fast as all of them fused on a CPU.
+    # The batch axis is the last, so that memory is read in order, and the loop takes one displacement at a time, so
+    # that its arrays stay in the processor's cache. On a CPU this is five times as fast as one fused expression.
     images, others = (jnp.transpose(x, (3, 1, 2, 0)) for x in (images, others))
     _, height, width, count = images.shape
-    around = ((0, 0), (reach, reach), (reach, reach), (0, 0))
-    padded = jnp.pad(others, around)
+    padded = jnp.pad(others, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
     side = 2 * reach + 1
 
-    def displace(number: jax.Array, best: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        to, back = best
+    def displace(number: jax.Array, least: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        of_images, of_others = least
         down, across = number // side, number % side
         displaced = jax.lax.dynamic_slice(padded, (0, down, across, 0), images.shape)
-        values = _of_neighbourhood(jnp.square(images - displaced).sum(axis=0))
-        here = jax.lax.dynamic_slice(back, (down, across, 0), values.shape)
-        back = jax.lax.dynamic_update_slice(back, jnp.minimum(here, values), (down, across, 0))
-        return jnp.minimum(to, values), back
+        differences = _neighbourhood_sums(jnp.square(images - displaced).sum(axis=0))
+        window = jax.lax.dynamic_slice(of_others, (down, across, 0), differences.shape)
+        of_others = jax.lax.dynamic_update_slice(of_others, jnp.minimum(window, differences), (down, across, 0))
+        return jnp.minimum(of_images, differences), of_others
 
-    best = (height, width, count), (height + 2 * reach, width + 2 * reach, count)
-    to, back = jax.lax.fori_loop(0, side * side, displace, tuple(jnp.full(shape, jnp.inf) for shape in best))
-    return to.sum(axis=1).T, back[reach : reach + height, reach : reach + width].sum(axis=1).T
+    shapes = (height, width, count), (height + 2 * reach, width + 2 * reach, count)
+    start = tuple(jnp.full(shape, jnp.inf) for shape in shapes)
+    of_images, of_others = jax.lax.fori_loop(0, side * side, displace, start)
+    return of_images.sum(axis=1).T, of_others[reach : reach + height, reach : reach + width].sum(axis=1).T
 
 
-def _of_neighbourhood(values: jax.Array) -> jax.Array:
-    """Sums over 3 x 3 pixels of `[H, W, ...]`; outside of the frame is zero."""
-    rest = [(0, 0)] * (values.ndim - 2)
-    padded = jnp.pad(values, [(1, 1), (0, 0), *rest])
+def _neighbourhood_sums(values: jax.Array) -> jax.Array:
+    """Sums over 3 x 3 pixels of `[H, W, ...]`, padded by zeros."""
+    unpadded = [(0, 0)] * (values.ndim - 2)
+    padded = jnp.pad(values, [(1, 1), (0, 0), *unpadded])
     rows = padded[:-2] + padded[1:-1] + padded[2:]
-    rows = jnp.pad(rows, [(0, 0), (1, 1), *rest])
+    rows = jnp.pad(rows, [(0, 0), (1, 1), *unpadded])
     return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
 
 
 def blurred(images: jax.Array) -> jax.Array:
-    """Means over 3 x 3 pixels of uint8 images in 0..1, `[B, H, W, C]`; outside of the frame is zero."""
-    sums = _of_neighbourhood(jnp.transpose(images.astype(jnp.float32) / 255.0, (1, 2, 0, 3)))
+    """Blurs uint8 images `[B, H, W, C]`: float32 means over 3 x 3 pixels in 0..1, padded by zeros."""
+    sums = _neighbourhood_sums(jnp.transpose(images.astype(jnp.float32) / 255.0, (1, 2, 0, 3)))
     return jnp.transpose(sums, (2, 0, 1, 3)) / 9.0
 
 
-def upright(images: jax.Array) -> jax.Array:
-    """Writing without its slant: rows are moved sideways until a pixel's row and its column have no covariance.
+def deslanted(images: jax.Array) -> jax.Array:
+    """Removes the slant of handwriting: shifts rows sideways until a pixel's row and column have no covariance.
 
-    Deslanting by moments, as of LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
-    recognition" (Proc. IEEE 86, 1998), section III.A. Slants of more than 45 degrees count as 45.
+    A slant of more than 45 degrees is treated as one of 45 degrees. What a shift moves out of the image is lost.
 
     Args:
-      images: uint8 `[B, H, W, C]`, bright on a dark ground.
+      images: uint8 `[B, H, W, C]`, bright strokes on a dark background.
 
     Returns:
-      As many, uint8. What leaves the frame is lost.
+      uint8 `[B, H, W, C]`.
+
+    References:
+      LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document recognition", Proc. IEEE 86,
+      1998, section III.A: deslanting by moments.
     """
     pixels = images.astype(jnp.float32)
     ink = pixels.sum(axis=3)
@@ -84,24 +91,29 @@ def upright(images: jax.Array) -> jax.Array:
     down, across = (jnp.arange(size, dtype=jnp.float32)[None] for size in ink.shape[1:])
     down = down - (ink.sum(axis=2) * down).sum(axis=1, keepdims=True)
     across = across - (ink.sum(axis=1) * across).sum(axis=1, keepdims=True)
-    together = jnp.einsum("bhw,bh,bw->b", ink, down, across)
-    slant = jnp.clip(together / jnp.maximum((ink.sum(axis=2) * jnp.square(down)).sum(axis=1), 1e-6), -1.0, 1.0)
-    width = ink.shape[2]
-    moved = (slant[:, None] * down)[:, :, None]
-    source = jnp.arange(width, dtype=jnp.float32)[None, None] + moved  # [B, H, W]: the column that comes here
+    covariance = jnp.einsum("bhw,bh,bw->b", ink, down, across)
+    variance = (ink.sum(axis=2) * jnp.square(down)).sum(axis=1)
+    slant = jnp.clip(covariance / jnp.maximum(variance, 1e-6), -1.0, 1.0)
+    return _shift_rows(pixels, slant[:, None] * down)
+
+
+def _shift_rows(pixels: jax.Array, shifts: jax.Array) -> jax.Array:
+    """Shifts each row of `[B, H, W, C]` to the left by `[B, H]` columns, with linear interpolation, as uint8."""
+    width = pixels.shape[2]
+    source = jnp.arange(width, dtype=jnp.float32)[None, None] + shifts[:, :, None]  # [B, H, W]: the column to read
     left = jnp.floor(source)
-    framed = jnp.pad(pixels, ((0, 0), (0, 0), (1, 1), (0, 0)))
+    padded = jnp.pad(pixels, ((0, 0), (0, 0), (1, 1), (0, 0)))
 
     def column(number: jax.Array) -> jax.Array:
         number = jnp.clip(number.astype(jnp.int32) + 1, 0, width + 1)
-        return jnp.take_along_axis(framed, number[..., None], axis=2)
+        return jnp.take_along_axis(padded, number[..., None], axis=2)
 
-    share = (source - left)[..., None]
-    return jnp.round((1.0 - share) * column(left) + share * column(left + 1.0)).astype(jnp.uint8)
+    fraction = (source - left)[..., None]
+    return jnp.round((1.0 - fraction) * column(left) + fraction * column(left + 1.0)).astype(jnp.uint8)
 
 
 def gradients(images: jax.Array) -> jax.Array:
-    """Sobel's derivatives by row and by column of uint8 images in 0..1: `[B, H, W, C]` to `[B, H, W, 2 C]`."""
+    """Sobel derivatives of uint8 images in 0..1: `[B, H, W, C]` to `[B, H, W, 2 C]`, down first, then across."""
     x = jnp.pad(images.astype(jnp.float32) / 255.0, ((0, 0), (1, 1), (1, 1), (0, 0)))
 
     def smooth(x: jax.Array, axis: int) -> jax.Array:
@@ -116,34 +128,37 @@ def gradients(images: jax.Array) -> jax.Array:
 
 
 def _three(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Each inner position's predecessor, itself and its successor along an axis."""
     end = x.shape[axis]
     first, middle, last = (jax.lax.slice_in_dim(x, k, end - 2 + k, axis=axis) for k in range(3))
     return first, middle, last
 
 
-def orientations(images: jax.Array) -> jax.Array:
-    """How much of each direction the edges in each part of an image have, as a vector of length 1.
+def orientation_histograms(images: jax.Array) -> jax.Array:
+    """Describes images by how much of each edge direction each cell contains.
 
-    Histograms of oriented gradients, after Dalal and Triggs ("Histograms of oriented gradients for human detection",
-    CVPR 2005): each pixel's gradient counts by its length, for the directions near its own, in its cell. Of the sums
-    the square root is taken, and the length of all of them together is made 1.
+    The gradient of each pixel counts by its length, for the directions near its own, in the pixel's cell. The square
+    roots of all these sums form a vector, scaled to length 1.
 
     Args:
-      images: gradients as `gradients` makes them, `[B, H, W, G]`: those by row first.
+      images: uint8 `[B, H, W, C]`.
 
     Returns:
-      `[B, F]`, F = 8 times the number of cells, 7 along the longer side of an image.
+      float32 `[B, F]`: 8 directions for each cell, with 7 cells along the longer side of an image.
+
+    References:
+      After Dalal and Triggs, "Histograms of oriented gradients for human detection", CVPR 2005.
     """
     count, height, width, _ = images.shape
-    down, across = jnp.split(images, 2, axis=-1)
+    down, across = jnp.split(gradients(images), 2, axis=-1)
     length, angle = jnp.hypot(down, across) + 1e-6, jnp.arctan2(down, across)
     side = -(-max(height, width) // _CELLS)
     rows, columns = -(-height // side), -(-width // side)
-    counted = []
+    histograms = []
     for direction in range(_DIRECTIONS):
-        near = jnp.maximum(jnp.cos(angle - 2.0 * jnp.pi * direction / _DIRECTIONS), 0.0) ** 4
-        votes = (near * length).sum(axis=-1)
+        closeness = jnp.maximum(jnp.cos(angle - 2.0 * jnp.pi * direction / _DIRECTIONS), 0.0) ** 4
+        votes = (closeness * length).sum(axis=-1)
         votes = jnp.pad(votes, ((0, 0), (0, rows * side - height), (0, columns * side - width)))
-        counted.append(votes.reshape(count, rows, side, columns, side).sum(axis=(2, 4)))
-    found = jnp.sqrt(jnp.stack(counted, axis=-1)).reshape(count, -1)
-    return found / jnp.linalg.norm(found, axis=1, keepdims=True)
+        histograms.append(votes.reshape(count, rows, side, columns, side).sum(axis=(2, 4)))
+    roots = jnp.sqrt(jnp.stack(histograms, axis=-1)).reshape(count, -1)
+    return roots / jnp.linalg.norm(roots, axis=1, keepdims=True)

@@ -22,7 +22,7 @@ from sgan_jax.engine.devices import Team, resolve_precision, team
 from sgan_jax.engine.system import System, build, check_names, derive_keys
 from sgan_jax.errors import UserError
 from sgan_jax.graph import cache
-from sgan_jax.graph.propagation import propagate
+from sgan_jax.graph.propagation import LabelledImages, propagate
 from sgan_jax.runs import checkpoint, source
 from sgan_jax.runs.directory import RunDir, default_path
 from sgan_jax.training.dispatch import Dispatched, Diverged, dispatches
@@ -285,8 +285,9 @@ def _dispatches(
     if config.propagation.neighbours:
         # Processes that wait for one another compare the images to the end, each for itself.
         check = stop.check if jax.process_count() == 1 else lambda: None
-        near = cache.load_by_distortion(dataset, config.propagation, check)
-        also = partial(cache.load_by_orientations, dataset, config.propagation.neighbours, check)
-        shares = propagate(near, labelled, dataset.train_labels[labelled], dataset.num_classes, also, check)
+        neighbours = cache.load_by_deformation(dataset, config.propagation, check)
+        more_neighbours = partial(cache.load_by_orientations, dataset, config.propagation, check)
+        known = LabelledImages(labelled, dataset.train_labels[labelled], dataset.num_classes)
+        shares = propagate(neighbours, known, config.propagation, more_neighbours, check)
         data = data._replace(unl_shares=jax.numpy.asarray(group.from_leader(shares)))
     return dispatches(config, system, group, data, state, key, lambda: stop.anywhere(group), profile, feed)

@@ -31,7 +31,7 @@ def labelled_images(config: Config, dataset: Dataset) -> np.ndarray:
                 f"‹preset› {config.preset}: compares all images with one another, and these do not fit in memory; "
                 f"‹preset› consistency does not"
             )
-        cache.check_size(dataset, config.propagation.neighbours)
+        cache.check_size(dataset, config.propagation)
     return drawn
 
 

@@ -1,6 +1,7 @@
-"""Facts about the graph that is kept from run to run."""
+"""Facts about graphs that are kept in the cache."""
 
 import logging
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from sgan_jax.config import PropagationConfig
 from sgan_jax.data.load import Dataset
 from sgan_jax.errors import UserError
 from sgan_jax.graph import cache
+from sgan_jax.graph import neighbours as algorithms
 from sgan_jax.graph.neighbours import Neighbours
 from sgan_jax.training.signals import Stopped
 
@@ -17,17 +19,17 @@ SMALL = PropagationConfig(neighbours=3, candidates=6)
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Counts how often a graph is made, of a cache of its own."""
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[PropagationConfig]:
+    """The configurations of the graphs that were computed, with an empty cache."""
     monkeypatch.setenv("SGAN_CACHE", str(tmp_path / "cache"))
-    made: list[int] = []
-    neighbours = cache.neighbours_by_distortion
+    made: list[PropagationConfig] = []
+    compute = algorithms.nearest_by_deformation
 
-    def counted(*arguments: object) -> Neighbours:
-        made.append(1)
-        return neighbours(*arguments)  # type: ignore[arg-type]
+    def recorded(images: np.ndarray, config: PropagationConfig, check: algorithms.Check) -> Neighbours:
+        made.append(config)
+        return compute(images, config, check)
 
-    monkeypatch.setattr(cache, "neighbours_by_distortion", counted)
+    monkeypatch.setattr(algorithms, "nearest_by_deformation", recorded)
     return made
 
 
@@ -42,69 +44,97 @@ def same(a: Neighbours, b: Neighbours) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def test_a_graph_is_made_once_for_a_set_and_its_numbers(made: list[int]) -> None:
-    first = cache.load_by_distortion(dataset(), SMALL)
-    assert same(cache.load_by_distortion(dataset(), SMALL), first) and len(made) == 1
-    in_parts, upright = PropagationConfig(3, 6, parts=True), PropagationConfig(3, 6, slanted=False)
-    both_ways = PropagationConfig(3, 6, parts=True, back=0.5), PropagationConfig(3, 6, parts=True, back=0.25)
-    numbers = PropagationConfig(2, 6), PropagationConfig(3, 7)
-    others = (1, SMALL), *((0, config) for config in (*numbers, in_parts, upright, *both_ways))
-    for seed, config in others:
-        cache.load_by_distortion(dataset(seed), config)
-    assert cache.load_by_distortion(dataset(), in_parts).indices.shape == (12, 12)
-    assert cache.load_by_distortion(dataset(), both_ways[1]).indices.shape == (12, 24)
-    assert len(made) == 8
+def test_a_graph_is_computed_once_for_the_same_images_and_settings(made: list[PropagationConfig]) -> None:
+    first = cache.load_by_deformation(dataset(), SMALL)
+    assert same(cache.load_by_deformation(dataset(), SMALL), first) and len(made) == 1
+    assert not same(cache.load_by_deformation(dataset(seed=1), SMALL), first) and len(made) == 2
+    handwriting = replace(SMALL, parts=True, deslant=True, reverse_weight=0.5)
+    second = cache.load_by_deformation(dataset(), handwriting)
+    assert same(cache.load_by_deformation(dataset(), handwriting), second) and len(made) == 3
 
 
-def test_graphs_of_either_kind_are_kept_beside_each_other(made: list[int], tmp_path: Path) -> None:
-    by_distortion, by_orientations = (
-        cache.load_by_distortion(dataset(), SMALL),
-        cache.load_by_orientations(dataset(), 3),
-    )
+def test_a_setting_that_decides_a_graph_is_part_of_its_key_and_no_other_is(
+    made: list[PropagationConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(algorithms, "nearest_by_deformation", lambda _, config, check: made.append(config) or graph)
+    monkeypatch.setattr(algorithms, "nearest_by_orientations", lambda _, config, check: made.append(config) or graph)
+    graph = Neighbours(np.zeros((12, 3), np.int32), np.ones((12, 3), np.float32))
+
+    def computed_again(load: object, name: str) -> bool:
+        load(dataset(), SMALL)
+        made.clear()
+        value = getattr(SMALL, name)
+        load(dataset(), replace(SMALL, **{name: not value if isinstance(value, bool) else value + 1e-9}))
+        return bool(made)
+
+    for load, settings in (
+        (cache.load_by_deformation, algorithms.DEFORMATION_SETTINGS),
+        (cache.load_by_orientations, algorithms.ORIENTATIONS_SETTINGS),
+    ):
+        assert {f.name for f in fields(SMALL) if computed_again(load, f.name)} == set(settings)
+
+
+@pytest.mark.parametrize("kind", ["deformation", "orientations"])
+def test_a_graph_of_another_version_of_the_algorithm_is_not_read(
+    kind: str, made: list[PropagationConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = getattr(cache, f"load_by_{kind}")
+    current = load(dataset(), SMALL)
+    (file,) = (tmp_path / "cache" / "graphs").iterdir()
+    np.savez(file, indices=current.indices, weights=2 * current.weights)  # as another algorithm would compute it
+    assert not same(load(dataset(), SMALL), current)
+    version = f"{kind.upper()}_VERSION"
+    monkeypatch.setattr(algorithms, version, getattr(algorithms, version) + 1)
+    assert same(load(dataset(), SMALL), current)
+
+
+def test_both_kinds_of_graph_are_kept_beside_each_other(made: list[PropagationConfig], tmp_path: Path) -> None:
+    by_deformation = cache.load_by_deformation(dataset(), SMALL)
+    by_orientations = cache.load_by_orientations(dataset(), SMALL)
     assert len(list((tmp_path / "cache" / "graphs").iterdir())) == 2
-    assert not same(by_distortion, by_orientations)
-    assert same(cache.load_by_distortion(dataset(), SMALL), by_distortion) and len(made) == 1
-    assert same(cache.load_by_orientations(dataset(), 3), by_orientations)
+    assert not same(by_deformation, by_orientations)
+    assert same(cache.load_by_deformation(dataset(), SMALL), by_deformation) and len(made) == 1
+    assert same(cache.load_by_orientations(dataset(), SMALL), by_orientations)
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a zip", None])
-def test_a_damaged_graph_is_made_again_with_a_warning(
-    damage: bytes | None, made: list[int], tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_damaged_graph_is_computed_again_with_a_warning(
+    damage: bytes | None, made: list[PropagationConfig], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = cache.load_by_distortion(dataset(), SMALL)
+    first = cache.load_by_deformation(dataset(), SMALL)
     (file,) = (tmp_path / "cache" / "graphs").iterdir()
     if damage is None:
         np.savez(file, indices=first.indices + 12, weights=first.weights)  # beyond the last image
     else:
         file.write_bytes(damage)
     with caplog.at_level(logging.WARNING):
-        assert same(cache.load_by_distortion(dataset(), SMALL), first)
+        assert same(cache.load_by_deformation(dataset(), SMALL), first)
     assert len(made) == 2 and f"{file}: cannot be used" in caplog.text
-    assert same(cache.load_by_distortion(dataset(), SMALL), first) and len(made) == 2
+    assert same(cache.load_by_deformation(dataset(), SMALL), first) and len(made) == 2
 
 
 def test_a_cache_that_cannot_be_written_costs_a_warning(
-    made: list[int], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    made: list[PropagationConfig], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "cache").write_text("a file")
     with caplog.at_level(logging.WARNING):
-        assert cache.load_by_distortion(dataset(), SMALL).indices.shape == (12, 3)
+        assert cache.load_by_deformation(dataset(), SMALL).indices.shape == (12, 3)
     assert "cannot be written" in caplog.text
 
 
-def test_a_cache_that_may_not_be_looked_into_costs_a_warning(
-    made: list[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_cache_that_cannot_be_read_costs_a_warning(
+    made: list[PropagationConfig], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def denied(path: Path) -> bool:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(cache.Path, "exists", denied)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "graphs").symlink_to("graphs")  # leads to itself
     with caplog.at_level(logging.WARNING):
-        assert cache.load_by_distortion(dataset(), SMALL).indices.shape == (12, 3)
-    assert "Permission denied" in caplog.text and len(made) == 1
+        assert cache.load_by_deformation(dataset(), SMALL).indices.shape == (12, 3)
+    assert "cannot be used" in caplog.text and len(made) == 1
 
 
-def test_what_the_check_raises_ends_the_comparison_and_leaves_nothing(made: list[int], tmp_path: Path) -> None:
+def test_what_the_check_raises_ends_the_comparison_and_leaves_nothing(
+    made: list[PropagationConfig], tmp_path: Path
+) -> None:
     calls: list[int] = []
 
     def check() -> None:
@@ -113,12 +143,15 @@ def test_what_the_check_raises_ends_the_comparison_and_leaves_nothing(made: list
             raise Stopped
 
     with pytest.raises(Stopped):
-        cache.load_by_distortion(dataset(), SMALL, check)
+        cache.load_by_deformation(dataset(), SMALL, check)
     assert not list((tmp_path / "cache").rglob("*.npz"))
-    assert cache.load_by_distortion(dataset(), SMALL, calls.clear).indices.shape == (12, 3) and not calls
+    assert cache.load_by_deformation(dataset(), SMALL, calls.clear).indices.shape == (12, 3) and not calls
 
 
-def test_too_few_images_are_one_line(made: list[int]) -> None:
-    with pytest.raises(UserError, match=r"^set: 4 training images; a graph of them takes from 5 to 200000$"):
-        cache.load_by_distortion(dataset(images=4), PropagationConfig(4, 6))
+def test_too_few_images_are_one_line(made: list[PropagationConfig]) -> None:
+    with pytest.raises(UserError) as error:
+        cache.load_by_deformation(dataset(images=4), PropagationConfig(neighbours=4, candidates=6))
+    assert error.value.marked == (
+        "set: 4 training images; a graph of them takes from 5 to 200000 (‹propagation.neighbours› is 4)"
+    )
     assert not made

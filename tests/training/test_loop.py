@@ -115,19 +115,19 @@ def test_the_graph_hears_of_the_labels_to_train_on_alone(tmp_path, monkeypatch):
     class Asked(Exception):
         pass
 
-    def propagate(near, labelled, labels, *_):
-        raise Asked(near, labelled, labels)
+    def propagate(neighbours, labelled, *_):
+        raise Asked(neighbours, labelled.indices, labelled.labels)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loop.cache, "load_by_distortion", lambda *_: "the graph")
+    monkeypatch.setattr(loop.cache, "load_by_deformation", lambda *_: "the graph")
     monkeypatch.setattr(loop, "propagate", propagate)
     small = ModelConfig(width=8, networks="compact", head=PRESETS["best"].model.head)
     config = replace(PRESETS["best"], model=small, data=DataConfig("mnist-5k", labels=30, validation=10))
     with pytest.raises(Asked) as asked:
         loop.train(config, tmp_path / "run")
-    near, labelled, labels = asked.value.args
+    neighbours, labelled, labels = asked.value.args
     drawn = json.loads((tmp_path / "run/labels.json").read_text())["indices"]
-    assert (near, len(drawn), labelled.tolist()) == ("the graph", 30, drawn[:20])
+    assert (neighbours, len(drawn), labelled.tolist()) == ("the graph", 30, drawn[:20])
     assert labels.tolist() == load_embedded().train_labels[drawn[:20]].tolist()
 
 
