@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.patches import FancyBboxPatch
@@ -33,6 +32,7 @@ from sgan_jax.report.pictures import (
     save_errors,
     save_grid,
 )
+from sgan_jax.report.pictures.canvas import DPI
 
 TRUNK = [
     Layer("image", "input", (None, 28, 28, 1), 0),
@@ -60,7 +60,7 @@ def confusion(size: int, examples: int = 1000, seed: int = 0) -> np.ndarray:
 
 def boxes_of_text(figure: Figure) -> tuple[np.ndarray, list[str]]:
     """Extents [N,4] in pixels (left, bottom, right, top) of all upright text of a figure, and the text."""
-    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    figure.draw_without_rendering()
     texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text() and t.get_rotation() in (0, 90)]
     return np.array([t.get_window_extent().extents for t in texts]), [t.get_text() for t in texts]
 
@@ -164,7 +164,7 @@ assert not {{"jax", "matplotlib.pyplot"}} & set(sys.modules)
 # Confusion matrices
 
 
-@pytest.mark.parametrize("size", [2, 10, 40])
+@pytest.mark.parametrize("size", [2, 40])
 def test_confusion_picture_is_a_png_of_readable_size(tmp_path: Path, size: int) -> None:
     names = [f"größe {index} é" for index in range(size)]
     save_confusion(confusion(size), names, tmp_path / "new" / "confusion.png", "mnist test, step_600")
@@ -194,7 +194,7 @@ def test_no_text_of_a_confusion_matrix_overlaps(size: int, examples: int, name: 
     assert {"true class", "predicted class", "recall"} <= set(strings)
 
 
-@pytest.mark.parametrize("size", [2, 10, 12])
+@pytest.mark.parametrize("size", [2, 12])
 def test_counts_are_inside_their_cells_however_large(size: int) -> None:
     figure = confusion_figure(np.full((size, size), 1_234_567_890), ["a"] * size, "title")
     extents, strings = boxes_of_text(figure)
@@ -249,7 +249,7 @@ def test_colors_depend_on_shares_of_the_row_only() -> None:
 
 
 def test_ink_is_readable_on_every_color_of_a_confusion_matrix() -> None:
-    shares = np.arange(1, 10_000, 37)
+    shares = np.arange(1, 10_000, 97)
     off, on = np.zeros((2, len(shares), 2, 2), int)
     off[:, 0], on[:, 0] = np.stack([10_000 - shares, shares], 1), np.stack([shares, 10_000 - shares], 1)
     for counts in (*off, *on):
@@ -296,16 +296,13 @@ def test_confusion_of_other_arrays_is_an_error(
 
 
 def test_diagram_of_a_branching_network_is_wider(tmp_path: Path) -> None:
-    save_diagram([ONE], tmp_path / "one.png")
+    one, two, both = (diagram_figure(networks).get_size_inches() for networks in ([ONE], [TWO], [ONE, TWO]))
+    assert two[0] > 1.8 * one[0] and two[1] > one[1]
+    assert both[0] > one[0] + two[0] - 0.7 and both[1] == two[1]
     save_diagram([TWO], tmp_path / "two.png")
-    save_diagram([ONE, TWO], tmp_path / "both.png")
-    sizes = {}
-    for path in tmp_path.iterdir():
-        with Image.open(path) as picture:
-            picture.load()
-            sizes[path.stem] = picture.size
-    assert sizes["two"][0] > 1.8 * sizes["one"][0] and sizes["two"][1] > sizes["one"][1]
-    assert sizes["both"][0] > sizes["one"][0] + sizes["two"][0] - 100 and sizes["both"][1] == sizes["two"][1]
+    with Image.open(tmp_path / "two.png") as picture:
+        picture.load()
+        assert picture.size == tuple((two * DPI).astype(int))
 
 
 @pytest.mark.parametrize("networks", [[ONE], [TWO], [ONE, TWO], [Network("a title wider than its box" * 2, TRUNK[:1])]])
@@ -397,7 +394,7 @@ def test_errors_and_labels_are_on_logarithmic_axes_with_a_tick_at_every_number_o
 def test_one_error_is_enough_for_an_axis_that_can_be_read(mean: float) -> None:
     figure = errors_figure([Curve("fast", [Point(100, mean)])], "mnist")
     [axes] = figure.axes
-    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    figure.draw_without_rendering()
     low, high = axes.get_ylim()
     assert sum(low < tick < high for tick in axes.get_yticks()) >= 2
 

@@ -5,7 +5,7 @@ from sgan_jax.report.pictures.confusion import confusion_colors, confusion_figur
 from sgan_jax.report.pictures.curves import curves_svg, reliability_svg
 from sgan_jax.report.pictures.diagram import Layer, Network, arrange, diagram_figure, save_diagram
 from sgan_jax.report.pictures.errors import Curve, Point, errors_figure, save_errors
-from sgan_jax.report.pictures.grid import grid, png_of, save_grid
+from sgan_jax.report.pictures.grid import enlargement, grid, grid_width, png_of, save_grid
 
 __all__ = [
     "Curve",
@@ -17,8 +17,10 @@ __all__ = [
     "confusion_figure",
     "curves_svg",
     "diagram_figure",
+    "enlargement",
     "errors_figure",
     "grid",
+    "grid_width",
     "luminance",
     "pixels",
     "png",

@@ -1,4 +1,4 @@
-"""What all pictures share: colors, fonts, and a file that is whole or absent.
+"""What all pictures share: colours, fonts, and a file that is written whole or not at all.
 
 Matplotlib's object-oriented Agg interface is used: no display, no global state.
 """
@@ -44,7 +44,7 @@ def legible(strings: Sequence[str]) -> tuple[list[str], list[str]]:
 
     strings = ["".join(c for c in " ".join(string.split()) if c.isprintable()) for string in strings]
     missing, families = set("".join(strings)), [FONT]
-    # Of the other fonts that come with Matplotlib, some give characters the shapes of others.
+    # Some of the other fonts that come with Matplotlib have wrong shapes for characters.
     others = (font for font in fontManager.ttflist if font.name != FONT and "mpl-data" not in font.fname)
     for font in [*(font for font in fontManager.ttflist if font.name == FONT), *others]:
         if not missing:

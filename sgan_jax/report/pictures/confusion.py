@@ -28,7 +28,7 @@ def save_confusion(counts: np.ndarray, class_names: Sequence[str], path: str | P
 
     Raises:
         UserError: the file cannot be written.
-        ValueError: counts that are no square matrix of non-negative integers, or another number of names.
+        ValueError: counts are not a square matrix of non-negative integers, or the number of names differs.
     """
     counts = np.asarray(counts)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or len(counts) < 2:
@@ -44,7 +44,7 @@ def confusion_colors(counts: np.ndarray) -> np.ndarray:
     """Colors [K,K,3] (red, green, blue from 0 to 1) of a confusion matrix [K,K], by each cell's share of its row.
 
     Mistakes run from yellow to red on a logarithmic scale from 0.1% to 100%, the same in every picture, so that one in
-    a thousand is seen beside the thousands that are right. The diagonal is blue, and grey stands for no image at all.
+    a thousand is visible beside the thousands that are correct. The diagonal is blue; grey means no image at all.
     """
     from matplotlib import colormaps
     from matplotlib.colors import to_rgb
@@ -52,7 +52,7 @@ def confusion_colors(counts: np.ndarray) -> np.ndarray:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     place = 1 - np.log10(np.clip(share, LEAST_SHARE, 1)) / np.log10(LEAST_SHARE)
     colors: np.ndarray = colormaps["YlOrRd"](place)[..., :3]
-    # Two thirds of the scale of blues: a diagonal of nearly full rows is to lie quietly under the mistakes.
+    # Two thirds of the scale of blues: a diagonal of nearly full rows must not outshine the mistakes.
     own = np.eye(len(counts), dtype=bool)
     colors[own] = colormaps["Blues"](0.08 + 0.57 * share[own])[:, :3]
     colors[counts == 0] = to_rgb(EMPTY)

@@ -1,4 +1,4 @@
-"""Diagrams of networks: what Keras's `plot_model` would draw."""
+"""Diagrams of networks, as Keras's `plot_model` draws them."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -157,8 +157,8 @@ def arrange(layers: Sequence[Layer], pitch: float, lane: float) -> tuple[list[Pl
 
     x: dict[tuple[int, ...], float] = {}
     for level in range(1 + max(rank.values())):
-        # Each wants to stand below the mean of what it reads. Where they would overlap they are moved apart, by the
-        # least squares: isotonic regression of wishes less offsets, by pooling adjacent violators.
+        # Each node should stand below the mean of the nodes that it reads. Nodes that would overlap are moved apart by
+        # least squares: isotonic regression of wishes minus offsets, by pooling adjacent violators.
         wish = {node: _mean([x[p] for p in parents[node]]) for node in rank if rank[node] == level}
         row = sorted(wish, key=lambda node: (wish[node], len(node), node))
         widths = [pitch if len(node) == 1 else lane for node in row]

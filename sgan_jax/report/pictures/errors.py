@@ -1,18 +1,19 @@
 """Errors against numbers of labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sgan_jax.report.pictures.canvas import INK, MUTED, legible, png, write
+from sgan_jax.report.pictures.ticks import logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKERS = "Dsv^<>Pph8X*d"  # of published figures, in turn
-OWN_MARKERS, COLORS = "osD^", 10  # of ours: another mark where Matplotlib's colors begin anew
-APART, ALL_APART = 1.03, 1.12  # from one of our curves to the next at the same labels, to tell bars apart; to the last
-LEAST_SPAN = 6.25  # largest error over smallest, so that two of the ticks at 1, 2, 5, 10 ... are always in between
+OWN_MARKERS, COLORS = "osD^", 10  # of ours: the next marker after the ten colours of Matplotlib
+APART, ALL_APART = 1.03, 1.12  # factor between neighbouring curves of ours at the same labels; at most, first to last
 
 
 class Point(NamedTuple):
@@ -34,8 +35,8 @@ class Curve(NamedTuple):
 def save_errors(curves: Sequence[Curve], path: str | Path, title: str) -> None:
     """Write curves of the error (%) against the number of labels as a PNG, both axes logarithmic.
 
-    Bars reach one deviation up and down, as far as the picture goes. A mean of zero has no place on the axis and is
-    left out.
+    Bars reach one deviation up and down, as far as the picture goes. A mean of zero has no place on a
+    logarithmic axis and is left out.
 
     Raises:
         UserError: the file cannot be written.
@@ -49,7 +50,7 @@ def save_errors(curves: Sequence[Curve], path: str | Path, title: str) -> None:
 def errors_figure(curves: Sequence[Curve], title: str) -> "Figure":
     """The figure that `save_errors` writes; arguments as there."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+    from matplotlib.ticker import NullLocator
 
     (title, *names), families = legible([title, *(curve.name for curve in curves)])
     text: dict[str, Any] = {"family": families, "parse_math": False}
@@ -58,33 +59,13 @@ def errors_figure(curves: Sequence[Curve], title: str) -> "Figure":
     axes.set_yscale("log", nonpositive="clip")
     labels = sorted({point.labels for curve in curves for point in curve.points})
     axes.set_xlim(labels[0] / 1.3, labels[-1] * 1.3)
-    ours, published = 0, 0
-    last = sum(not curve.published for curve in curves) - 1
-    lowest, highest = [], []
-    for curve, name in zip(curves, names, strict=True):
+    for curve, name, style, aside in zip(curves, names, _styles(curves), _asides(curves), strict=True):
         points = [point for point in curve.points if point.mean > 0]
-        own = OWN_MARKERS[ours // COLORS % len(OWN_MARKERS)]
-        style: dict[str, Any] = {"marker": own, "markersize": 6, "linewidth": 1.8, "capsize": 4, "zorder": 3}
-        if curve.published:
-            style = {"marker": MARKERS[published % len(MARKERS)], "markersize": 5, "color": "#8b949e", "zorder": 2}
-            style |= {"linewidth": 0.8, "linestyle": ":", "elinewidth": 0.8, "markerfacecolor": "white"}
-            published += 1
-        aside = 1.0 if curve.published else min(APART, ALL_APART ** (1 / max(last, 1))) ** (ours - last / 2)
-        ours += not curve.published
-        spread = [point.deviation or 0.0 for point in points]
-        axes.errorbar([p.labels * aside for p in points], [p.mean for p in points], spread, label=name, **style)
-        for point, deviation in zip(points, spread, strict=True):
-            lowest.append(max(point.mean - deviation, point.mean / 2))
-            highest.append(point.mean + deviation)
-    if lowest:
-        bottom, top = min(lowest) / 1.2, max(highest) * 1.2
-        widening = max(1.0, LEAST_SPAN * bottom / top) ** 0.5
-        axes.set_ylim(bottom / widening, top * widening)
+        deviations = [point.deviation or 0.0 for point in points]
+        axes.errorbar([p.labels * aside for p in points], [p.mean for p in points], deviations, label=name, **style)
+    logarithmic(axes, *_range([point for curve in curves for point in curve.points if point.mean > 0]))
     axes.set_xticks(labels, [f"{count:,}" for count in labels], fontsize=9, **text)
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(which="both", colors=INK, labelsize=9)
     axes.grid(which="both", color="#d8dde3", linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
@@ -97,3 +78,31 @@ def errors_figure(curves: Sequence[Curve], title: str) -> "Figure":
     for entry in legend.get_texts():
         entry.set_parse_math(False)
     return figure
+
+
+def _styles(curves: Sequence[Curve]) -> Iterator[dict[str, Any]]:
+    """How each curve is drawn: ours as lines in colours, published ones as grey marks."""
+    ours, published = count(), count()
+    for curve in curves:
+        if curve.published:
+            marker = MARKERS[next(published) % len(MARKERS)]
+            style = {"marker": marker, "markersize": 5, "color": "#8b949e", "zorder": 2, "linewidth": 0.8}
+            yield style | {"linestyle": ":", "elinewidth": 0.8, "markerfacecolor": "white"}
+        else:
+            marker = OWN_MARKERS[next(ours) // COLORS % len(OWN_MARKERS)]
+            yield {"marker": marker, "markersize": 6, "linewidth": 1.8, "capsize": 4, "zorder": 3}
+
+
+def _asides(curves: Sequence[Curve]) -> Iterator[float]:
+    """Factors that move our curves beside one another, so that bars at the same labels do not cover one another."""
+    last = sum(not curve.published for curve in curves) - 1
+    step, ours = min(APART, ALL_APART ** (1 / max(last, 1))), count()
+    for curve in curves:
+        yield 1.0 if curve.published else step ** (next(ours) - last / 2)
+
+
+def _range(points: Sequence[Point]) -> tuple[float, float]:
+    """The smallest and largest error to show, bars included; a bar may reach below half its mean unseen."""
+    lowest = [max(point.mean - (point.deviation or 0.0), point.mean / 2) for point in points]
+    highest = [point.mean + (point.deviation or 0.0) for point in points]
+    return min(lowest, default=1.0), max(highest, default=1.0)

@@ -29,6 +29,25 @@ def png_of(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def enlargement(height: int, width: int, most: int = TILE) -> int:
+    """The largest whole factor by which an image of this size fits into a square of `most` pixels; at least 1."""
+    return max(1, most // max(height, width))
+
+
+def grid_width(png: bytes, height: int, width: int) -> int:
+    """The width in pixels at which a page shows a grid with every pixel of its images equally large.
+
+    Where `grid` enlarged the images by an even factor, that is half the width of the file: more grids fit on a page.
+
+    Args:
+        png: the file of a grid.
+        height: of each image in the grid, before its enlargement.
+        width: of each image.
+    """
+    whole = int.from_bytes(png[16:20], "big")  # the header of a PNG file begins with the width
+    return whole // 2 if enlargement(height, width) % 2 == 0 else whole
+
+
 def grid(images: np.ndarray, columns: int = 10, pad: int = 2) -> np.ndarray:
     """Images as the tiles of one picture, uint8 [H',W',C], row by row, on black.
 
@@ -47,7 +66,7 @@ def grid(images: np.ndarray, columns: int = 10, pad: int = 2) -> np.ndarray:
         raise ValueError(f"images must be uint8 [N,H,W,1 or 3], not {images.dtype} {list(images.shape)}")
     if columns < 1 or pad < 0:
         raise ValueError(f"columns must be at least 1 and pad at least 0, not {columns} and {pad}")
-    factor = max(1, TILE // max(images.shape[1:3]))
+    factor = enlargement(*images.shape[1:3])
     tiles = images.repeat(factor, axis=1).repeat(factor, axis=2)
     count, height, width, channels = tiles.shape
     columns = min(columns, count)
