@@ -1,4 +1,4 @@
-"""What a run's classifier said of images whose class is known, kept for reports: no JAX, and no data set, needed."""
+"""A classifier's predictions on images of known class, in a file from which reports are made without JAX or data."""
 
 import io
 from pathlib import Path
@@ -10,29 +10,21 @@ from sgan_jax.errors import UserError, reason
 from sgan_jax.files import write_atomically
 from sgan_jax.metrics.confusion import count
 
-MISTAKES = 24  # whose images are kept, the most confident ones
-
-
-class Bin(NamedTuple):
-    """Images whose most probable class has a probability in the same tenth."""
-
-    images: int
-    confidence: float  # mean probability of that class
-    accuracy: float  # share of them that are of it
+MISTAKES = 24  # most confident mistakes whose images are stored
 
 
 class Predictions(NamedTuple):
-    """M images of K classes, and the pictures of the worst mistakes."""
+    """Predictions on M images of K classes, with the images of the R most confident mistakes."""
 
     part: str  # "test" or "validation"
     labels: np.ndarray  # int32 [M]
     probabilities: np.ndarray  # float32 [M, K]
-    mistakes: np.ndarray  # int64 [R], indices of the most confident mistakes, the worst first
-    pictures: np.ndarray  # uint8 [R, H, W, C], of them
+    mistakes: np.ndarray  # int64 [R], indices of the most confident mistakes, the most confident first
+    pictures: np.ndarray  # uint8 [R, H, W, C], their images
 
     @property
     def predicted(self) -> np.ndarray:
-        """The most probable class of each, int64 [M]."""
+        """The most probable class of each image, int64 [M]."""
         return self.probabilities.argmax(axis=1)
 
     @property
@@ -42,7 +34,7 @@ class Predictions(NamedTuple):
 
 
 def collect(part: str, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> Predictions:
-    """Predictions with the pictures of their most confident mistakes.
+    """Predictions with the images of their most confident mistakes.
 
     Args:
       part: "test" or "validation".
@@ -50,36 +42,18 @@ def collect(part: str, images: np.ndarray, labels: np.ndarray, probabilities: np
       labels: int32 `[M]`.
       probabilities: `[M, K]`.
     """
-    predicted, surest = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != labels)
-    worst = wrong[np.argsort(-surest[wrong], kind="stable")][:MISTAKES]
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
     return Predictions(part, np.asarray(labels, np.int32), probabilities.astype(np.float32), worst, images[worst])
 
 
-def reliability(predictions: Predictions, bins: int = 10) -> list[Bin]:
-    """How often the classifier is right where it is how sure; Guo et al., arXiv 1706.04599, section 2.
-
-    Equal widths of probability; one without images is left out.
-    """
-    surest = predictions.probabilities.max(axis=1)
-    right = predictions.predicted == predictions.labels
-    places = np.clip((surest * bins).astype(int), 0, bins - 1)
-    found = [places == place for place in range(bins)]
-    return [Bin(int(i.sum()), float(surest[i].mean()), float(right[i].mean())) for i in found if i.any()]
-
-
-def calibration_error(predictions: Predictions, bins: int = 10) -> float:
-    """Expected calibration error, 0..1: mean distance of confidence and accuracy over images; the same, equation 3."""
-    of = reliability(predictions, bins)
-    return sum(b.images * abs(b.accuracy - b.confidence) for b in of) / max(1, sum(b.images for b in of))
-
-
 def save(path: Path, predictions: Predictions) -> None:
-    """Writes all of them or nothing."""
-    held = io.BytesIO()
+    """Writes the file whole or not at all."""
+    archive = io.BytesIO()
     arrays: dict[str, Any] = {name: np.asarray(value) for name, value in predictions._asdict().items()}
-    np.savez_compressed(held, **arrays)
-    write_atomically(path, held.getvalue())
+    np.savez_compressed(archive, **arrays)
+    write_atomically(path, archive.getvalue())
 
 
 def load(path: Path) -> Predictions:
@@ -89,23 +63,29 @@ def load(path: Path) -> Predictions:
       UserError: the file is missing or damaged.
     """
     try:
-        # Opened here: NumPy leaves a file open that it cannot make out.
+        # Opened here: NumPy leaves a file open that it cannot read.
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            held = {name: file[name] for name in Predictions._fields}
-        found = Predictions(**held | {"part": str(held["part"])})
-        count, classes = found.probabilities.shape
-        whole = found.labels.shape == (count,) and found.labels.dtype.kind == "i" and len(found.pictures) <= MISTAKES
-        whole &= bool(np.isfinite(found.probabilities).all()) and found.pictures.dtype == np.uint8
-        whole &= found.pictures.ndim == 4 and found.mistakes.shape == (len(found.pictures),)
-        for indices, below in ((found.labels, classes), (found.mistakes, count)):
-            whole &= not indices.size or (indices.min() >= 0 and indices.max() < below)
-        if whole:
-            return found
-        why = "of another form"
+            arrays = {name: file[name] for name in Predictions._fields}
+        predictions = Predictions(**arrays | {"part": str(arrays["part"])})
+        if _consistent(predictions):
+            return predictions
+        why = "of other shapes or types"
     except FileNotFoundError:
         raise UserError(f"{path}: not found; `eval` writes it") from None
     except MemoryError:
         raise
-    except Exception as error:  # NumPy's and zipfile's errors are many
+    except Exception as error:  # NumPy and zipfile raise errors of many types
         why = reason(error)
     raise UserError(f"{path}: damaged ({why}); `eval` writes it anew")
+
+
+def _consistent(predictions: Predictions) -> bool:
+    """Whether shapes and types agree and all indices lie in range."""
+    count, classes = predictions.probabilities.shape
+    labels, mistakes, pictures = predictions.labels, predictions.mistakes, predictions.pictures
+    consistent = labels.shape == (count,) and labels.dtype.kind == "i" and len(pictures) <= MISTAKES
+    consistent &= bool(np.isfinite(predictions.probabilities).all()) and pictures.dtype == np.uint8
+    consistent &= pictures.ndim == 4 and mistakes.shape == (len(pictures),)
+    for indices, below in ((labels, classes), (mistakes, count)):
+        consistent &= not indices.size or bool(indices.min() >= 0 and indices.max() < below)
+    return consistent

@@ -6,24 +6,54 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
-from outer import NOTICE, RUN, STEPS, call, command, copy_of_finished_run, environment, finished_run, succeed
-from rooms import RUN as ROOMS
-from rooms import trained
+from outer import NOTICE, STEPS, call, command, copy_of_finished_run, environment, succeed
 
 from sgan_jax.cli.report import Report
+from sgan_jax.config import Config, to_json
 from sgan_jax.errors import UserError
+from sgan_jax.report import pictures
 from sgan_jax.report.page import render
-from sgan_jax.report.serve import _Handler
+from sgan_jax.report.serve import PageServer, _Handler, page_server
 from sgan_jax.runs import predictions
 from sgan_jax.runs.directory import RunDir
 
 VOID = {"meta", "link", "img", "br"}
+SIDE = 28
+PROBABILITIES = np.array([[0.95, 0.05], [0.85, 0.15], [0.35, 0.65], [0.05, 0.95]])
+LABELS = np.array([0, 1, 1, 0], np.int32)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    """A run of two classes as training leaves it, written by hand: two epochs of four steps."""
+    run, images = RunDir(tmp_path / "run"), np.arange(4 * SIDE**2, dtype=np.uint8).reshape(4, SIDE, SIDE, 1)
+    run.path.mkdir()
+    dataset = {"name": "signs", "digest": "0" * 64, "notice": "", "train": 40, "image_shape": [SIDE, SIDE, 1]}
+    dataset |= {"class_names": ["stop", "go"], "labels_per_class": [3, 4]}
+    config = to_json(Config(steps_per_epoch=4, epochs=2))
+    record = {"config": config, "dataset": dataset, "versions": {"jax": "1"}, "device": {"kind": "cpu"}}
+    run.config_file.write_text(json.dumps(record))
+    for step in (4, 8):
+        line = {
+            "step": step,
+            "seconds": step / 2,
+            "test_accuracy": 0.5,
+            "train_accuracy": 0.75,
+            "d/supervised": 1 / step,
+        }
+        run.log(line)
+        pictures.save_grid(images, run.sample_file(step))
+        predictions.save(run.predictions_file(step), predictions.collect("test", images, LABELS, PROBABILITIES))
+    run.result_file.write_text(json.dumps({"step": 8}))
+    return run
 
 
 class Page(HTMLParser):
@@ -74,20 +104,16 @@ def test_the_page_of_a_run_shows_all_of_it_and_refers_to_nothing_outside(tmp_pat
     assert re.findall(r'<td>(\d)</td><td class="number">(\d+)</td>', text) == [(str(k), "10") for k in range(10)]
 
 
-def test_what_classes_and_folders_are_called_is_text(tmp_path: Path) -> None:
-    shutil.copytree(trained()[0] / ROOMS, tmp_path / "run")
-    config = tmp_path / "run" / "config.json"
-    record = json.loads(config.read_text())
-    record["dataset"]["class_names"] = ["<script>alert(1)</script>", "a & b"]
-    record["dataset"]["name"] = "<b>bold</b>"
-    config.write_text(json.dumps(record))
-    text = render(RunDir(tmp_path / "run"))
+def test_names_of_classes_and_folders_are_text(run: RunDir) -> None:
+    record = json.loads(run.config_file.read_text())
+    record["dataset"] |= {"class_names": ["<script>alert(1)</script>", "a & b"], "name": "<b>bold</b>"}
+    run.config_file.write_text(json.dumps(record))
+    text = render(run)
     assert "<script" not in text and "<b>bold" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text and "a &amp; b" in text
 
 
-def test_a_run_that_has_just_begun_has_a_page_too(tmp_path: Path) -> None:
-    run = RunDir(copy_of_finished_run(tmp_path))
+def test_a_run_that_has_just_begun_has_a_page_too(run: RunDir) -> None:
     for path in (run.metrics_file, run.result_file):
         path.unlink()
     for folder in ("samples", "eval"):
@@ -96,26 +122,54 @@ def test_a_run_that_has_just_begun_has_a_page_too(tmp_path: Path) -> None:
     assert "step 0 of 8" in text and '<meta http-equiv="refresh" content="10">' in text and "<h2>Curves" not in text
 
 
-def test_damaged_predictions_are_one_line_and_eval_makes_them_anew(tmp_path: Path) -> None:
-    run = RunDir(copy_of_finished_run(tmp_path))
+def test_a_page_shows_the_newest_measures_in_their_units(run: RunDir) -> None:
+    assert "<li>test<b>50.00 %</b></li>" in render(run)
+    units = {"test_accuracy": "%", "frechet_distance": "", "code_length": "bits"}
+    run.log({"step": 8, "units": units, "test_accuracy": 0.98765, "frechet_distance": 12.345, "code_length": 0.5})
+    figures = re.findall(r"<li>([^<]*)<b>([^<]*)</b></li>", render(run))
+    assert (figures[:4]) == [
+        ("test", "98.77 %"),
+        ("train", "75.00 %"),
+        ("frechet distance", "12.3"),
+        ("code length", "0.5 bits"),
+    ]
+
+
+def test_pixels_of_images_on_a_page_are_equally_large(run: RunDir) -> None:
+    text = render(run)
+    grids = re.findall(r'<img src="[^"]*" width="(\d+)" alt="generated', text)
+    # Four images in a row, each 28 pixels wide after halving the file's 56, and five gaps of one pixel.
+    assert grids == [str(4 * SIDE + 5)] * 2
+    mistakes = re.findall(r'<img src="[^"]*" width="(\d+)" alt="image', text)
+    assert mistakes and all(int(width) % SIDE == 0 for width in mistakes)
+
+
+def test_damaged_predictions_are_an_error_of_one_line(run: RunDir) -> None:
     for content in (b"", b"PK no archive", run.predictions_file(8).read_bytes()[:-30]):
         run.predictions_file(8).write_bytes(content)
-        done = call("report", cwd=tmp_path)
-        assert done.returncode == 2 and done.stderr.count("\n") == 1
-        assert "step_8-predictions.npz: damaged (" in done.stderr and "`eval` writes it anew" in done.stderr
+        with pytest.raises(
+            UserError, match=r"step_8-predictions\.npz: damaged \(.*\); `eval` writes it anew$"
+        ) as caught:
+            render(run)
+        assert "\n" not in str(caught.value)
+
+
+def test_eval_replaces_damaged_predictions(tmp_path: Path) -> None:
+    run = RunDir(copy_of_finished_run(tmp_path))
+    run.predictions_file(8).write_bytes(b"")
+    done = call("report", cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
     succeed("eval", cwd=tmp_path)
     succeed("report", "--out", "page.html", cwd=tmp_path)
     assert (tmp_path / "page.html").exists()
 
 
-def test_report_is_of_a_run_or_of_sweeps(tmp_path: Path) -> None:
+def test_a_report_of_a_run_that_is_missing_is_one_line(tmp_path: Path) -> None:
     done = call("report", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (
         2,
         "sgan: error: runs/latest: no such run directory; train first, or name a run directory with --run\n",
     )
-    done = call("report", "--sweep", "sweeps", "--serve", cwd=tmp_path)
-    assert done.stderr == "sgan: error: --sweep: has table and plot alone; leave --run, --out, --serve and --port out\n"
 
 
 def ask(port: int, path: str = "/", host: str | None = None) -> tuple[int, str]:
@@ -138,70 +192,66 @@ def test_a_browser_that_leaves_early_is_no_error() -> None:
     handler._answer(HTTPStatus.OK, "page")
 
 
-def test_the_page_is_served_on_this_machine_alone_and_follows_the_run(tmp_path: Path) -> None:
-    run = copy_of_finished_run(tmp_path)
+@pytest.fixture
+def server(run: RunDir) -> Iterator[PageServer]:
+    """The page of the run by hand, served."""
+    with page_server(run.path, 0) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_the_page_is_served_on_this_machine_alone_and_follows_the_run(run: RunDir, server: PageServer) -> None:
+    port = server.server_address[1]
+    assert server.url == f"http://127.0.0.1:{port}/"
+    status, text = ask(port)
+    assert status == 200 and "finished" in text and 'content="10"' in text
+    run.result_file.unlink()
+    assert "step 8 of 8" in ask(port, host=f"localhost:{port}")[1]
+    assert ask(port, "/config.json")[0] == ask(port, "/../config.json")[0] == 404
+    assert ask(port, host="attacker.example")[0] == 403
+    run.config_file.unlink()
+    assert ask(port)[0] == 503
+
+
+def test_a_port_out_of_range_and_one_in_use_are_errors(run: RunDir, server: PageServer) -> None:
+    with pytest.raises(UserError, match=r"^port: 70000; must be between 0 and 65535$"):
+        page_server(run.path, 70000)
+    with pytest.raises(UserError, match=rf"^port {server.server_address[1]}: not available \("):
+        page_server(run.path, server.server_address[1])
+
+
+def test_the_command_prints_where_it_serves_and_ends_with_ctrl_c(run: RunDir) -> None:
     with subprocess.Popen(
-        command("report", "--serve", "--port", 0), cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
+        command("report", "--serve", "--port", 0, "--run", run.path),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            found = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends it\)\n", line)
-            assert found, line
-            port = int(found[1])
-            status, text = ask(port)
-            assert status == 200 and "finished" in text and 'content="10"' in text
-            (run / "result.json").unlink()
-            assert "step 8 of 8" in ask(port, host=f"localhost:{port}")[1]
-            assert ask(port, "/config.json")[0] == ask(port, "/../config.json")[0] == 404
-            assert ask(port, host="attacker.example")[0] == 403
-            (run / "config.json").unlink()
-            assert ask(port)[0] == 503
+            assert (match := re.fullmatch(r"http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends it\)\n", line)), line
+            assert ask(int(match[1]), "/other")[0] == 404
         finally:
             process.send_signal(2)
         assert process.wait(30) == 0
-    taken = call("report", "--serve", "--port", 70000, "--run", RUN, cwd=finished_run()[0])
-    assert taken.stderr == "sgan: error: --port: 70000; must be between 0 and 65535\n"
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"serve": True, "out": Path("page.html")}, "--serve: shows the page and writes no file; leave --out out"),
-        ({"port": 8000}, "--port: is where --serve listens; give that, too, or leave --port out"),
-        ({"sweep": (Path("s"),), "port": 8000}, "--sweep: has table and plot alone; leave "),
+        ({"serve": True, "out": Path("page.html")}, "serve: shows the page and writes no file; leave out out"),
+        ({"port": 8000}, "port: is where serve listens; give that, too, or leave port out"),
+        ({"sweep": (Path("s"),), "port": 8000}, "sweep: makes only a table and a plot; leave "),
+        ({"sweep": (Path("s"),), "serve": True}, "sweep: makes only a table and a plot; leave "),
     ],
 )
-def test_flags_of_a_report_that_would_say_nothing_are_refused(flags: dict, message: str) -> None:
+def test_flags_of_a_report_that_exclude_one_another_are_errors(flags: dict, message: str) -> None:
     with pytest.raises(UserError, match=f"^{message}"):
         Report(**flags)()
-
-
-# --- predictions ---
-
-SHARES = np.array([[0.95, 0.05], [0.85, 0.15], [0.35, 0.65], [0.05, 0.95]])
-LABELS = np.array([0, 1, 1, 0], np.int32)
-IMAGES = np.arange(16, dtype=np.uint8).reshape(4, 2, 2, 1)
-
-
-def test_mistakes_are_the_most_confident_first_and_bins_by_hand(tmp_path: Path) -> None:
-    made = predictions.collect("test", IMAGES, LABELS, SHARES)
-    assert made.mistakes.tolist() == [3, 1]
-    np.testing.assert_array_equal(made.pictures, IMAGES[[3, 1]])
-    assert made.confusion.tolist() == [[1, 1], [1, 1]]
-    bins = predictions.reliability(made)
-    assert [(b.images, round(b.confidence, 6), b.accuracy) for b in bins] == [
-        (1, 0.65, 1.0),
-        (1, 0.85, 0.0),
-        (2, 0.95, 0.5),
-    ]
-    # (0.35 + 0.85 + 2 * 0.45) / 4
-    assert predictions.calibration_error(made) == pytest.approx(0.525)
-    predictions.save(tmp_path / "p.npz", made)
-    for one, other in zip(made, predictions.load(tmp_path / "p.npz"), strict=True):
-        np.testing.assert_array_equal(one, other)
-    with pytest.raises(UserError, match=r"none\.npz: not found; `eval` writes it"):
-        predictions.load(tmp_path / "none.npz")
 
 
 def browsed(page: Path) -> tuple[bool, list[str]]:
@@ -213,18 +263,18 @@ def browsed(page: Path) -> tuple[bool, list[str]]:
     shown = subprocess.run(["chromium", *flags.split(), f"file://{page}"], capture_output=True, text=True, timeout=120)
     assert shown.returncode == 0 and Path(f"{page}.png").stat().st_size > 0
     events = [event.get("params", {}) for event in json.loads((folder / "net.json").read_text())["events"]]
-    # The browser asks its maker for news of its own accord; what a page asks for is told with the page's address.
+    # The browser asks its maker for updates by itself; a request of the page has the page's address with it.
     asked = [str(e["url"]) for e in events if str(e.get("network_isolation_key")).startswith("file:")]
     return "CONSOLE" in shown.stderr, asked
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium here")
-def test_a_browser_shows_the_page_without_a_word_or_a_request(tmp_path: Path) -> None:
+def test_a_browser_shows_the_page_without_a_complaint_or_a_request(tmp_path: Path) -> None:
     copy_of_finished_run(tmp_path)
     succeed("report", "--out", "page.html", cwd=tmp_path)
-    said, asked = browsed(tmp_path / "page.html")
-    assert not said
+    complains, asked = browsed(tmp_path / "page.html")
+    assert not complains
     assert [url for url in asked if not url.startswith("file:")] == []
     loud = tmp_path / "loud.html"
     loud.write_text("<script>console.error('x')</script><img src='http://127.0.0.1:9/x.png'>")
