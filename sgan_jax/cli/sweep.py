@@ -2,11 +2,17 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sgan_jax.cli.flags import Bool, File, Float, Int, Text
+from sgan_jax.cli.report import show
 from sgan_jax.cli.train import Train
 from sgan_jax.config import MAX_DRAWS, Config
 from sgan_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from sgan_jax.sweep.sweep import Result
+    from sgan_jax.sweep.trial import Trial
 
 MAX_ENSEMBLE = 1000  # what is above is a slip
 
@@ -59,14 +65,14 @@ class Sweep:
     """Address of a Ray cluster that trains the runs: HOST:PORT, auto, or local; by default they are trained here."""
 
     def configs(self) -> list[Config]:
-        """A configuration a row. The draws are the outermost, so that a sweep that is cut short is even."""
+        """A configuration a trial. The draws are the outermost, so that a sweep that is cut short is even."""
         presets, labels = ([part.strip() for part in text.split(",")] for text in (self.preset, self.labels))
         if not all(part.isdecimal() for part in labels):
-            raise UserError(f"--labels: '{self.labels}'; must be whole numbers separated by commas")
+            raise UserError(f"‹labels›: '{self.labels}'; must be whole numbers separated by commas")
         if not 1 <= self.draws <= MAX_DRAWS:
-            raise UserError(f"--draws: {self.draws}; must be between 1 and {MAX_DRAWS}")
+            raise UserError(f"‹draws›: {self.draws}; must be between 1 and {MAX_DRAWS}")
         if not 1 <= self.ensemble <= MAX_ENSEMBLE:
-            raise UserError(f"--ensemble: {self.ensemble}; must be between 1 and {MAX_ENSEMBLE}")
+            raise UserError(f"‹ensemble›: {self.ensemble}; must be between 1 and {MAX_ENSEMBLE}")
         shared = {field.name for field in dataclasses.fields(Train)} - {"preset", "labels", "seed", "label_seed"}
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name in shared}
         counts = dict.fromkeys(map(int, labels))  # each once, in this order
@@ -83,4 +89,44 @@ class Sweep:
         configs = self.configs()
         from sgan_jax.sweep import sweep
 
-        return sweep.sweep(configs, self.out, self.ray, self.on_nan)
+        return shown(sweep.sweep(configs, self.out, self.ray, self.on_nan, Lines(on_cluster=bool(self.ray))))
+
+
+class Lines:
+    """Prints the progress of a sweep."""
+
+    def __init__(self, on_cluster: bool):
+        """`on_cluster`: print the end of each trial, for its training prints nothing here."""
+        self.on_cluster = on_cluster
+
+    def started(self, trial: "Trial") -> None:
+        """Prints which trial begins."""
+        print(trial, flush=True)
+
+    def finished(self, trial: "Trial") -> None:
+        """Prints that a trial on the cluster has ended."""
+        if self.on_cluster:
+            print(f"{trial} is done", flush=True)
+
+    def note(self, text: str) -> None:
+        """Prints the line."""
+        print(text, flush=True)
+
+
+def shown(result: "Result") -> int:
+    """Prints how a sweep ended; returns the exit status.
+
+    Raises:
+      UserError: trials could not be trained; names them.
+    """
+    if result.stopped_by:
+        print(f"stopped by {result.stopped_by.name}; the same command resumes from there", flush=True)
+        return 128 + result.stopped_by
+    if result.report:
+        show(result.report)
+    if result.failed:
+        raise UserError(
+            f"{result.path}: {len(result.failed)} of {result.total} trials could not be trained "
+            f"({', '.join(map(str, result.failed))}): the warnings say why; the same command tries them again"
+        )
+    return 0

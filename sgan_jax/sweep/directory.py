@@ -1,11 +1,13 @@
-"""The sweep directory: rows that are done, and the runs that they came of. No JAX here.
+"""The sweep directory: trials that are done, and their runs. No JAX here.
 
-results.jsonl   one line a row: a preset, a number of labels, a draw of them; configuration, figures, versions
-runs/           fast-100-s0 ... one run directory a row; fast-100-s0-m1 for a second run on the same draw
+results.jsonl   one line a trial: a preset, a number of labels, a draw of them; configuration, figures, versions
+runs/           fast-100-s0 ... one run directory a trial; fast-100-s0-m1 for a second run on the same draw
 table.md        means and deviations over the draws
-error.png       the same, drawn, beside published figures
+error.png       the same as a plot, beside published figures
 
-A row is appended when its run has ended. A kill may cut the last line off: it is then no row, and is written again.
+A trial is recorded when its run has ended. A kill may cut the last line off: that trial is then recorded again.
+Three fields have names of their own in the file: `fall` is the drop of accuracy from the best epoch to the last,
+`member` counts the runs on the same draw, and `together` is the number of runs in an ensemble.
 """
 
 import json
@@ -37,26 +39,28 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "ema_test_accuracy": (int, float),
     "config": dict,
 }
-_MAY_HOLD: dict[str, type | tuple[type, ...]] = {
+_OPTIONAL_FIELDS: dict[str, type | tuple[type, ...]] = {
     "member": int,
     "together": int,
     "fall": (int, float),
     "device": dict,
     "versions": dict,
+    "units": dict,
+    "watched": list,
 }
-_FREE = frozenset({"seed", "data.labels", "data.label_seed"})  # what differs from row to row of a preset
+_FREE = frozenset({"seed", "data.labels", "data.label_seed"})  # may differ between trials of one preset
 
-Row = dict[str, Any]
+Record = dict[str, Any]  # a line of results.jsonl
 
 
 class Key(NamedTuple):
-    """What tells a row from the others of its sweep."""
+    """What identifies a trial within its sweep."""
 
     preset: str
     labels: int
     draw: int
     member: int = 0  # of the runs on the same draw
-    together: int = 1  # how many of them are averaged
+    together: int = 1  # number of runs whose classifiers are averaged
 
     def __str__(self) -> str:
         member = f"-m{self.member}" if self.member else ""
@@ -65,19 +69,24 @@ class Key(NamedTuple):
         )
 
     def averaged(self, members: int) -> "Key":
-        """The row of so many runs on the draw together."""
+        """What identifies the average of so many runs on the same draw."""
         return self._replace(member=0, together=members)
 
 
 def key(config: Config) -> Key:
-    """The row that a configuration is."""
+    """What identifies the trial of a configuration."""
     draw, labels = config.data.label_seed, config.data.labels
     assert labels is not None  # a sweep is asked for numbers
     return Key(config.preset, labels, draw, (config.seed - draw) // MAX_DRAWS)
 
 
+def key_of(record: Record) -> Key:
+    """What identifies the trial of a line of results.jsonl."""
+    return Key(record["preset"], record["labels"], record["draw"], record.get("member", 0), record.get("together", 1))
+
+
 class SweepDir:
-    """Paths and rows of one sweep."""
+    """Paths and records of one sweep."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -86,33 +95,26 @@ class SweepDir:
         self.plot_file = path / "error.png"
         self.runs = path / "runs"
 
-    def run(self, row: Key) -> RunDir:
-        """The run directory of a row."""
-        return RunDir(self.runs / str(row))
+    def run(self, trial: Key) -> RunDir:
+        """The run directory of a trial."""
+        return RunDir(self.runs / str(trial))
 
-    def rows(self) -> list[Row]:
-        """The rows that are done, in the order in which they ended; none where there is no sweep yet.
+    def records(self) -> list[Record]:
+        """The trials that are done, in the order in which they ended; none where there is no sweep yet.
 
         Raises:
           UserError: a line is of another version or cannot be read.
         """
-        rows: dict[Key, Row] = {}
+        records: dict[Key, Record] = {}
         for number, text in enumerate(self._text().splitlines(), 1):
             try:
-                row = json.loads(text)
+                record = json.loads(text)
             except ValueError:  # cut off by a kill
                 continue
-            try:
-                whole = all(isinstance(row[name], kind) for name, kind in _FIELDS.items())
-                whole &= all(isinstance(row[name], kind) for name, kind in _MAY_HOLD.items() if name in row)
-                whole &= all(math.isfinite(value) for value in row.values() if isinstance(value, int | float))
-                from_json(row["config"])
-            except (KeyError, TypeError, AttributeError, OverflowError, UserError):
-                whole = False
-            if not whole:
+            if not _is_valid(record):
                 raise UserError(f"{self.results_file}: line {number} is damaged or of another version; another ‹out›")
-            rows[key_of(row)] = row
-        return list(rows.values())
+            records[key_of(record)] = record
+        return list(records.values())
 
     def _text(self) -> str:
         try:
@@ -122,80 +124,97 @@ class SweepDir:
 
     def dataset(self) -> str | None:
         """The data set's name in what is there already; None where there is nothing, or where names differ."""
-        names = {row["config"]["data"]["dataset"] for row in self.rows()}
+        names = {record["config"]["data"]["dataset"] for record in self.records()}
         names |= {RunDir(path.parent).dataset() for path in self.runs.glob("*/config.json")}
         return names.pop() if len(names) == 1 else None
 
     def begin(self, configs: Sequence[Config], images: Images) -> set[Key]:
-        """Joins what is in the directory; returns what is done of the draws in `configs`.
+        """Joins what is in the directory; returns the trials that are done of the draws in `configs`.
 
         Args:
-          configs: a row each.
+          configs: one for each trial.
           images: what all of them are trained on.
 
         Raises:
-          UserError: the directory holds rows or runs of other settings (names the fields that differ), or something
-            else than a sweep.
+          UserError: the directory holds trials or runs of other settings (names the fields that differ), or files
+            that are not of a sweep.
           OSError: it cannot be written.
         """
+        self._check_is_sweep()
+        records = self.records()
+        self._check_settings(records, configs, images)
+        done = set(map(key_of, records))
+        # Written now, so that a file that cannot be written is noticed before the first trial.
+        text = "".join(map(_line, records))
+        if not self.results_file.exists() or self._text() != text:
+            write_atomically(self.results_file, text)
+        with self.results_file.open("a"):
+            draws = {key(config)._replace(member=0) for config in configs}
+            return {trial for trial in done if trial.averaged(1) in draws}
+
+    def _check_is_sweep(self) -> None:
         ours = {file.name for file in (self.results_file, self.table_file, self.plot_file, self.runs)}
         others = [entry.name for entry in self.path.iterdir() if entry.name not in ours and entry.name[0] != "."]
         if others and not self.results_file.exists():
             raise UserError(f"{self.path}: holds files but no results.jsonl; give an empty or new directory with ‹out›")
-        rows, asked = self.rows(), {config.preset: config for config in configs}
-        for row in rows:
-            held = from_json(row["config"])
-            self._refuse(key_of(row), _differences(held, _images(row), asked.get(row["preset"], held), images))
-        done = set(map(key_of, rows))
+
+    def _check_settings(self, records: Sequence[Record], configs: Sequence[Config], images: Images) -> None:
+        """Refuses recorded trials and unfinished runs whose settings differ from what is asked for now."""
+        presets = {config.preset: config for config in configs}
+        for record in records:
+            was = from_json(record["config"])
+            now = presets.get(record["preset"], was)
+            self._refuse(key_of(record), _differences(was, _images(record), now, images))
+        done = set(map(key_of, records))
         for config in configs:
             run = self.run(key(config))
             if key(config) not in done and run.config_file.exists() and run.holds_results():
                 dataset = run.record()["dataset"]
-                held_images = Images(dataset["name"], dataset["digest"])
-                self._refuse(key(config), _differences(run.config(), held_images, config, images))
-        # Also tells now, and not after the first row, whether the file can be written.
-        whole = "".join(map(_line, rows))
-        if not self.results_file.exists() or self._text() != whole:
-            write_atomically(self.results_file, whole)
-        with self.results_file.open("a"):
-            draws = {key(config)._replace(member=0) for config in configs}
-            return {row for row in done if row.averaged(1) in draws}
+                was_images = Images(dataset["name"], dataset["digest"])
+                self._refuse(key(config), _differences(run.config(), was_images, config, images))
 
-    def _refuse(self, row: Key, differences: list[str]) -> None:
+    def _refuse(self, trial: Key, differences: list[str]) -> None:
         if differences:
             raise UserError(
-                f"{self.path}: its row {row} is of other settings ({'; '.join(differences)}); "
+                f"{self.path}: its trial {trial} has other settings ({'; '.join(differences)}); "
                 f"use those, or another ‹out›"
             )
 
-    def append(self, row: Row) -> None:
-        """Adds a row, on the disk when this returns."""
+    def append(self, record: Record) -> None:
+        """Adds a record; it is on the disk when this returns."""
         with named(self.results_file), self.results_file.open("a") as file:
-            file.write(_line(row))
+            file.write(_line(record))
             file.flush()
             os.fsync(file.fileno())
 
 
-def key_of(row: Row) -> Key:
-    """What a line of results.jsonl is the row of."""
-    return Key(row["preset"], row["labels"], row["draw"], row.get("member", 0), row.get("together", 1))
+def differences(one: Record, other: Record) -> list[str]:
+    """What keeps two trials of a preset out of one table, a phrase each."""
+    return _differences(from_json(one["config"]), _images(one), from_json(other["config"]), _images(other))
 
 
-def differences(held: Row, other: Row) -> list[str]:
-    """What keeps two rows of a preset out of one table, a phrase each."""
-    return _differences(from_json(held["config"]), _images(held), from_json(other["config"]), _images(other))
+def _is_valid(record: Any) -> bool:
+    """Whether a line of results.jsonl has all fields, with values of their types."""
+    try:
+        valid = all(isinstance(record[name], kind) for name, kind in _FIELDS.items())
+        valid &= all(isinstance(record[name], kind) for name, kind in _OPTIONAL_FIELDS.items() if name in record)
+        valid &= all(math.isfinite(value) for value in record.values() if isinstance(value, int | float))
+        from_json(record["config"])
+    except (KeyError, TypeError, AttributeError, OverflowError, UserError):
+        return False
+    return valid
 
 
-def _images(row: Row) -> Images:
-    return Images(row["dataset"], row["digest"])
+def _images(record: Record) -> Images:
+    return Images(record["dataset"], record["digest"])
 
 
-def _line(row: Row) -> str:
-    return json.dumps(row) + "\n"
+def _line(record: Record) -> str:
+    return json.dumps(record) + "\n"
 
 
-def _differences(held: Config, held_images: Images, asked: Config, images: Images) -> list[str]:
-    found = settings.differences(held, asked, _FREE)
-    if held.total_steps != asked.total_steps:  # said as epochs or as steps
-        found.append(f"steps was {held.total_steps}, now {asked.total_steps}")
-    return found + held_images.differences(images)
+def _differences(was: Config, was_images: Images, now: Config, images: Images) -> list[str]:
+    phrases = settings.differences(was, now, _FREE)
+    if was.total_steps != now.total_steps:  # whether given as epochs or as steps
+        phrases.append(f"steps was {was.total_steps}, now {now.total_steps}")
+    return phrases + was_images.differences(images)

@@ -1,8 +1,7 @@
-"""Published test errors of semi-supervised classifiers, for a plot to set ours beside.
+"""Published test errors of semi-supervised classifiers, to be plotted beside ours.
 
-Only what was read in a paper, its abstract, a repository or a log is here. Most are without augmentation of the
-labelled images (of Kang et al. the abstract alone was read); where a deviation is given, it is that over draws of the
-labelled images.
+Each figure was read in a paper, its abstract, a repository or a log; of Kang et al. only the abstract was read. Most
+methods do not augment the labelled images. A deviation is the one over draws of the labelled images.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
-"""What sweeps found, as a table and a plot. No JAX here: `report --sweep DIR` answers at once."""
+"""The trials of sweeps as a table and a plot. No JAX here: `report --sweep DIR` answers at once."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import NamedTuple
@@ -9,8 +9,9 @@ from typing import NamedTuple
 from sgan_jax.config import usual_head
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
+from sgan_jax.metrics.measure import Measure, label, measures, number
 from sgan_jax.report import pictures
-from sgan_jax.sweep.directory import Row, SweepDir, differences, key_of
+from sgan_jax.sweep.directory import Record, SweepDir, differences, key_of
 from sgan_jax.sweep.published import PUBLISHED
 from sgan_jax.training.progress import duration
 
@@ -22,147 +23,204 @@ COLUMNS = (
     "deviation",
     "averaged weights %",
     "deviation",
-    "largest fall",
+    "largest drop",
     "steps",
     "time a run (median)",
 )
+# Measures without columns of their own: two are shown as errors; of training images no error is reported.
+NO_COLUMNS = frozenset({"test_accuracy", "ema_test_accuracy", "train_accuracy"})
+
+
+class Report(NamedTuple):
+    """The report on the trials of sweeps."""
+
+    text: str  # the table, Markdown
+    table_file: Path
+    plot_file: Path
 
 
 class Origin(NamedTuple):
-    """What trained a row, and how exactly: `(["1062d2d"], ["float32"])`; several where it went on otherwise."""
+    """Commit and precision that trained a trial: `(["1062d2d"], ["float32"])`; several where a resume had others."""
 
     commits: list[str]
     precisions: list[str]
 
     def __str__(self) -> str:
-        return ", ".join([*self.commits, *self.precisions]) or "not told"
+        return ", ".join([*self.commits, *self.precisions]) or "not recorded"
 
 
 class Cell(NamedTuple):
-    """The draws of one preset and number of labels."""
+    """The draws of one preset and number of labels; n is the number of draws."""
 
-    preset: str  # and the head, where it is not the preset's
+    preset: str  # and the head, where it differs from the preset's
     labels: int
     steps: int
-    errors: list[float]  # of the test images by the last weights, %, [n]
-    ema_errors: list[float]  # by the averaged weights, %, [n]
-    falls: list[float]  # from a run's best epoch to its last, points, [n] where it is known
-    seconds: list[float]  # that the runs took, [n]
+    ensemble: bool  # whether classifiers of several runs are averaged
+    errors: list[float]  # on the test images with the last weights, %, [n]
+    ema_errors: list[float]  # on the test images with the averaged weights, %, [n]
+    drops: list[float]  # from a run's best epoch to its last, percentage points, [n] where recorded
+    seconds: list[float]  # training time of each run, [n]
+    measures: dict[str, list[Measure]]  # further measures by name, [n] each where every draw has them
     origins: list[Origin]  # of the runs, each once
 
 
-def report(path: Path, *others: Path) -> int:
-    """Prints the table of the rows of sweeps, writes it to table.md and draws error.png, both in the first directory.
+def report(path: Path, *others: Path) -> Report:
+    """Writes the table of the trials of sweeps to table.md and draws error.png, both in the first directory.
+
+    Args:
+      path: a sweep directory.
+      others: further ones, reported together with the first.
 
     Raises:
-      UserError: a directory has no row, they are of different images or settings, or a file cannot be written.
+      UserError: a directory has no trial, they are of different images or settings, or a file cannot be written.
     """
-    folder = SweepDir(path)
-    rows: list[Row] = []
-    for one in (folder, *map(SweepDir, others)):
-        found_here = one.rows()
-        if not found_here:
-            raise UserError(f"{one.results_file}: holds no row; expected a directory made by `sweep`")
-        rows += found_here
-        if rows[0]["digest"] != found_here[0]["digest"]:
-            raise UserError(f"{one.path}: is of other images ({found_here[0]['dataset']}) than {path}")
-    twice = [name for (name, _), count in Counter((key_of(row), row["head"]) for row in rows).items() if count > 1]
-    if twice:
-        raise UserError(f"‹sweep›: row {twice[0]} is in two of the directories; give sweeps of different rows")
-    firsts: dict[tuple[str, str], Row] = {}
-    for row in rows:
-        first = firsts.setdefault((row["preset"], row["head"]), row)
-        if differing := differences(first, row):
-            raise UserError(
-                f"‹sweep›: rows {key_of(first)} and {key_of(row)} are of different settings ({'; '.join(differing)}); "
-                "no table is made of both"
-            )
-    found, about = cells(rows), rows[0]["notice"] or rows[0]["dataset"]
-    text = table(found, about)
-    print(f"\n{text}", end="", flush=True)
+    folder, records = SweepDir(path), gather(path, *others)
+    table_cells, about = cells(records), records[0]["notice"] or records[0]["dataset"]
+    text = table(table_cells, about)
     write_atomically(folder.table_file, text)
-    pictures.save_errors(_curves(found, rows[0]), folder.plot_file, f"{about}: test error")
-    print(f"\ntable: {folder.table_file}\nplot: {folder.plot_file}")
-    return 0
+    pictures.save_errors(_curves(table_cells, records[0]), folder.plot_file, f"{about}: test error")
+    return Report(text, folder.table_file, folder.plot_file)
 
 
-def cells(rows: Sequence[Row]) -> list[Cell]:
-    """Rows gathered by preset, in the order of their first row, and number of labels, ascending."""
+def gather(path: Path, *others: Path) -> list[Record]:
+    """The records of sweeps that can be compared with one another; arguments and errors as of `report`."""
+    records: list[Record] = []
+    for folder in map(SweepDir, (path, *others)):
+        its_records = folder.records()
+        if not its_records:
+            raise UserError(f"{folder.results_file}: holds no trial; expected a directory made by `sweep`")
+        records += its_records
+        if records[0]["digest"] != its_records[0]["digest"]:
+            raise UserError(f"{folder.path}: is of other images ({its_records[0]['dataset']}) than {path}")
+    counts = Counter((key_of(record), record["head"]) for record in records)
+    twice = [trial for (trial, _), count in counts.items() if count > 1]
+    if twice:
+        raise UserError(f"‹sweep›: trial {twice[0]} is in two of the directories; give sweeps of different trials")
+    firsts: dict[tuple[str, str], Record] = {}
+    for record in records:
+        first = firsts.setdefault((record["preset"], record["head"]), record)
+        if differing := differences(first, record):
+            raise UserError(
+                f"‹sweep›: trials {key_of(first)} and {key_of(record)} have different settings "
+                f"({'; '.join(differing)}); no table is made of both"
+            )
+    return records
+
+
+def cells(records: Sequence[Record]) -> list[Cell]:
+    """Trials gathered by preset, in the order of their first trial, and by number of labels, ascending."""
     gathered: dict[tuple[str, int], Cell] = {}
-    order: list[str] = []
-    for row in rows:
-        if row.get("member", 0):  # one run a draw is what the others are compared with
+    presets: dict[str, None] = {}  # in order
+    for record in records:
+        if record.get("member", 0):  # presets are compared by one run a draw
             continue
-        preset = row["preset"]
-        if row["head"] != usual_head(preset):
-            preset += f", {row['head']}"
-        if row.get("together", 1) > 1:
-            preset += f", {row['together']} together"
-        if preset not in order:
-            order.append(preset)
-        cell = gathered.setdefault(
-            (preset, row["labels"]),
-            Cell(preset, row["labels"], row["steps"], errors=[], ema_errors=[], falls=[], seconds=[], origins=[]),
-        )
-        cell.errors.append(100 * (1 - row["test_accuracy"]))
-        cell.ema_errors.append(100 * (1 - row["ema_test_accuracy"]))
-        cell.falls.extend([100 * row["fall"]] if "fall" in row else [])
-        cell.seconds.append(row["seconds"])
-        if (origin := _origin(row)) not in cell.origins:
+        preset = _preset(record)
+        presets.setdefault(preset)
+        ensemble = record.get("together", 1) > 1
+        empty = Cell(preset, record["labels"], record["steps"], ensemble, [], [], [], [], {}, [])
+        cell = gathered.setdefault((preset, record["labels"]), empty)
+        cell.errors.append(100 * (1 - record["test_accuracy"]))
+        cell.ema_errors.append(100 * (1 - record["ema_test_accuracy"]))
+        cell.drops.extend([100 * record["fall"]] if "fall" in record else [])
+        cell.seconds.append(record["seconds"])
+        for name, measure in measures(record).items():
+            cell.measures.setdefault(name, []).append(measure)
+        if (origin := _origin(record)) not in cell.origins:
             cell.origins.append(origin)
+    order = list(presets)
     return sorted(gathered.values(), key=lambda cell: (order.index(cell.preset), cell.labels))
 
 
-def table(found: Sequence[Cell], about: str) -> str:
-    """A Markdown table, a line a cell, under a line that says what is measured and on which data."""
+def table(table_cells: Sequence[Cell], about: str) -> str:
+    """A Markdown table, a line a cell, under a line that names the figures and the data.
+
+    Args:
+      table_cells: from `cells`.
+      about: the data set's name, or a notice about it.
+    """
+    further = _further(table_cells)
+    columns = [*COLUMNS, *(text for one in further for text in (f"{label(one.name)} {one.unit}".strip(), "deviation"))]
     lines = [
         f"Error on the test images in %, mean and sample deviation over n draws of the labelled images ({about})",
         "",
-        _table_row(COLUMNS),
-        _table_row(["---", *["---:"] * (len(COLUMNS) - 1)]),
+        _line(columns),
+        _line(["---", *["---:"] * (len(columns) - 1)]),
     ]
-    for cell in found:
-        figures = [
-            figure for values in (cell.errors, cell.ema_errors) for figure in (_mean(values), _deviation(values))
-        ]
-        counts = [str(cell.labels), str(len(cell.errors))]
-        fall = f"{max(cell.falls):.2f}" if cell.falls else "-"
-        lines.append(
-            _table_row([cell.preset, *counts, *figures, fall, str(cell.steps), duration(median(cell.seconds))])
-        )
+    lines += [_line([*_entries(cell), *_further_entries(cell, further)]) for cell in table_cells]
     notes = [
         f"{cell.preset}, {cell.labels} labels: not of one state: {'; '.join(map(str, cell.origins))}"
-        for cell in found
+        for cell in table_cells
         if len(cell.origins) > 1 or any(len(values) > 1 for values in cell.origins[0])
     ]
     return "\n".join([*lines, *[f"\n{note}" for note in notes]]) + "\n"
 
 
-def _origin(row: Row) -> Origin:
-    """As much of it as the row tells."""
+class _Column(NamedTuple):
+    """A measure that is shown beside the errors."""
+
+    name: str
+    unit: str
+
+
+def _further(table_cells: Sequence[Cell]) -> list[_Column]:
+    """The measures that every trial has in the same unit, apart from `NO_COLUMNS`. Ensembles may lack them."""
+    columns = [_complete(cell) for cell in table_cells if not cell.ensemble]
+    return [one for one in columns[0] if all(one in others for others in columns)] if columns else []
+
+
+def _complete(cell: Cell) -> list[_Column]:
+    """The measures that each draw of a cell has, in the same unit."""
+    units = {name: {measure.unit for measure in values} for name, values in cell.measures.items()}
+    return [
+        _Column(name, values[0].unit)
+        for name, values in cell.measures.items()
+        if name not in NO_COLUMNS and len(values) == len(cell.errors) and len(units[name]) == 1
+    ]
+
+
+def _preset(record: Record) -> str:
+    """The preset of a trial, and how it differs from the preset's usual trial."""
+    preset: str = record["preset"]
+    if record["head"] != usual_head(preset):
+        preset += f", {record['head']}"
+    if record.get("together", 1) > 1:
+        preset += f", {record['together']} together"
+    return preset
+
+
+def _origin(record: Record) -> Origin:
+    """As much of it as the record holds."""
     commits, precisions = (
-        list(filter(None, str(held or "").split(", ")))
-        for held in (row.get("commit"), row.get("device", {}).get("precision"))
+        list(filter(None, str(value or "").split(", ")))
+        for value in (record.get("commit"), record.get("device", {}).get("precision"))
     )
     return Origin([commit[:7] + "+" * commit.endswith("+") for commit in commits], precisions)
 
 
-def _table_row(entries: Sequence[str]) -> str:
+def _entries(cell: Cell) -> Iterator[str]:
+    """What stands below `COLUMNS`."""
+    yield from (cell.preset, str(cell.labels), str(len(cell.errors)))
+    for errors in (cell.errors, cell.ema_errors):
+        yield from (f"{mean(errors):.2f}", f"{stdev(errors):.2f}" if len(errors) > 1 else "-")
+    yield from (f"{max(cell.drops):.2f}" if cell.drops else "-", str(cell.steps), duration(median(cell.seconds)))
+
+
+def _further_entries(cell: Cell, columns: Sequence[_Column]) -> Iterator[str]:
+    complete = _complete(cell)
+    for column in columns:
+        values = [measure.value for measure in cell.measures[column.name]] if column in complete else []
+        yield number(Measure(mean(values), column.unit)) if values else "-"
+        yield number(Measure(stdev(values), column.unit)) if len(values) > 1 else "-"
+
+
+def _line(entries: Sequence[str]) -> str:
     return f"| {' | '.join(entries)} |"
 
 
-def _mean(values: Sequence[float]) -> str:
-    return f"{mean(values):.2f}"
-
-
-def _deviation(values: Sequence[float]) -> str:
-    return f"{stdev(values):.2f}" if len(values) > 1 else "-"
-
-
-def _curves(found: Sequence[Cell], about: Row) -> list[pictures.Curve]:
-    """A curve a preset, then the published ones on the same data."""
+def _curves(table_cells: Sequence[Cell], about: Record) -> list[pictures.Curve]:
+    """A curve for each preset, then the published ones on the same data."""
     ours: dict[str, list[pictures.Point]] = {}
-    for cell in found:
+    for cell in table_cells:
         deviation = stdev(cell.errors) if len(cell.errors) > 1 else None
         ours.setdefault(cell.preset, []).append(pictures.Point(cell.labels, mean(cell.errors), deviation))
     curves = [pictures.Curve(name, points) for name, points in ours.items()]

@@ -212,7 +212,7 @@ def rows(folder: Path, random: Random) -> Callable[[], object]:
     lines = [as_json(odd(row, random) if random.random() < 0.5 else row) for _ in range(2)]
     text = b"\n".join(lines) + b"\n"
     sweep.results_file.write_bytes(damaged(text, random) if random.random() < 0.3 else text)
-    return lambda: table(cells(sweep.rows()), "mnist")
+    return lambda: table(cells(sweep.records()), "mnist")
 
 
 KINDS: dict[str, tuple[Case, int]] = {  # and how many of 10,000

@@ -1,4 +1,4 @@
-"""Facts about sweeps on a Ray cluster: the same records as here, whatever becomes of a worker."""
+"""Facts about sweeps on a Ray cluster: the same records as here, whatever happens to a worker."""
 
 import io
 import json
@@ -9,7 +9,6 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,17 +18,18 @@ import pytest
 from outer import DIGITS, SMALL, command, environment, metrics, succeed
 
 from sgan_jax.cli import main
-from sgan_jax.config import Config, DataConfig, ModelConfig
+from sgan_jax.config import Config, DataConfig
 from sgan_jax.data.load import load_embedded
 from sgan_jax.errors import UserError
-from sgan_jax.sweep import ray_cluster
+from sgan_jax.sweep import ray_cluster, trial
+from sgan_jax.sweep.trial import Shared, Trial
 from sgan_jax.training.signals import Stop
 
 STEPS = 600  # long enough to be caught in
 ARGUMENTS = (*DIGITS, *SMALL[:4], "--steps-per-epoch", STEPS // 2, "--steps", STEPS, "--labels", "10,20", "--draws", 2)
 
-# Two workers of one run each, apart from the head, which takes none. It tells the address, then a process of each
-# worker, and ends with its input.
+# Two workers of one run each, apart from the head, which takes none. It prints the address, kills the worker whose
+# number it reads, and ends with its input.
 CLUSTER = """
 import sys
 from ray.cluster_utils import Cluster
@@ -63,9 +63,9 @@ def two_workers(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def untimed(path: Path) -> list[dict]:
     """Lines of results.jsonl without what differs from call to call, by preset, labels and draw."""
-    rows = [json.loads(text) for text in path.read_text().splitlines()]
-    kept = [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
-    return sorted(kept, key=lambda row: (row["draw"], row["labels"]))
+    records = [json.loads(text) for text in path.read_text().splitlines()]
+    untimed = [{name: value for name, value in record.items() if name != "seconds"} for record in records]
+    return sorted(untimed, key=lambda record: (record["draw"], record["labels"]))
 
 
 @pytest.mark.slow
@@ -90,12 +90,12 @@ def test_a_cluster_of_two_workers_of_which_one_is_killed_leaves_the_records_of_o
     assert two_workers.stdout.readline() == "killed\n"
     printed, complaints = driver.communicate(timeout=600)
     assert (driver.returncode, "Traceback" in complaints) == (0, False), (printed, complaints)
-    assert printed.startswith("4 rows are given to the cluster\n")
+    assert printed.startswith("4 trials are given to the cluster\n")
     assert sorted(line for line in printed.splitlines() if line.endswith(" is done")) == [
-        f"row {number} of 4: fast-{labels}-s{draw} is done"
+        f"trial {number} of 4: fast-{labels}-s{draw} is done"
         for number, (draw, labels) in enumerate([(0, 10), (0, 20), (1, 10), (1, 20)], 1)
     ]
-    # The killed worker could not clear away what it had begun; the row is there all the same.
+    # The killed worker could not clear away what it had begun; the trial is there all the same.
     assert len(list((tmp_path / "workers").glob("sgan-*"))) == 1
     succeed("sweep", *ARGUMENTS, "--out", "here", cwd=tmp_path)
     assert untimed(tmp_path / "out/results.jsonl") == untimed(tmp_path / "here/results.jsonl")
@@ -109,8 +109,8 @@ def test_a_cluster_of_two_workers_of_which_one_is_killed_leaves_the_records_of_o
             *("--out", "out", "--ray", address),
         ]
     assert "Test Accuracy: " in succeed("eval", "--run", there, cwd=tmp_path)
-    # The same command finds all rows there, and needs no cluster for that.
-    assert succeed("sweep", *ARGUMENTS, "--out", "out", "--ray", address, cwd=tmp_path).startswith("out: 4 of 4 rows")
+    # The same command finds all trials there, and needs no cluster for that.
+    assert succeed("sweep", *ARGUMENTS, "--out", "out", "--ray", address, cwd=tmp_path).startswith("out: 4 of 4 trials")
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ def test_a_signal_gives_up_what_the_cluster_has_not_finished(two_workers, tmp_pa
     driver.send_signal(signal.SIGTERM)
     printed, _ = driver.communicate(timeout=60)
     assert driver.returncode == 128 + signal.SIGTERM
-    assert printed.endswith("stopped by SIGTERM; the same command goes on from there\n")
+    assert printed.endswith("stopped by SIGTERM; the same command resumes from there\n")
     assert (tmp_path / "out/results.jsonl").read_text() == ""
 
 
@@ -144,7 +144,7 @@ def test_an_address_where_no_cluster_answers_is_one_line(address, tmp_path, monk
     assert not list(tmp_path.glob("sweeps/*/runs/*"))
 
 
-def test_a_cluster_without_ray_is_one_line_that_says_how_to_install_it(tmp_path, monkeypatch):
+def test_a_cluster_without_ray_is_one_line_about_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"^ray auto: Ray is not installed; set SGAN_EXTRAS=ray for bin/sweep, or "):
@@ -153,7 +153,7 @@ def test_a_cluster_without_ray_is_one_line_that_says_how_to_install_it(tmp_path,
 
 
 class Inside:
-    """As much of Ray as is asked of it: tasks run in this process, the last given first."""
+    """As much of Ray as is used: tasks run in this process, the last given first."""
 
     class exceptions:
         class RayError(Exception):
@@ -175,11 +175,11 @@ class Inside:
         return {"CPU": 2.0}
 
     def remote(self, function: Callable[..., bytes]) -> Any:
-        def given(*arguments: object) -> int:
+        def submit(*arguments: object) -> int:
             self._tasks.append(partial(function, *arguments))
             return len(self._tasks) - 1
 
-        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=given))
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=submit))
 
     def wait(self, waiting: list[int], timeout: float) -> tuple[list[int], list[int]]:
         return waiting[-1:], waiting[:-1]
@@ -196,30 +196,30 @@ class Inside:
         self.cancelled.append(task)
 
 
-def test_a_run_that_fails_on_its_worker_is_told_of_and_the_others_come_back_with_their_last_checkpoint(
+def test_a_trial_that_fails_on_its_worker_is_an_error_and_others_come_back_with_their_last_checkpoint(
     tmp_path, monkeypatch
 ):
-    data = load_embedded()
-    good = Config(model=ModelConfig(width=8), batch_size=4, steps_per_epoch=2, epochs=2)
-    good = replace(good, data=DataConfig(dataset="mnist-5k", labels=10))
-    few, lost = (replace(good, data=replace(good.data, labels=labels)) for labels in (4001, 20))
-    real = ray_cluster._train
-
-    def train(config: Config, *given: Any) -> bytes:
-        if config is lost:
+    def train(config: Config, path: Path, shared: Shared) -> bool:
+        if config.data.labels == 20:
             raise Inside.exceptions.RayError("gone")
-        return real(config, *given)
+        if config.data.labels == 30:
+            raise UserError("‹data.labels› 30: too few images")
+        for step in (2, 4):
+            (path / f"checkpoints/step_{step}").mkdir(parents=True)
+        return True
 
-    monkeypatch.setattr(ray_cluster, "_train", train)
+    monkeypatch.setattr(trial, "train", train)
     monkeypatch.setitem(sys.modules, "ray", Inside())
-    runs = [(config, tmp_path / name) for config, name in ((good, "good"), (few, "few"), (lost, "lost"))]
-    (_, gone), (_, mistake), (config, nothing) = ray_cluster.train(runs, data, Stop())
-    assert str(gone) == "lost with its worker 11 times (RayError)"
-    assert str(mistake).startswith("its worker cannot train it: --labels 4001: ")
-    assert (config, nothing) == (good, None)
-    assert os.listdir(tmp_path) == ["good"]
-    assert [path.name for path in (tmp_path / "good/checkpoints").iterdir()] == ["step_4"]
-    assert json.loads((tmp_path / "good/result.json").read_text())["step"] == 4
+    configs = [Config(data=DataConfig(labels=labels)) for labels in (10, 30, 20)]
+    trials = [Trial(number, 3, config, tmp_path / str(number)) for number, config in enumerate(configs, 1)]
+    lost, failed, good = ray_cluster.train(trials, Shared(load_embedded(), "stop"), Stop())
+    assert [ended.trial for ended in (good, failed, lost)] == trials
+    assert str(lost.error) == "lost with its worker 11 times (RayError)"
+    assert str(failed.error) == "its worker cannot train it: data.labels 30: too few images"
+    assert failed.error.marked.endswith("‹data.labels› 30: too few images")
+    assert good.error is None
+    assert os.listdir(tmp_path) == ["1"]
+    assert [path.name for path in (tmp_path / "1/checkpoints").iterdir()] == ["step_4"]
 
 
 def packed(name: str) -> bytes:
@@ -232,7 +232,7 @@ def packed(name: str) -> bytes:
     return made.getvalue()
 
 
-def test_what_comes_back_replaces_what_was_begun_here(tmp_path):
+def test_a_run_directory_that_comes_back_replaces_one_that_was_begun_here(tmp_path):
     run = tmp_path / "runs/fast-10-s0"
     run.mkdir(parents=True)
     (run / "begun").write_text("old")
@@ -241,7 +241,7 @@ def test_what_comes_back_replaces_what_was_begun_here(tmp_path):
     assert os.listdir(tmp_path / "runs") == ["fast-10-s0"]
 
 
-def test_nothing_that_comes_back_is_written_outside_of_its_run(tmp_path):
+def test_no_file_that_comes_back_is_written_outside_of_its_run(tmp_path):
     run = tmp_path / "runs/fast-10-s0"
     with pytest.raises(tarfile.OutsideDestinationError):
         ray_cluster._unpack(packed("../outside"), run)

@@ -1,33 +1,39 @@
-"""Facts about sweeps: every row once, whatever ends them; figures worked by hand; what is refused, and when."""
+"""Facts about sweeps: each trial once, whatever ends them; figures worked by hand; errors, and when they come."""
 
 import json
+import logging
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from kills import KILLED
 from outer import DIGITS, HOME, NOTICE, SMALL, call, command, environment, metrics, succeed, write_images
-from test_resume_kill import KILLED
 
 from sgan_jax.cli import main
-from sgan_jax.config import Config, ModelConfig, from_json, to_json
+from sgan_jax.cli.sweep import shown
+from sgan_jax.config import Config, ModelConfig, to_json
 from sgan_jax.data.load import Dataset, load_embedded
 from sgan_jax.engine.system import build
 from sgan_jax.errors import UserError
 from sgan_jax.models.pixels import scale
-from sgan_jax.runs import checkpoint
-from sgan_jax.runs.directory import Images
-from sgan_jax.sweep import table
-from sgan_jax.sweep.directory import Key, SweepDir, key
+from sgan_jax.runs import checkpoint, predictions
+from sgan_jax.runs.directory import Images, RunDir
+from sgan_jax.sweep import table, trial
+from sgan_jax.sweep.directory import Key, Record, SweepDir, key
 from sgan_jax.sweep.published import PUBLISHED
+from sgan_jax.sweep.sweep import Result, sweep
+from sgan_jax.sweep.trial import Shared
+from sgan_jax.training.signals import Stop
 
 GRID = ("--preset", "joint", "--labels", "10,20", "--draws", 2)
 ARGUMENTS = (*DIGITS, *SMALL, *GRID, "--steps", 4, "--out", "out")
-ROWS = ["joint-10-s0", "joint-20-s0", "joint-10-s1", "joint-20-s1"]
+TRIALS = ["joint-10-s0", "joint-20-s0", "joint-10-s1", "joint-20-s1"]
 
 
 @cache
@@ -46,153 +52,182 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "out"
 
 
-def again(**changes: object) -> int:
-    """The command of the finished sweep with other settings, in this process."""
+class Calls:
+    """A listener that remembers how it was called."""
+
+    def __init__(self) -> None:
+        self.started_trials: list[str] = []
+        self.finished_trials: list[str] = []
+        self.notes: list[str] = []
+
+    def started(self, trial: trial.Trial) -> None:
+        self.started_trials.append(str(trial.key))
+
+    def finished(self, trial: trial.Trial) -> None:
+        self.finished_trials.append(str(trial.key))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def configs(**changes: object) -> list[Config]:
+    """The configurations of the finished sweep with other settings."""
     settings = {"dataset": "mnist-5k", "width": 8, "batch_size": 4, "steps_per_epoch": 2, "steps": 4, "draws": 2}
-    settings |= {"preset": "joint", "labels": "10,20", "out": Path("out")}
-    return main.Sweep(**settings | changes)()  # type: ignore[arg-type]
+    return main.Sweep(**settings | {"preset": "joint", "labels": "10,20"} | changes).configs()  # type: ignore[arg-type]
 
 
-def key_name(row: dict) -> str:
-    return f"{row['preset']}-{row['labels']}-s{row['draw']}"
+def again(out: Path = Path("out"), on_nan: str = "stop", listener: Calls | None = None, **changes: object) -> Result:
+    """The call of the finished sweep with other settings, in this process."""
+    return sweep(configs(**changes), out, on_nan=on_nan, listener=listener)
 
 
-def lines(path: Path) -> list[dict]:
+def trained_by(monkeypatch: pytest.MonkeyPatch, train: Callable[[Config, Path, Shared, Stop], bool]) -> None:
+    """Has trials trained by another function, which may call the real one."""
+    monkeypatch.setattr(trial, "train", train)
+
+
+def name_of(record: Record) -> str:
+    return f"{record['preset']}-{record['labels']}-s{record['draw']}"
+
+
+def lines(path: Path) -> list[Record]:
     return [json.loads(text) for text in path.read_text().splitlines()]
 
 
-def untimed(path: Path) -> list[dict]:
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in lines(path)]
+def untimed(path: Path) -> list[Record]:
+    return [{name: value for name, value in record.items() if name != "seconds"} for record in lines(path)]
 
 
-def a_row(**changes: object) -> dict:
-    """A row as results.jsonl has it."""
+def a_record(**changes: object) -> Record:
+    """A record as results.jsonl has it."""
     config = Config()
-    row = {"preset": "tutorial", "labels": 100, "draw": 0, "head": "stacked", "dataset": "mnist", "notice": ""}
-    row |= {"digest": "0" * 64, "steps": config.total_steps, "seconds": 60.0, "config": to_json(config)}
-    return row | {"test_accuracy": 0.9, "ema_test_accuracy": 0.95} | changes
+    record = {"preset": "tutorial", "labels": 100, "draw": 0, "head": "stacked", "dataset": "mnist", "notice": ""}
+    record |= {"digest": "0" * 64, "steps": config.total_steps, "seconds": 60.0, "config": to_json(config)}
+    return record | {"test_accuracy": 0.9, "ema_test_accuracy": 0.95} | changes
 
 
-def sweep_of(path: Path, *rows: dict, tail: str = "") -> SweepDir:
+def sweep_of(path: Path, *records: Record, tail: str = "") -> SweepDir:
     path.mkdir(exist_ok=True)
-    (path / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + tail)
+    (path / "results.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records) + tail)
     return SweepDir(path)
 
 
 # --- the grid
 
 
-def test_every_row_of_the_grid_is_trained_once_and_written_in_its_turn():
+def test_every_trial_of_the_grid_is_trained_once_and_recorded_in_its_turn():
     folder, printed = finished_sweep()
-    told = [line for line in printed.splitlines() if line.startswith("row ")]
-    assert told == [f"row {number} of 4: {name}" for number, name in enumerate(ROWS, 1)]
-    rows = lines(folder / "out/results.jsonl")
-    assert list(map(key_name, rows)) == ROWS
-    assert sorted(path.name for path in (folder / "out/runs").iterdir()) == sorted(ROWS)
+    starts = [line for line in printed.splitlines() if line.startswith("trial ")]
+    assert starts == [f"trial {number} of 4: {name}" for number, name in enumerate(TRIALS, 1)]
+    assert list(map(name_of, lines(folder / "out/results.jsonl"))) == TRIALS
+    assert sorted(path.name for path in (folder / "out/runs").iterdir()) == sorted(TRIALS)
 
 
-def test_a_row_holds_the_results_of_its_run_and_what_decided_them():
+def test_a_record_holds_the_results_of_its_run_and_what_decided_them():
     folder, _ = finished_sweep()
-    for row, name in zip(lines(folder / "out/results.jsonl"), ROWS, strict=True):
+    for record, name in zip(lines(folder / "out/results.jsonl"), TRIALS, strict=True):
         run = folder / "out/runs" / name
-        result, record = (json.loads((run / file).read_text()) for file in ("result.json", "config.json"))
-        assert row["steps"] == result.pop("step") == 4
-        assert {name: row[name] for name in result} == result
-        assert row["notice"] == NOTICE
-        assert row["config"] == record["config"]
-        assert (row["versions"], row["digest"]) == (record["versions"], record["dataset"]["digest"])
-        assert row["commit"] == record["commit"]
+        result, made = (json.loads((run / file).read_text()) for file in ("result.json", "config.json"))
+        assert record["steps"] == result.pop("step") == 4
+        assert {name: record[name] for name in result} == result
+        assert record["notice"] == NOTICE
+        assert record["config"] == made["config"]
+        assert (record["versions"], record["digest"]) == (made["versions"], made["dataset"]["digest"])
+        assert record["commit"] == made["commit"]
         accuracies = [line["test_accuracy"] for line in metrics(run)]
         assert len(accuracies) == 2
-        assert row["fall"] == max(accuracies) - accuracies[-1] >= 0
+        assert record["fall"] == max(accuracies) - accuracies[-1] >= 0
 
 
 def test_of_a_draw_the_few_labelled_images_are_among_the_many_and_another_draw_has_others():
     runs = finished_sweep()[0] / "out/runs"
-    labelled = {name: json.loads((runs / name / "labels.json").read_text())["indices"] for name in ROWS}
+    labelled = {name: json.loads((runs / name / "labels.json").read_text())["indices"] for name in TRIALS}
     for draw in "01":
         assert labelled[f"joint-10-s{draw}"] == labelled[f"joint-20-s{draw}"][:10]
     assert not set(labelled["joint-20-s0"]) & set(labelled["joint-20-s1"])
 
 
 def test_draws_are_the_outermost_and_each_has_its_seeds_whatever_the_preset():
-    configs = main.Sweep(labels="20,10,20", draws=2, preset="joint, fast").configs()
-    seeds = {(config.seed, config.data.label_seed) for config in configs}
+    asked = configs(labels="20,10,20", draws=2, preset="joint, fast")
+    seeds = {(config.seed, config.data.label_seed) for config in asked}
     assert seeds == {(0, 0), (1, 1)}
-    keys = [key(config) for config in configs]
     first = [Key("joint", 20, 0), Key("fast", 20, 0), Key("joint", 10, 0), Key("fast", 10, 0)]
-    assert keys == [*first, *(row._replace(draw=1) for row in first)]
+    assert list(map(key, asked)) == [*first, *(one._replace(draw=1) for one in first)]
 
 
 def test_runs_on_one_draw_have_the_same_labels_and_seeds_of_their_own():
-    configs = main.Sweep(labels="10", draws=2, preset="fast", ensemble=2).configs()
-    assert [(config.seed, config.data.label_seed) for config in configs] == [(0, 0), (10_000, 0), (1, 1), (10_001, 1)]
-    assert [str(key(config)) for config in configs] == ["fast-10-s0", "fast-10-s0-m1", "fast-10-s1", "fast-10-s1-m1"]
+    asked = configs(labels="10", draws=2, preset="fast", ensemble=2)
+    assert [(config.seed, config.data.label_seed) for config in asked] == [(0, 0), (10_000, 0), (1, 1), (10_001, 1)]
+    assert [str(key(config)) for config in asked] == ["fast-10-s0", "fast-10-s0-m1", "fast-10-s1", "fast-10-s1-m1"]
 
 
-def test_an_ensemble_adds_its_runs_to_a_sweep_and_averages_their_probabilities(out, capsys):
-    assert again(labels="10", draws=1, ensemble=3) == 0
-    assert "1 of 3 rows are there" in capsys.readouterr().out
-    *_, first, second, averaged = lines(out / "results.jsonl")
-    assert [(row["draw"], row["member"]) for row in (first, second)] == [(0, 1), (0, 2)]
-    assert (averaged["together"], averaged["draw"], averaged["labels"]) == (3, 0, 10)
-    runs = [out / "runs" / name for name in ("joint-10-s0", "joint-10-s0-m1", "joint-10-s0-m2")]
-    assert len({(run / "labels.json").read_text() for run in runs}) == 1
-    # By hand, from the checkpoints.
-    data = load_embedded()
-    config = from_json(json.loads((runs[0] / "config.json").read_text())["config"])
-    system = build(config, (28, 28, 1), 10)
-    states = [checkpoint.restore(run / "checkpoints/step_4", system.abstract_state()) for run in runs]
-    for name, players in (
-        ("test_accuracy", [state.params.d for state in states]),
-        ("ema_test_accuracy", [state.ema.d for state in states]),
-    ):
-        logits = [np.asarray(system.disc.apply(d, scale(data.test_images), None).class_logits) for d in players]
-        shares = [np.exp(one) / np.exp(one).sum(axis=1, keepdims=True) for one in logits]
-        assert averaged[name] == pytest.approx((sum(shares).argmax(axis=1) == data.test_labels).mean(), abs=1e-9)
-    # The same command has nothing left to do, and the table has both, with one run a draw in the plain row.
+def test_an_ensemble_adds_its_runs_to_a_sweep_and_averages_their_probabilities(out):
+    # As a command: the steps have been compiled for the finished sweep.
+    printed = succeed("sweep", *ARGUMENTS, "--labels", 10, "--draws", 1, "--ensemble", 2, cwd=out.parent)
+    assert printed.startswith("out: 1 of 2 trials are there\ntrial 2 of 2: joint-10-s0-m1\n")
+    *_, second, averaged = lines(out / "results.jsonl")
+    assert (second["draw"], second["member"]) == (0, 1)
+    assert (averaged["together"], averaged["draw"], averaged["labels"]) == (2, 0, 10)
+    runs = [RunDir(out / "runs" / name) for name in ("joint-10-s0", "joint-10-s0-m1")]
+    assert len({run.labels_file.read_text() for run in runs}) == 1
+    stored = [predictions.load(run.predictions_file(4)) for run in runs]
+    assert averaged["test_accuracy"] == mean_is_correct([one.probabilities for one in stored], stored[0].labels)
+    data, system = load_embedded(), build(runs[0].config(), (28, 28, 1), 10)
+    states = [checkpoint.restore(run.checkpoints / "step_4", system.abstract_state()) for run in runs]
+    logits = [np.asarray(system.disc.apply(one.ema.d, scale(data.test_images), None).class_logits) for one in states]
+    softmax = [np.exp(one) / np.exp(one).sum(axis=1, keepdims=True) for one in logits]
+    assert averaged["ema_test_accuracy"] == mean_is_correct(softmax, data.test_labels)
+    # The same call has nothing left to do, and the table has both, with one run a draw in the plain line.
     before = (out / "results.jsonl").read_bytes()
-    assert again(labels="10", draws=1, ensemble=3) == 0
+    assert again(labels="10", draws=1, ensemble=2).trained == []
     assert (out / "results.jsonl").read_bytes() == before
-    table = (out / "table.md").read_text()
-    assert "| joint | 10 | 2 |" in table and "| joint, 3 together | 10 | 1 |" in table
+    text = (out / "table.md").read_text()
+    assert "| joint | 10 | 2 |" in text and "| joint, 2 together | 10 | 1 |" in text
+
+
+def mean_is_correct(probabilities: list[np.ndarray], labels: np.ndarray) -> float:
+    """The accuracy of the mean of several classifiers' probabilities."""
+    return pytest.approx((sum(probabilities).argmax(axis=1) == labels).mean(), abs=1e-9)
 
 
 def test_flags_change_every_preset():
-    for config in main.Sweep(labels="10", draws=1, preset="joint,fast", head="separate", width=8).configs():
+    for config in configs(labels="10", draws=1, preset="joint,fast", head="separate", width=8):
         assert (config.model.head, config.model.width) == ("separate", 8)
 
 
-# --- going on
+# --- resuming
 
 
-def test_the_same_command_trains_nothing_twice(out, capsys):
+def test_the_same_call_trains_nothing_twice(out):
     before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")}
     results = (out / "results.jsonl").read_bytes()
-    assert again() == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith("out: 4 of 4 rows are there\n")
-    assert "\nrow " not in printed
+    calls = Calls()
+    result = again(listener=calls)
+    assert (result.trained, result.failed, result.total, result.stopped_by) == ([], [], 4, None)
+    assert (calls.notes, calls.started_trials) == (["out: 4 of 4 trials are there"], [])
     assert {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")} == before
     assert (out / "results.jsonl").read_bytes() == results
 
 
-def test_killed_in_its_second_row_a_sweep_ends_as_if_undisturbed(tmp_path):
+def test_killed_in_its_second_trial_a_sweep_ends_as_if_undisturbed(out):
+    for name in TRIALS[1:]:
+        shutil.rmtree(out / "runs" / name)
+    (out / "results.jsonl").write_text((out / "results.jsonl").read_text().partition("\n")[0] + "\n")
     arguments = [*map(str, ARGUMENTS), "--draws", "1"]
     moment = ["os.rename", "joint-20-s0/checkpoints/step_4', -1"]
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, *moment, "sweep", *arguments],
-        cwd=tmp_path,
+        cwd=out.parent,
         env=environment(),
         capture_output=True,
         text=True,
     )
     assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, "")
-    assert len(lines(tmp_path / "out/results.jsonl")) == 1
-    printed = succeed("sweep", *arguments, cwd=tmp_path)
-    assert printed.startswith("out: 1 of 2 rows are there\nrow 2 of 2: joint-20-s0\n")
+    assert len(lines(out / "results.jsonl")) == 1
+    printed = succeed("sweep", *arguments, cwd=out.parent)
+    assert printed.startswith("out: 1 of 2 trials are there\ntrial 2 of 2: joint-20-s0\n")
     assert "out/runs/joint-20-s0: from step 2, to step 4\n" in printed
-    assert untimed(tmp_path / "out/results.jsonl") == untimed(finished_sweep()[0] / "out/results.jsonl")[:2]
+    assert untimed(out / "results.jsonl") == untimed(finished_sweep()[0] / "out/results.jsonl")[:2]
 
 
 @pytest.mark.parametrize("left", [1, 200, -1], ids=["its first byte", "its beginning", "all but its end of line"])
@@ -200,32 +235,32 @@ def test_a_line_that_a_kill_cut_off_is_written_again(left, out):
     whole = (out / "results.jsonl").read_text()
     first, last = whole.splitlines(keepends=True)[:3], whole.splitlines(keepends=True)[3]
     (out / "results.jsonl").write_text("".join(first) + last[:left])
-    assert again() == 0
+    calls = Calls()
+    result = again(listener=calls)
+    assert list(map(str, result.trained)) == calls.started_trials == calls.finished_trials
+    assert calls.started_trials == ([] if left == -1 else [TRIALS[3]])
     assert (out / "results.jsonl").read_text() == whole, "of the run that had ended, not of another"
 
 
-def test_a_signal_in_the_last_moments_of_a_run_stops_the_sweep_after_it(tmp_path, monkeypatch, capsys):
-    from sgan_jax.training import loop
-    from sgan_jax.training.signals import Stop
-
-    def train(config: Config, path: Path, *, stop: Stop, dataset: Dataset, on_nan: str) -> int:
+def test_a_signal_in_the_last_moments_of_a_run_stops_the_sweep_after_it(tmp_path, monkeypatch):
+    def train(config: Config, path: Path, shared: Shared, stop: Stop) -> bool:
         shutil.copytree(finished_sweep()[0] / "out/runs" / path.name, path)
         signal.raise_signal(signal.SIGTERM)
-        return 0
+        return True
 
     finished_sweep()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loop, "train", train)
+    trained_by(monkeypatch, train)
     handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    assert again() == 128 + signal.SIGTERM
+    result = again()
+    assert (result.stopped_by, result.report) == (signal.SIGTERM, None)
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
-    assert capsys.readouterr().out.endswith("stopped by SIGTERM; the same command goes on from there\n")
-    assert [row["labels"] for row in lines(tmp_path / "out/results.jsonl")] == [10]
+    assert list(map(str, result.trained)) == list(map(name_of, lines(tmp_path / "out/results.jsonl"))) == [TRIALS[0]]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_within_a_run_stops_the_sweep_which_goes_on_from_there(number, tmp_path):
+def test_a_signal_within_a_run_stops_the_sweep_and_the_same_command_resumes_it(number, tmp_path):
     arguments = (*DIGITS, *SMALL[:4], "--steps-per-epoch", 400, "--steps", 400, "--labels", 10, "--draws", 2)
     stopped = subprocess.Popen(
         command("sweep", *arguments, "--out", "out"), cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
@@ -238,10 +273,10 @@ def test_a_signal_within_a_run_stops_the_sweep_which_goes_on_from_there(number, 
             if line.startswith("epoch 1/1") and "out/runs/fast-10-s1: new run" in printed:
                 stopped.send_signal(number)
     assert stopped.returncode == 128 + number
-    assert printed.endswith(f"stopped by {number.name}; the same command goes on from there\n")
+    assert printed.endswith(f"stopped by {number.name}; the same command resumes from there\n")
     assert len(lines(tmp_path / "out/results.jsonl")) == 1
     printed = succeed("sweep", *arguments, "--out", "out", cwd=tmp_path)
-    assert "row 2 of 2: fast-10-s1\n" in printed
+    assert "trial 2 of 2: fast-10-s1\n" in printed
     assert "out/runs/fast-10-s1: from step " in printed
     succeed("sweep", *arguments, "--out", "whole", cwd=tmp_path)
     assert untimed(tmp_path / "out/results.jsonl") == untimed(tmp_path / "whole/results.jsonl")
@@ -257,111 +292,132 @@ def test_a_second_sweep_in_the_directory_is_one_line(out):
         again()
 
 
-def test_the_data_of_a_sweep_that_began_with_auto_is_what_auto_found_then(out, monkeypatch, tmp_path, capsys):
+def test_the_data_of_a_sweep_that_began_with_auto_is_what_auto_found_then(out, monkeypatch, tmp_path):
     from sgan_jax.data import cache
 
     monkeypatch.setenv("SGAN_CACHE", str(tmp_path / "cache"))
     images, labels = np.zeros((20, 28, 28, 1), np.uint8), np.arange(20, dtype=np.int32) % 10
     cache.write(Dataset("mnist", images, labels, images, labels, tuple("0123456789")))  # what auto finds now
-    assert again(dataset="auto") == 0
-    assert capsys.readouterr().out.startswith("out: 4 of 4 rows are there\n")
-    (out / "results.jsonl").unlink()  # a kill in the first row leaves none either
+    calls = Calls()
+    again(dataset="auto", listener=calls)
+    assert calls.notes == ["out: 4 of 4 trials are there"]
+    (out / "results.jsonl").unlink()  # a kill in the first trial leaves none either
     assert SweepDir(out).dataset() == "mnist-5k"
     assert SweepDir(tmp_path / "new").dataset() is None
 
 
-def test_a_row_that_cannot_be_trained_is_told_of_and_keeps_no_other_from_its_turn(out, monkeypatch, capsys):
-    from sgan_jax.training import loop
-
+def test_a_trial_that_cannot_be_trained_is_a_warning_and_the_others_are_trained(out, monkeypatch, caplog):
     (out / "results.jsonl").write_text("")
-    real, asked = loop.train, []
+    real, asked = trial.train, []
 
-    def train(config: Config, path: Path, *, on_nan: str, **given: object) -> int:
-        asked.append((path.name, on_nan))
+    def train(config: Config, path: Path, shared: Shared, stop: Stop) -> bool:
+        asked.append((path.name, shared.on_nan))
         if path.name == "joint-20-s0":
-            raise UserError("out/runs/joint-20-s0: step 3: d/real is nan")
-        return real(config, path, **given)  # type: ignore[arg-type]
+            raise UserError("out/runs/joint-20-s0: step 3: d/real is nan; a smaller ‹adam.learning_rate› may help")
+        return real(config, path, shared, stop)
 
-    monkeypatch.setattr(loop, "train", train)
-    with pytest.raises(UserError) as caught:
-        again(on_nan="rollback")
-    assert str(caught.value) == (
-        "out: 1 of 4 rows could not be trained (joint-20-s0): the warnings say why; the same command tries them again"
+    trained_by(monkeypatch, train)
+    result = again(on_nan="rollback")
+    assert list(map(str, result.failed)) == ["joint-20-s0"]
+    assert list(map(str, result.trained)) == [TRIALS[0], *TRIALS[2:]]
+    assert asked == [(name, "rollback") for name in TRIALS]
+    assert list(map(name_of, lines(out / "results.jsonl"))) == [TRIALS[0], *TRIALS[2:]]
+    [warning] = [record for record in caplog.records if record.name.startswith("sgan_jax.sweep")]
+    assert warning.levelno == logging.WARNING
+    assert warning.getMessage() == (
+        "joint-20-s0: out/runs/joint-20-s0: step 3: d/real is nan; a smaller ‹adam.learning_rate› may help"
     )
-    assert asked == [(name, "rollback") for name in ROWS]
-    assert [key_name(row) for row in lines(out / "results.jsonl")] == [ROWS[0], *ROWS[2:]]
-    printed = capsys.readouterr()
-    assert printed.err == "sgan: warning: joint-20-s0: out/runs/joint-20-s0: step 3: d/real is nan\n"
-    assert "| joint | 10 | 2 |" in printed.out and "| joint | 20 | 1 |" in printed.out
-    monkeypatch.undo()
-    monkeypatch.chdir(out.parent)
-    assert again() == 0
-    assert [key_name(row) for row in lines(out / "results.jsonl")] == [ROWS[0], *ROWS[2:], ROWS[1]]
+    assert result.report is not None
+    assert "| joint | 10 | 2 |" in result.report.text and "| joint | 20 | 1 |" in result.report.text
+    monkeypatch.setattr(trial, "train", real)
+    assert list(map(str, again().trained)) == ["joint-20-s0"]
+    assert list(map(name_of, lines(out / "results.jsonl"))) == [TRIALS[0], *TRIALS[2:], TRIALS[1]]
 
 
 @pytest.mark.parametrize(
     ("error", "warning"),
     [
-        (MemoryError(), "out of memory; give a smaller --image-size or --batch-size"),
-        (RuntimeError("RESOURCE_EXHAUSTED: 9 GB"), "out of memory; give a smaller --batch-size or --width"),
+        (MemoryError(), "out of memory; give a smaller ‹data.image_size› or ‹batch_size›"),
+        (RuntimeError("RESOURCE_EXHAUSTED: 9 GB"), "out of memory; give a smaller ‹batch_size› or ‹model.width›"),
         (OSError(28, "No space left on device", "out/x"), "out/x: No space left on device"),
     ],
 )
-def test_a_row_that_the_machine_has_no_room_for_keeps_no_other_from_its_turn(out, monkeypatch, capsys, error, warning):
-    from sgan_jax.training import loop
+def test_a_trial_that_the_machine_has_no_room_for_does_not_keep_others_from_training(
+    out, monkeypatch, caplog, error, warning
+):
+    (out / "results.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines(out / "results.jsonl")[2:]))
+    real = trial.train
 
-    (out / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines(out / "results.jsonl")[2:]))
-    real = loop.train
-
-    def train(config: Config, path: Path, **given: object) -> int:
-        if path.name == ROWS[0]:
+    def train(config: Config, path: Path, shared: Shared, stop: Stop) -> bool:
+        if path.name == TRIALS[0]:
             raise error
-        return real(config, path, **given)  # type: ignore[arg-type]
+        return real(config, path, shared, stop)
 
-    monkeypatch.setattr(loop, "train", train)
-    with pytest.raises(UserError, match=r"^out: 1 of 4 rows could not be trained \(joint-10-s0\)"):
-        again()
-    assert capsys.readouterr().err.startswith(f"sgan: warning: joint-10-s0: {warning}")
-    assert [key_name(row) for row in lines(out / "results.jsonl")] == [*ROWS[2:], ROWS[1]]
+    trained_by(monkeypatch, train)
+    assert list(map(str, again().failed)) == ["joint-10-s0"]
+    assert any(record.getMessage().startswith(f"joint-10-s0: {warning}") for record in caplog.records)
+    assert list(map(name_of, lines(out / "results.jsonl"))) == [*TRIALS[2:], TRIALS[1]]
 
 
-def test_a_fault_of_the_program_in_a_row_is_not_taken_for_one_of_the_row(out, monkeypatch):
-    from sgan_jax.training import loop
-
+@pytest.mark.parametrize("error", [TypeError("a fault"), OSError(28, "No space left on device")])
+def test_a_fault_of_the_program_in_a_trial_is_not_taken_for_one_of_the_trial(out, monkeypatch, error):
     (out / "results.jsonl").write_text("")
 
-    def train(*_: object, **__: object) -> int:
-        raise TypeError("a fault")
+    def train(*_: object) -> bool:
+        raise error
 
-    monkeypatch.setattr(loop, "train", train)
-    with pytest.raises(TypeError, match="a fault"):
+    trained_by(monkeypatch, train)
+    with pytest.raises(type(error)):
         again()
 
 
-def test_an_average_of_weights_that_are_gone_is_refused_before_the_others_are_trained(out):
+def test_an_average_of_weights_that_are_gone_is_an_error_before_the_others_are_trained(out):
     shutil.rmtree(out / "runs/joint-10-s0/checkpoints")
     with pytest.raises(UserError, match=r"^out/runs/joint-10-s0/checkpoints/step_4: not found; ensemble averages"):
         again(labels="10", draws=1, ensemble=2)
     assert not (out / "runs/joint-10-s0-m1").exists()
-    assert again() == 0, "without the average they are not needed"
+    assert again().failed == [], "without the average they are not needed"
 
 
-def test_a_row_of_a_run_that_went_on_with_other_sources_names_them_all(out):
+def test_the_record_of_a_run_that_was_resumed_with_other_sources_names_them_all(out):
     config = out / "runs/joint-10-s1/config.json"
-    record = json.loads(config.read_text())
-    devices = [record["device"] | {"precision": precision} for precision in ("float32", "bfloat16", "bfloat16")]
+    made = json.loads(config.read_text())
+    devices = [made["device"] | {"precision": precision} for precision in ("float32", "bfloat16", "bfloat16")]
     parts = [
-        {"versions": record["versions"], "device": device, "commit": commit}
+        {"versions": made["versions"], "device": device, "commit": commit}
         for device, commit in zip(devices, "aba", strict=True)
     ]
-    config.write_text(json.dumps(record | {"commit": "a", "resumed": parts}))
+    config.write_text(json.dumps(made | {"commit": "a", "resumed": parts}))
     (out / "results.jsonl").write_text((out / "results.jsonl").read_text().partition("\n")[0] + "\n")
-    assert again(labels="10") == 0
-    row = lines(out / "results.jsonl")[-1]
-    assert (key_name(row), row["commit"].split(", ")[:2]) == ("joint-10-s1", ["a", "b"])
-    assert row["device"]["precision"] == "float32, bfloat16" and row["device"]["platform"] == "cpu"
-    assert row["versions"] == record["versions"]
+    again(labels="10")
+    record = lines(out / "results.jsonl")[-1]
+    assert (name_of(record), record["commit"].split(", ")[:2]) == ("joint-10-s1", ["a", "b"])
+    assert record["device"]["precision"] == "float32, bfloat16" and record["device"]["platform"] == "cpu"
+    assert record["versions"] == made["versions"]
     assert "joint, 10 labels: not of one state: " in (out / "table.md").read_text()
+
+
+# --- the command
+
+
+def test_a_command_whose_trial_failed_prints_the_table_and_then_an_error(out, monkeypatch, capsys):
+    (out / "results.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines(out / "results.jsonl")[1:]))
+
+    def train(*_: object) -> bool:
+        raise UserError("step 3: d/real is nan")
+
+    trained_by(monkeypatch, train)
+    with pytest.raises(UserError) as caught:
+        shown(again())
+    assert str(caught.value) == (
+        "out: 1 of 4 trials could not be trained (joint-10-s0): the warnings say why; the same command tries them again"
+    )
+    assert "| joint | 10 | 1 |" in capsys.readouterr().out
+
+
+def test_a_command_that_a_signal_stopped_says_so_and_has_its_status(capsys):
+    assert shown(Result(Path("out"), [], [], 4, signal.SIGTERM, None)) == 128 + signal.SIGTERM
+    assert capsys.readouterr().out == "stopped by SIGTERM; the same command resumes from there\n"
 
 
 # --- other settings
@@ -381,56 +437,56 @@ def test_other_settings_in_the_same_directory_are_one_line_that_names_them(chang
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     with pytest.raises(UserError) as caught:
         again(**changes)
-    message = f"out: its row joint-10-s0 is of other settings ({difference}); use those, or another --out"
+    message = f"out: its trial joint-10-s0 has other settings ({difference}); use those, or another out"
     assert str(caught.value) == message
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
-def test_settings_other_than_those_of_an_interrupted_row_are_one_line_that_names_them(out):
+def test_settings_other_than_those_of_an_interrupted_trial_are_one_line_that_names_them(out):
     (out / "results.jsonl").write_text("")
-    with pytest.raises(UserError, match=r"^out: its row joint-10-s0 is of other settings \(steps was 4, now 2\)"):
+    with pytest.raises(UserError, match=r"^out: its trial joint-10-s0 has other settings \(steps was 4, now 2\)"):
         again(steps=2)
 
 
-def test_the_same_length_said_otherwise_is_the_same_settings(out):
-    assert again(steps=None, epochs=2) == 0
+def test_the_same_length_in_epochs_is_the_same_settings(out):
+    assert again(steps=None, epochs=2).failed == []
 
 
 def test_other_images_are_one_line_whatever_the_preset(out, tmp_path):
     images, labels = np.zeros((40, 28, 28), np.uint8), np.arange(40) % 10
     folder = write_images(tmp_path / "others", (images, labels), (images, labels))
     with pytest.raises(
-        UserError, match=r"row joint-10-s0 .*\(dataset was mnist-5k \(\w{12}\.\.\.\), now others \(\w{12}"
+        UserError, match=r"trial joint-10-s0 .*\(dataset was mnist-5k \(\w{12}\.\.\.\), now others \(\w{12}"
     ):
         again(dataset="auto", data_dir=str(folder), preset="tutorial")
 
 
-# --- what no sweep can be made of
+# --- errors before any training
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": "10,x"}, "--labels: '10,x'; must be whole numbers separated by commas"),
-        ({"labels": "10,,20"}, "--labels: '10,,20'; must be whole numbers separated by commas"),
-        ({"labels": "-10"}, "--labels: '-10'; must be whole numbers separated by commas"),
-        ({"labels": "10,0"}, "--labels: 0; must be at least 1"),
-        ({"labels": "10,4001"}, "--labels 4001: class"),
-        ({"draws": 0}, "--draws: 0; must be between 1 and 10000"),
-        ({"ensemble": 0}, "--ensemble: 0; must be between 1 and 1000"),
-        ({"on_nan": "ignore"}, "--on-nan: ignore; choose one of stop, rollback"),
-        ({"draws": 10**9}, "--draws: 1000000000; must be between 1 and 10000"),
+        ({"labels": "10,x"}, "labels: '10,x'; must be whole numbers separated by commas"),
+        ({"labels": "10,,20"}, "labels: '10,,20'; must be whole numbers separated by commas"),
+        ({"labels": "-10"}, "labels: '-10'; must be whole numbers separated by commas"),
+        ({"labels": "10,0"}, "data.labels: 0; must be at least 1"),
+        ({"labels": "10,4001"}, "data.labels 4001: class"),
+        ({"draws": 0}, "draws: 0; must be between 1 and 10000"),
+        ({"ensemble": 0}, "ensemble: 0; must be between 1 and 1000"),
+        ({"on_nan": "ignore"}, "on_nan: ignore; choose one of stop, rollback"),
+        ({"draws": 10**9}, "draws: 1000000000; must be between 1 and 10000"),
         ({"preset": "fast,tutrial"}, "unknown preset 'tutrial'; choose one of"),
         ({"head": "staked"}, "unknown head 'staked'; choose one of"),
-        ({"head": "real_fake"}, "--head real_fake: has no classifier whose error a sweep could measure"),
-        ({"batch_size": 3}, "--batch-size: 3; must be an even number"),
-        ({"dataset": "auto", "data_dir": "missing"}, "--data-dir missing: does not exist"),
-        ({"out": Path("file")}, "file: cannot be written (File exists); choose another --out"),
-        ({"out": Path("file/below")}, "file/below: cannot be written (Not a directory); choose another --out"),
-        ({"out": Path("full")}, "full: holds files but no results.jsonl; give an empty or new directory with --out"),
+        ({"head": "real_fake"}, "model.head real_fake: has no classifier whose error a sweep could measure"),
+        ({"batch_size": 3}, "batch_size: 3; must be an even number"),
+        ({"dataset": "auto", "data_dir": "missing"}, "data.data_dir missing: does not exist"),
+        ({"out": Path("file")}, "file: cannot be written (File exists); choose another out"),
+        ({"out": Path("file/below")}, "file/below: cannot be written (Not a directory); choose another out"),
+        ({"out": Path("full")}, "full: holds files but no results.jsonl; give an empty or new directory with out"),
     ],
 )
-def test_a_flag_that_no_sweep_can_be_made_of_is_one_line_before_any_training(changes, message, tmp_path, monkeypatch):
+def test_a_setting_that_no_sweep_can_have_is_one_line_before_any_training(changes, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
     (tmp_path / "full").mkdir()
@@ -446,7 +502,7 @@ def test_a_flag_that_no_sweep_can_be_made_of_is_one_line_before_any_training(cha
     ]
 
 
-def test_results_that_cannot_be_written_are_told_before_any_training(tmp_path, monkeypatch):
+def test_results_that_cannot_be_written_are_an_error_before_any_training(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out/results.jsonl").mkdir(parents=True)
     with pytest.raises(IsADirectoryError):
@@ -464,24 +520,24 @@ def test_a_users_mistake_is_one_line_with_status_2(tmp_path):
 # --- results.jsonl
 
 
-def test_rows_are_read_past_a_torn_line_and_begin_mends_the_file(tmp_path):
-    folder = sweep_of(tmp_path / "out", a_row(), a_row(draw=1), tail='{"preset": "tut')
-    assert [row["draw"] for row in folder.rows()] == [0, 1]
+def test_records_are_read_past_a_torn_line_and_begin_mends_the_file(tmp_path):
+    folder = sweep_of(tmp_path / "out", a_record(), a_record(draw=1), tail='{"preset": "tut')
+    assert [record["draw"] for record in folder.records()] == [0, 1]
     config = Config()
     assert folder.begin([config], Images("mnist", "0" * 64)) == {key(config)}
     assert folder.results_file.read_text().count("\n") == 2
-    folder.append(a_row(draw=2))
-    assert [row["draw"] for row in folder.rows()] == [0, 1, 2]
+    folder.append(a_record(draw=2))
+    assert [record["draw"] for record in folder.records()] == [0, 1, 2]
 
 
-def test_a_row_of_another_version_is_one_line(tmp_path):
+def test_a_record_of_another_version_is_one_line(tmp_path):
     config = to_json(Config()) | {"colour": "red"}
     odd = [{"config": config}, {"test_accuracy": "high"}, {"device": 3}, {"fall": None}, {"versions": []}]
-    odd += [{"seconds": float("inf")}, {"seconds": 10**400}, {"member": "x"}]
-    for row in ({"preset": "fast"}, 3, *(a_row(**changes) for changes in odd)):
-        folder = sweep_of(tmp_path / "out", a_row(), row)
+    odd += [{"seconds": float("inf")}, {"seconds": 10**400}, {"member": "x"}, {"units": []}, {"watched": "d/real"}]
+    for record in ({"preset": "fast"}, 3, *(a_record(**changes) for changes in odd)):
+        folder = sweep_of(tmp_path / "out", a_record(), record)
         with pytest.raises(UserError, match=r"results\.jsonl: line 2 is damaged or of another version"):
-            folder.rows()
+            folder.records()
 
 
 # --- table and plot
@@ -490,19 +546,19 @@ def test_a_row_of_another_version_is_one_line(tmp_path):
 def test_the_table_is_as_worked_by_hand():
     # Errors 10, 8, 3: mean 7, deviations 3, 1, -4, squares 26, over n - 1 = 2: 13, root 3.61. Averaged: 5, 4, 3.
     three = [
-        a_row(draw=draw, test_accuracy=accuracy, ema_test_accuracy=averaged, fall=fall, seconds=seconds)
-        for draw, (accuracy, averaged, fall, seconds) in enumerate(
+        a_record(draw=draw, test_accuracy=accuracy, ema_test_accuracy=averaged, fall=drop, seconds=seconds)
+        for draw, (accuracy, averaged, drop, seconds) in enumerate(
             [(0.90, 0.95, 0.0, 60.0), (0.92, 0.96, 0.015, 3725.0), (0.97, 0.97, 0.01, 90.0)]
         )
     ]
-    one = a_row(labels=20, test_accuracy=0.8325, ema_test_accuracy=1.0, seconds=1.4)
-    other = a_row(preset="fast", head="separate", labels=20, steps=2000)
-    own = a_row(preset="k_plus_one", head="k_plus_one", labels=20, steps=2000)
+    one = a_record(labels=20, test_accuracy=0.8325, ema_test_accuracy=1.0, seconds=1.4)
+    other = a_record(preset="fast", head="separate", labels=20, steps=2000)
+    own = a_record(preset="k_plus_one", head="k_plus_one", labels=20, steps=2000)
     text = table.table(table.cells([*three, other, one, own]), "mnist")
     assert text.splitlines() == [
         "Error on the test images in %, mean and sample deviation over n draws of the labelled images (mnist)",
         "",
-        "| preset | labels | n | test error % | deviation | averaged weights % | deviation | largest fall | "
+        "| preset | labels | n | test error % | deviation | averaged weights % | deviation | largest drop | "
         "steps | time a run (median) |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         "| tutorial | 20 | 1 | 16.75 | - | 0.00 | - | - | 12000 | 0:00:01 |",
@@ -512,18 +568,35 @@ def test_the_table_is_as_worked_by_hand():
     ]
 
 
-def test_the_table_tells_of_rows_that_are_not_of_one_state():
+def test_each_further_measure_of_all_trials_is_a_column_in_its_unit():
+    def measured(distance: float, **changes: object) -> Record:
+        units = {"test_accuracy": "%", "train_accuracy": "%", "validation_accuracy": "%", "code_length": "bits"}
+        values = {"train_accuracy": 0.9, "validation_accuracy": 0.8, "code_length": distance, "of_one": distance}
+        return a_record(units=units, **values | changes)
+
+    # Lengths 3, 5: mean 4, deviation the root of 2. The average of both runs has no measures of its own.
+    records = [measured(3.0), measured(5.0, draw=1), a_record(together=2)]
+    records[0]["units"] = records[0]["units"] | {"of_one": ""}
+    _, _, header, _, single, ensemble = table.table(table.cells(records), "mnist").splitlines()
+    assert header.endswith("| time a run (median) | validation accuracy % | deviation | code length bits | deviation |")
+    assert single.endswith("| 0:01:00 | 80.00 | 0.00 | 4 | 1.41 |")
+    assert ensemble.endswith("| 0:01:00 | - | - | - | - |")
+    header = table.table(table.cells([*records, a_record(labels=20)]), "mnist").splitlines()[2]
+    assert header.endswith("| time a run (median) |"), "a trial without them"
+
+
+def test_the_table_names_trials_that_are_not_of_one_state():
     trained = [("a" * 40, "bfloat16"), ("b" * 40 + "+", "float32"), ("a" * 40, "bfloat16")]
-    rows = [a_row(draw=n, commit=commit, device={"precision": kind}) for n, (commit, kind) in enumerate(trained)]
-    *_, line, gap, note = table.table(table.cells([*rows, a_row(labels=20)]), "mnist").splitlines()
+    records = [a_record(draw=n, commit=commit, device={"precision": kind}) for n, (commit, kind) in enumerate(trained)]
+    *_, line, gap, note = table.table(table.cells([*records, a_record(labels=20)]), "mnist").splitlines()
     assert (line[:16], gap) == ("| tutorial | 100", "")
     assert note == "tutorial, 100 labels: not of one state: aaaaaaa, bfloat16; bbbbbbb+, float32"
-    assert "one state" not in table.table(table.cells([rows[0], rows[2], a_row(labels=20)]), "mnist")
+    assert "one state" not in table.table(table.cells([records[0], records[2], a_record(labels=20)]), "mnist")
     for odd in ({"commit": f"{'a' * 40}, {'b' * 40}"}, {"device": {"precision": "float32, bfloat16"}}):
-        assert "not of one state" in table.table(table.cells([a_row(**odd)]), "mnist")
+        assert "not of one state" in table.table(table.cells([a_record(**odd)]), "mnist")
 
 
-def test_the_table_is_printed_and_kept_with_the_notice_of_the_data():
+def test_the_table_is_printed_and_written_with_the_notice_about_the_data():
     folder, printed = finished_sweep()
     text = (folder / "out/table.md").read_text()
     assert NOTICE in text.splitlines()[0]
@@ -538,7 +611,7 @@ def test_a_report_is_made_again_without_jax(out):
     (text, table), plot = (out / "table.md", (out / "table.md").read_text()), out / "error.png"
     text.unlink()
     plot.unlink()
-    code = "import sys\nfrom sgan_jax import cli\ntry: main.main()\nexcept SystemExit as end: print(end.code)\n"
+    code = "import sys\nfrom sgan_jax.cli import main\ntry: main.main()\nexcept SystemExit as end: print(end.code)\n"
     code += "print([name for name in ('jax', 'flax', 'orbax') if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code, "report", "--sweep", "out"], capture_output=True, text=True, env=environment()
@@ -550,37 +623,37 @@ def test_a_report_is_made_again_without_jax(out):
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_report_on_a_directory_without_rows_is_one_line(tmp_path):
+def test_a_report_on_a_directory_without_trials_is_one_line(tmp_path):
     for path in (tmp_path, tmp_path / "missing", sweep_of(tmp_path / "torn", tail="{").path):
-        with pytest.raises(UserError, match=r"results\.jsonl: holds no row; expected a directory made by `sweep`$"):
+        with pytest.raises(UserError, match=r"results\.jsonl: holds no trial; expected a directory made by `sweep`$"):
             table.report(path)
 
 
 def test_sweeps_of_the_same_images_are_reported_together_in_the_first(tmp_path):
-    one, other = sweep_of(tmp_path / "one", a_row()), sweep_of(tmp_path / "other", a_row(preset="fast"))
-    assert table.report(one.path, other.path) == 0
+    one, other = sweep_of(tmp_path / "one", a_record()), sweep_of(tmp_path / "other", a_record(preset="fast"))
+    assert table.report(one.path, other.path)[1:] == (one.table_file, one.plot_file)
     assert [line.split(" | ")[0] for line in one.table_file.read_text().splitlines()[4:]] == ["| tutorial", "| fast"]
     assert one.plot_file.exists() and not other.table_file.exists() and not other.plot_file.exists()
 
 
 def test_one_preset_with_two_heads_is_two_lines_of_a_table(tmp_path):
-    heads = [a_row(head=head, config=to_json(Config(model=ModelConfig(head)))) for head in ("stacked", "separate")]
-    one, other = (sweep_of(tmp_path / row["head"], row) for row in heads)
-    assert table.report(one.path, other.path) == 0
-    rows = one.table_file.read_text().splitlines()[4:]
-    assert [line.split(" | ")[0] for line in rows] == ["| tutorial", "| tutorial, separate"]
+    heads = [a_record(head=head, config=to_json(Config(model=ModelConfig(head)))) for head in ("stacked", "separate")]
+    one, other = (sweep_of(tmp_path / record["head"], record) for record in heads)
+    assert table.report(one.path, other.path)[1:] == (one.table_file, one.plot_file)
+    presets = [line.split(" | ")[0] for line in one.table_file.read_text().splitlines()[4:]]
+    assert presets == ["| tutorial", "| tutorial, separate"]
 
 
 def test_sweeps_that_make_no_table_together_are_one_line(tmp_path):
-    one, same = sweep_of(tmp_path / "one", a_row()), sweep_of(tmp_path / "same", a_row(), a_row(draw=1))
-    images = sweep_of(tmp_path / "images", a_row(draw=2, digest="1" * 64, dataset="kmnist"))
-    with pytest.raises(UserError, match=r"^sweep: row tutorial-100-s0 is in two of the directories; "):
+    one, same = sweep_of(tmp_path / "one", a_record()), sweep_of(tmp_path / "same", a_record(), a_record(draw=1))
+    images = sweep_of(tmp_path / "images", a_record(draw=2, digest="1" * 64, dataset="kmnist"))
+    with pytest.raises(UserError, match=r"^sweep: trial tutorial-100-s0 is in two of the directories; "):
         table.report(one.path, same.path)
-    wider = sweep_of(tmp_path / "wider", a_row(draw=2, config=to_json(Config(batch_size=8))))
+    wider = sweep_of(tmp_path / "wider", a_record(draw=2, config=to_json(Config(model=ModelConfig(width=8)))))
     with pytest.raises(UserError) as caught:
         table.report(one.path, wider.path)
     assert str(caught.value) == (
-        "--sweep: rows tutorial-100-s0 and tutorial-100-s2 are of different settings (batch_size was 100, now 8); "
+        "sweep: trials tutorial-100-s0 and tutorial-100-s2 have different settings (model.width was 128, now 8); "
         "no table is made of both"
     )
     with pytest.raises(UserError, match=r"images: is of other images \(kmnist\) than .*one$"):
@@ -589,14 +662,14 @@ def test_sweeps_that_make_no_table_together_are_one_line(tmp_path):
 
 
 def test_published_figures_are_drawn_beside_those_on_the_same_data_only():
-    def published(row: dict) -> list[str]:
-        curves = table._curves(table.cells([row]), row)
+    def published(record: Record) -> list[str]:
+        curves = table._curves(table.cells([record]), record)
         assert (curves[0].name, curves[0].published) == ("tutorial", False)
         return [curve.name for curve in curves[1:] if curve.published]
 
-    assert len(published(a_row())) == 12
-    assert published(a_row(dataset="fashion_mnist")) == ["Poisson-MBO, transductive, arXiv 2006.11184"]
-    assert published(a_row(dataset="mnist-5k", notice=NOTICE)) == published(a_row(dataset="mnist-local")) == []
+    assert len(published(a_record())) == 12
+    assert published(a_record(dataset="fashion_mnist")) == ["Poisson-MBO, transductive, arXiv 2006.11184"]
+    assert published(a_record(dataset="mnist-5k", notice=NOTICE)) == published(a_record(dataset="mnist-local")) == []
 
 
 def test_published_figures_name_their_source_and_are_errors_in_percent():
