@@ -10,9 +10,9 @@
     bin/bench --time-to 95.92 --data-dir DIR --presets fast
                                     seconds to a test accuracy instead (see time_to.py)
 
-The contenders are processes that live through the whole run. They step in turns (A B C A B C ...) and sleep between,
-so that whatever else the machine does meets them all; compare their ratios, not the figures of different runs. One
-contender multiplies matrices: what the machine can do at that moment.
+The contenders are processes that live through the whole run. They step in turns (A B C A B C ...) and sleep in
+between, so that other load on the machine slows all of them alike. Compare their ratios, not the figures of different
+runs. One contender multiplies matrices: it measures what the machine can do at that moment.
 """
 
 import argparse
@@ -32,9 +32,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).resolve().parent / "peers"
-# A tutorial step's: 50 labelled, 50 real, 50 + 100 generated; of joint's, both players share 50 generated. Those whose
-# generator matches features see 50 real and 50 generated images more; for `manifold` and `invariance`, another 50 are
-# generated.
+# Images of a step. `tutorial`: 50 labelled, 50 real, 50 + 100 generated. `joint`: both players share 50 generated
+# images. Feature matching adds 50 real and 50 generated images, `manifold` and `invariance` another 50 generated ones.
 STEP_IMAGES = {
     "tutorial": 250,
     "joint": 150,
@@ -44,8 +43,8 @@ STEP_IMAGES = {
     "k_plus_one": 150,
     "feature_matching": 250,
     "improved-gan-mnist": 500,
-    "consistency": 672,  # 256 unlabelled ones as they are and distorted; of the rest 32 each, and 64 for the generator
-    "best": 592,  # as consistency, but for batches half as large
+    "consistency": 672,  # 256 unlabelled ones as they are and augmented; 32 of each other source, 64 for the generator
+    "best": 592,  # as consistency, with batches half as large
     "best-objects": 832,
     "best-unaugmented": 592,
     "catgan": 200,
@@ -55,16 +54,16 @@ STEP_IMAGES = {
 }
 EVALUATED = 70_000
 PRODUCT = 2 * 2048**3  # operations of products.py's step
-REST = 0.3  # seconds: thread pools of the one before go to sleep
+PAUSE = 0.3  # seconds, in which the thread pools of the contender before go to sleep
 
 
 @dataclass
 class Contender:
-    """A process of peers/ and what it answered."""
+    """A process of peers/ and its answers."""
 
     label: str
     command: list[str]
-    kind: str  # "ours", "peer", "evaluation", "product" (the machine's rate) or "alone" (a step's products)
+    kind: str  # "ours", "peer", "evaluation", "product" (the machine's rate) or "alone" (the products of a step)
     precision: str
     preset: str = "tutorial"
     together: int = 1  # runs under vmap; a step is one of each
@@ -81,7 +80,7 @@ class Contender:
         self.process = subprocess.Popen(self.command, cwd=ROOT, env=environment, **pipes)
 
     def await_first_step(self) -> None:
-        """Waits for it."""
+        """Waits for its first step."""
         self.ready = self._answer()
 
     def start(self) -> None:
@@ -90,7 +89,7 @@ class Contender:
         self.await_first_step()
 
     def turn(self, steps: int, keep: bool = True) -> None:
-        """Has it take some steps."""
+        """Lets it take `steps` steps."""
         assert self.process and self.process.stdin
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
@@ -99,7 +98,7 @@ class Contender:
             self.ms += taken
 
     def stop(self) -> None:
-        """Ends it and takes its peak memory."""
+        """Ends it and asks for its peak memory."""
         assert self.process and self.process.stdin
         self.process.stdin.close()
         self.peak_mb = self._answer()["peak_mb"]
@@ -108,42 +107,42 @@ class Contender:
     def _answer(self) -> dict[str, Any]:
         assert self.process and self.process.stdout
         for line in self.process.stdout:
-            if line.startswith("{"):  # frameworks greet on standard output, too
+            if line.startswith("{"):  # frameworks print to standard output as well
                 answer: dict[str, Any] = json.loads(line)
                 return answer
         sys.exit(f"bench: {self.label} ended with status {self.process.wait()}: {' '.join(self.command)}")
 
 
 def contenders(args: argparse.Namespace, cache: str) -> list[Contender]:
-    """This project's rows, the matrix products, and the peers that are installed."""
+    """This project's programs, the matrix products, and the peers that are installed."""
     precisions = ["float32", "bfloat16"] if args.bfloat16 else ["float32"]
     keras, torch = args.keras, args.torch
-    found = []
+    chosen = []
     for precision in precisions:
         ours = [sys.executable, str(PEERS / "ours.py"), "--precision", precision, "--cache", cache]
         for preset, together in itertools.product(args.presets, args.rows):
             command = [*ours, "--preset", preset, "--rows", str(together)]
             label = f"sgan_jax {preset} {precision}" + (f", {together} together" if together > 1 else "")
-            found.append(Contender(label, command, "ours", precision, preset, together))
+            chosen.append(Contender(label, command, "ours", precision, preset, together))
         if args.evaluate:
             command = [*ours, "--evaluate"]
-            found.append(Contender(f"evaluation {precision}", command, "evaluation", precision))
+            chosen.append(Contender(f"evaluation {precision}", command, "evaluation", precision))
         product = [sys.executable, str(PEERS / "products.py"), "--precision", precision]
         if args.products:
-            found.append(Contender(f"product {precision}", product, "product", precision))
+            chosen.append(Contender(f"product {precision}", product, "product", precision))
             for preset in args.presets:
                 label = f"products of {preset} {precision}"
-                found.append(Contender(label, [*product, "--preset", preset], "alone", precision, preset))
+                chosen.append(Contender(label, [*product, "--preset", preset], "alone", precision, preset))
         if shutil.which(keras) and precision == "float32":
-            found.append(Contender("Keras float32", [keras, str(PEERS / "keras_peer.py")], "peer", precision))
+            chosen.append(Contender("Keras float32", [keras, str(PEERS / "keras_peer.py")], "peer", precision))
         if shutil.which(torch):
             command = [torch, str(PEERS / "torch_peer.py"), "--precision", precision]
-            found.append(Contender(f"PyTorch {precision}", command, "peer", precision))
-    return found
+            chosen.append(Contender(f"PyTorch {precision}", command, "peer", precision))
+    return chosen
 
 
 def make_peers() -> None:
-    """Makes the peers' environments; PyTorch's wheels are tried with this interpreter first, then with older ones."""
+    """Makes the peers' environments, PyTorch's with an older interpreter where there is one."""
     requirements = {".venv-keras": ["tensorflow-cpu", "keras"], ".venv-torch": ["torch==2.13.0", "numpy"]}
     for name, packages in requirements.items():
         pythons = [sys.executable, *filter(None, map(shutil.which, ("python3.12", "python3.11", "python3")))]
@@ -151,7 +150,7 @@ def make_peers() -> None:
             pythons = [*pythons[1:], pythons[0]]
         for python in pythons:
             if subprocess.run([python, "-c", ""], capture_output=True).returncode:
-                continue  # a shim of a version that is not there
+                continue  # a shim of a version that is not installed
             subprocess.run([python, "-m", "venv", "--clear", str(ROOT / name)], check=True)
             pip = [str(ROOT / name / "bin" / "python"), "-m", "pip", "install", "-q", *packages]
             if subprocess.run(pip).returncode == 0:
@@ -161,7 +160,7 @@ def make_peers() -> None:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Runs all contenders in turn; figures as plain values."""
+    """Runs all contenders in turn; returns the figures as plain values."""
     with tempfile.TemporaryDirectory() as cache:
         rows = contenders(args, cache)
         for row in rows if not args.starts else ():
@@ -171,11 +170,11 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             row.turn(args.warmup, keep=False)
         for _ in range(args.rounds):
             for row in rows:
-                time.sleep(REST)
+                time.sleep(PAUSE)
                 row.turn(1 if row.kind == "evaluation" else args.steps)
         for row in rows:
             row.stop()
-        # Once more from the start, with every compiled program found in the cache.
+        # Once more from the start, with every compiled program in the cache.
         warm = {row.label: row for row in contenders(args, cache) if row.kind == "ours" and args.starts}
         for again in warm.values():
             again.start()
@@ -188,7 +187,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_time_to(args: argparse.Namespace) -> dict[str, Any]:
-    """Runs the presets to an accuracy, draw by draw, and has the Keras peer step before each run."""
+    """Runs the presets to an accuracy, draw by draw; the Keras peer takes steps before each run."""
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     import time_to
 
@@ -202,7 +201,7 @@ def measure_time_to(args: argparse.Namespace) -> dict[str, Any]:
         for draw in range(args.draws):
             for preset in args.presets:
                 if keras:
-                    time.sleep(REST)
+                    time.sleep(PAUSE)
                     keras.turn(args.steps)
                 rows.append(time_to.run(args.time_to, preset, draw, args.limit, args.every, flags))
                 print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
@@ -238,7 +237,7 @@ def figures(row: Contender, warm: Contender | None) -> dict[str, Any]:
 
 
 def about() -> dict[str, Any]:
-    """What every measurement tells of itself: the machine, the commit that is measured and the command."""
+    """The machine, the commit that is measured and the command."""
     from sgan_jax.runs import source
 
     command = " ".join(["bin/bench", *sys.argv[1:]])
@@ -246,7 +245,7 @@ def about() -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """The processor's name, what counts of its instruction sets, and the number of cores."""
+    """The processor's name, those of its instruction sets that matter here, and the number of cores."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     parts = [line.partition(":") for line in info.splitlines()]
     fields = {name.strip(): value.strip() for name, _, value in parts}
@@ -267,9 +266,8 @@ def step_operations(preset: str) -> int:
     from sgan_jax.engine.system import build
     from sgan_jax.models.ops import convolutions
 
-    system = build(
-        PRESETS[preset], (28, 28, 1), 10, convolutions.NATIVE
-    )  # the work, not what the other form makes of it
+    # Native convolutions count the work; the fast form of a convolution takes other operations.
+    system = build(PRESETS[preset], (28, 28, 1), 10, convolutions.NATIVE)
     return flops.count(system.train_step(), *system.abstract_arguments(100, 4000))
 
 
@@ -340,7 +338,7 @@ def tables(result: dict[str, Any]) -> str:
 
 
 def _plain(ms: float) -> str:
-    """Milliseconds as one reads them."""
+    """Milliseconds, rounded for a reader."""
     return f"{ms:.0f}" if ms >= 10 else f"{ms:.2f}"
 
 

@@ -10,9 +10,8 @@ import jax
 def count(function: Callable[..., Any], *args: Any) -> int:
     """Operations of the matrix products and convolutions that `function(*args)` makes; a multiply-add is two.
 
-    A model of the work, not of the program: give it networks in their native form, or it counts the tricks as well.
-    Zeros that a dilation puts between inputs are not counted, those that padding puts around them are. Loops count as
-    often as they run where that is known (a scan), branches as the largest of them.
+    It models the work, not the program: give it networks in their native form. Zeros that a dilation inserts between
+    inputs are not counted; zeros of a padding are. A scan counts as often as it runs, a branch as its largest case.
 
     Args:
       function: traced abstractly, never run.
@@ -22,7 +21,7 @@ def count(function: Callable[..., Any], *args: Any) -> int:
 
 
 def equations(jaxpr: Any) -> Iterator[tuple[int, Any]]:
-    """The equations that a jaxpr runs, those of inner ones in place of the call, each with how often."""
+    """The equations of a jaxpr and of the jaxprs that it calls, each with the number of times it runs."""
     for eqn in jaxpr.eqns:
         inner = [list(equations(part)) for part in _inner(eqn.params)]
         if eqn.primitive.name == "cond":
@@ -40,7 +39,7 @@ def _operations(eqn: Any) -> int:
             (contracted, _), _ = eqn.params["dimension_numbers"]
             depth = math.prod(eqn.invars[0].aval.shape[axis] for axis in contracted)
             return 2 * eqn.outvars[0].aval.size * depth
-        case "matrix_product":  # of `products`
+        case "matrix_product":  # of models/ops/matmul.py
             return 2 * eqn.outvars[0].aval.size * eqn.invars[0].aval.shape[1]
         case "conv_general_dilated":
             kernel, spec = eqn.invars[1].aval, eqn.params["dimension_numbers"].rhs_spec

@@ -1,9 +1,9 @@
-"""Trains the tutorial's system in Keras on the very images that a run of ours had the labels of.
+"""Trains the tutorial's system in Keras with the labelled images of one of our runs.
 
     .venv-keras/bin/python benchmarks/keras_accuracy.py RUN IDX_FOLDER --steps 2400 --seed 0
 
-Prints accuracy on the training and test images every 600 steps: what differs from ours at equal steps is not the draw
-of labels. `bin/bench --make-peers` makes the environment.
+Prints accuracy on the training and test images every 600 steps. A difference from ours at equal steps is then not due
+to the draw of the labels. `bin/bench --make-peers` makes the environment.
 """
 
 import argparse

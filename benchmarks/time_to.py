@@ -1,8 +1,7 @@
 """Seconds from the start of `bin/train` until its classifier has an accuracy on the test images: `bin/bench --time-to`.
 
-A run evaluates every so many steps, and that counts; nothing is compiled when it starts. Test images are looked at to
-stop the clock, not to choose anything. The peer is the tutorial's 7,200 steps at the rate that Keras has in the same
-call, between our runs, and neither its evaluation nor its start is counted.
+The time includes the run's start, compilation and evaluations. Test images stop the clock and choose nothing. The peer
+is the tutorial's 7,200 steps at the rate of Keras, measured between our runs; its start and evaluations do not count.
 """
 
 import json
@@ -64,7 +63,7 @@ def run(target: float, preset: str, draw: int, steps: int, every: int, flags: li
 
 
 def evaluations(metrics: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a run's metrics that tell an accuracy, in order."""
+    """The complete lines of a run's metrics that have a test accuracy, in order."""
     text = metrics.read_text() if metrics.exists() else ""
     for line in text.splitlines(keepends=True):
         if line.endswith("\n") and "test_accuracy" in line:

@@ -20,14 +20,14 @@ TUTORIAL = (
 
 def table(run: Path) -> str:
     """The table of the run's checkpoints; a dash where the tutorial has no figure."""
-    held = RunDir(run)
-    comparable = held.record()["dataset"]["name"] == "mnist" and held.config().steps_per_epoch == 600
+    directory = RunDir(run)
+    comparable = directory.record()["dataset"]["name"] == "mnist" and directory.config().steps_per_epoch == 600
     rows = ["| step | train accuracy | test accuracy | tutorial, train | minutes |", "|---|---|---|---|---|"]
-    for line in held.metrics():
+    for line in directory.metrics():
         if "test_accuracy" not in line:
             continue
-        epoch, rest = divmod(line["step"], 600)
-        known = comparable and not rest and epoch <= len(TUTORIAL)
+        epoch, within = divmod(line["step"], 600)
+        known = comparable and not within and epoch <= len(TUTORIAL)
         tutorial = f"{TUTORIAL[epoch - 1]:.3f}" if known else "-"
         train, test = 100 * line["train_accuracy"], 100 * line["test_accuracy"]
         rows.append(f"| {line['step']} | {train:.3f} | {test:.3f} | {tutorial} | {line['seconds'] / 60:.1f} |")

@@ -1,6 +1,9 @@
-"""Writes what every command's `--help` prints into reference.md: bin/_python docs/flags.py
+"""Writes what every command's `--help` prints into reference.md.
 
-A command is a launcher in bin/ that calls the program. Output and markers are text, so that any form of help will do.
+    bin/_python docs/flags.py            # writes
+    bin/_python docs/flags.py --check    # fails where the page is out of date
+
+A command is a launcher in bin/ that calls the program.
 """
 
 import os
@@ -44,4 +47,8 @@ def with_flags(page: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_flags(PAGE.read_text()))
+    written = PAGE.read_text()
+    if "--check" not in sys.argv:
+        PAGE.write_text(with_flags(written))
+    elif with_flags(written) != written:
+        sys.exit("docs/reference.md is out of date; bin/_python docs/flags.py writes it")

@@ -1,4 +1,4 @@
-"""What mkdocs.yml cannot say: documents outside of docs/ are pages, and every module has a page of its docstrings."""
+"""Adds to the site: documents that lie outside of docs/, and a page of docstrings for every module."""
 
 import posixpath
 import re
@@ -15,14 +15,14 @@ PICTURES = tuple(str(path.relative_to(ROOT)) for path in sorted((ROOT / "benchma
 
 def modules() -> dict[str, list[str]]:
     """The public modules of each package, by name; those outside of a package under the program's own."""
-    found: dict[str, list[str]] = {}
+    by_package: dict[str, list[str]] = {}
     for path in sorted((ROOT / "sgan_jax").rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
         if parts[-1] == "__init__":
             parts = parts[:-1]
         if not parts[-1].startswith("_"):
-            found.setdefault(".".join(parts[:2]) if len(parts) > 2 else "sgan_jax", []).append(".".join(parts))
-    return found
+            by_package.setdefault(".".join(parts[:2]) if len(parts) > 2 else "sgan_jax", []).append(".".join(parts))
+    return by_package
 
 
 def on_config(config: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Writes the digits inside the package as a folder of images, as one's own would lie: 10 labels a class.
+"""Writes the digits inside the package as a folder of custom images, with ten labels for each class.
 
 bin/_python examples/digits_folder.py digits
 """

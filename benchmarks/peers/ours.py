@@ -48,7 +48,7 @@ def main() -> None:
     labelled = choose_labelled(dataset.train_labels, 100, dataset.num_classes, 0)
     arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
     data = Data(*map(jax.device_put, arrays))
-    if config.propagation.neighbours:  # any will do: it is not their making that is timed
+    if config.propagation.neighbours:  # any values will do: propagation is not timed
         data = data._replace(unl_shares=jax.numpy.full((len(data.unl_images), dataset.num_classes), 0.1))
     device = jax.devices()[0]
     on_cpu = device.platform == "cpu"

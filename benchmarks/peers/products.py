@@ -1,7 +1,7 @@
 """Matrix products alone: the machine's rate as JAX reaches it, or those of a training step at their own shapes.
 
-The rate is the yardstick of the shares in BENCHMARKS.md. A step's products, each run by itself as often as the step has
-it and nothing else, are what the rest of the step is added to: no program made of these products is faster than them.
+BENCHMARKS.md compares steps with the machine's rate. The products of a step are run each by itself, as often as the
+step has them, and nothing else: no program that consists of them can be faster.
 """
 
 import time

@@ -2,8 +2,9 @@
 
 Standard library only, since each runs in its own environment.
 
-A contender makes its first step, says so in one line of JSON, then takes a number of steps a line, answers with the
-milliseconds of each, and at the end of its input tells its peak memory. While it waits it uses no processor.
+A contender takes its first step and reports it in one line of JSON. Then it reads a number of steps from each line,
+takes them, and answers with the milliseconds of each. At the end of its input it reports its peak memory. While it
+waits it uses no processor.
 """
 
 import json
@@ -14,7 +15,7 @@ from collections.abc import Callable
 
 
 def serve(version: str, step: Callable[[], object], began: float, at_once: int = 1) -> None:
-    """Runs `step`, which returns when its results are there, as often as standard input asks.
+    """Runs `step`, which returns once its results are computed, as often as standard input asks.
 
     Args:
       version: of the framework.
@@ -25,16 +26,16 @@ def serve(version: str, step: Callable[[], object], began: float, at_once: int =
     before = time.perf_counter()
     step()
     first = time.perf_counter() - before
-    _say({"version": version, "first_step_s": first, "start_to_first_step_s": time.time() - began})
+    _send({"version": version, "first_step_s": first, "start_to_first_step_s": time.time() - began})
     for line in sys.stdin:
         milliseconds = []
         for _ in range(-(-int(line) // at_once)):
             before = time.perf_counter()
             step()
             milliseconds.append(1e3 * (time.perf_counter() - before) / at_once)
-        _say({"ms": milliseconds})
-    _say({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
+        _send({"ms": milliseconds})
+    _send({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
 
 
-def _say(answer: dict[str, object]) -> None:
+def _send(answer: dict[str, object]) -> None:
     print(json.dumps(answer), flush=True)

@@ -1,7 +1,7 @@
 """mnist-5k: 5,000 real MNIST digits inside the package, for machines without a network.
 
-They are the first 500 digits of each class of MNIST's training set, in its order (tools/make_mnist_5k.py makes the
-file). Of each class the first 400 are for training, the last 100 for the test. So neither split overlaps MNIST's own
+They are the first 500 digits of each class of MNIST's training set, in its order; benchmarks/make_mnist_5k.py makes
+the file. Of each class the first 400 are for training, the last 100 for the test. So neither split overlaps MNIST's own
 test set, and results are not comparable with results on MNIST.
 """
 

@@ -1,22 +1,95 @@
-"""What documents tell a reader to type works as written."""
+"""What a reader of the documents types works as written; links lead somewhere; the reference is up to date."""
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from outer import ROOT, connected, environment
+from outer import HOME, ROOT, RUN, connected, copy_of_finished_run, environment, succeed
 
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks" / "LOG.md"])
 
 
-def commands(page: Path) -> list[str]:
-    """The lines of a page that are typed in a shell: indented, and beginning with a launcher."""
-    lines = [line.strip() for line in page.read_text().splitlines() if line.startswith("    ")]
-    return [re.sub(r"\s+#.*", "", line) for line in lines if line.startswith("bin/")]
+class Block(NamedTuple):
+    """A fenced block of code."""
+
+    language: str
+    text: str
+    remark: str  # of the comment before it: "slow ...", "not run: why" or nothing
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page."""
+    fences = re.findall(
+        r"(?:<!-- ([^\n]*) -->\n)?```(\w+)[^\n]*\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE
+    )
+    return [Block(language, text, remark) for remark, language, text in fences]
+
+
+def typed(page: Path, slow: bool) -> list[Block]:
+    """What a reader types: blocks for a shell or for Python, without those that are not run, or the slow ones."""
+    wanted = [block for block in blocks(page) if block.language in ("bash", "python")]
+    return [one for one in wanted if not one.remark.startswith(("not run", *([] if slow else ["slow"])))]
+
+
+def is_slow(page: Path) -> bool:
+    """Whether a block of the page is marked as slow."""
+    return any(block.remark.startswith("slow") for block in blocks(page))
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Path:
+    """Where a reader is, with the example's images and a short run, which is the newest and has two names."""
+    folder = HOME / "reader"
+    copy_of_finished_run(folder)
+    shutil.copytree(folder / RUN, folder / "runs" / "digits")
+    succeed("_python", ROOT / "examples" / "digits_folder.py", "digits", cwd=folder)
+    shutil.copy(next((folder / "digits" / "test" / "7").iterdir()), folder / "photo.png")
+    return folder
+
+
+def follow(page: Path, folder: Path, slow: bool) -> str:
+    """Types the blocks of a page in order; returns what they print."""
+    printed = ""
+    python = "".join(block.text for block in typed(page, slow) if block.language == "python")
+    here = re.compile(r"(?<!\S)(bin|examples)/")  # the commands of this tree, files of their own
+    shell = [here.sub(rf"{ROOT}/\1/", block.text) for block in typed(page, slow) if block.language == "bash"]
+    programs = [["bash", "-e", "-c", text] for text in shell] + ([[sys.executable, "-c", python]] if python else [])
+    for program in programs:
+        settings = environment(XLA_FLAGS="") if slow else environment()
+        done = subprocess.run(program, cwd=folder, env=settings, capture_output=True, text=True, timeout=3000)
+        assert done.returncode == 0, (program[-1], done.stdout[-2000:], done.stderr[-3000:])
+        printed += done.stdout
+    return printed
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if typed(page, slow=False)], ids=lambda page: page.name)
+def test_the_quick_commands_of_a_page_work_as_written(page: Path, prepared: Path) -> None:
+    follow(page, prepared, slow=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if is_slow(page)], ids=lambda page: page.name)
+def test_all_commands_of_a_page_work_as_written(page: Path, tmp_path: Path) -> None:
+    printed = follow(page, tmp_path, slow=True)
+    sevens = re.findall(r"^(\d) +\d+\.\d\d%  digits/test/7/", printed, re.MULTILINE)
+    assert not sevens or (len(sevens) == 100 and sevens.count("7") >= 85)
+    if page.name == "custom-images.md":
+        assert (tmp_path / "digits.onnx").stat().st_size > 10_000
+        assert len((tmp_path / "classes.csv").read_text().splitlines()) == 3901
+
+
+@pytest.mark.slow
+def test_the_site_has_no_dead_link(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "mkdocs", "build", "-d", tmp_path / "site"]
+    done = subprocess.run(build, cwd=ROOT, env=environment(NO_MKDOCS_2_WARNING="1"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "SGANClassifier" in (tmp_path / "site" / "api" / "sgan_jax.inference.estimator.html").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -39,38 +112,16 @@ def test_every_launcher_that_is_named_is_there(page: Path) -> None:
         assert os.access(ROOT / "bin" / name, os.X_OK), f"{page.name}: bin/{name}"
 
 
-def test_every_page_is_found_from_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_every_page_is_found_from_the_readme_or_the_first_page() -> None:
+    linked = (ROOT / "README.md").read_text() + (ROOT / "docs" / "index.md").read_text().replace("](", "](docs/")
     for page in ROOT.glob("docs/*.*"):
-        if page.suffix in (".md", ".ipynb"):
-            assert f"docs/{page.name}" in readme, page.name
+        if page.suffix in (".md", ".ipynb") and page.name != "index.md":
+            assert f"docs/{page.name}" in linked, page.name
 
 
-@pytest.mark.slow
-def test_the_path_from_a_folder_to_a_file_for_elsewhere_works_as_written(tmp_path: Path) -> None:
-    typed = [line for line in commands(ROOT / "docs" / "own-images.md") if "--serve" not in line]
-    assert [line.split()[0] for line in typed] == [
-        "bin/_python",
-        "bin/data",
-        "bin/train",
-        "bin/report",
-        "bin/predict",
-        "bin/predict",
-        "bin/export",
-    ]
-    for line in typed:
-        here = re.sub(r"(?<!\S)(bin|examples)/", rf"{ROOT}/\1/", line)  # the commands of this tree, files of their own
-        done = subprocess.run(
-            here, shell=True, cwd=tmp_path, env=environment(XLA_FLAGS=""), capture_output=True, text=True
-        )
-        print(done.stdout[-400:])
-        assert done.returncode == 0, (line, done.stdout[-2000:], done.stderr)
-        if "digits/test/7" in line:
-            said = [row.split()[0] for row in done.stdout.splitlines()]
-            assert len(said) == 100 and said.count("7") >= 85
-    for file in ("digits.onnx", "classes.csv", "runs/digits/report.html"):
-        assert (tmp_path / file).stat().st_size > 10_000
-    assert len((tmp_path / "classes.csv").read_text().splitlines()) == 3901
+def test_the_reference_has_the_flags_of_today() -> None:
+    done = subprocess.run([sys.executable, ROOT / "docs" / "flags.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_notebook_runs_from_beginning_to_end(tmp_path: Path) -> None:

