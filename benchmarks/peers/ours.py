@@ -39,7 +39,8 @@ def main() -> None:
     from sgan_jax.data.load import choose_labelled, load
     from sgan_jax.engine.step import repeat
     from sgan_jax.engine.system import build, derive_keys
-    from sgan_jax.metrics.accuracy import evaluate, make_classify
+    from sgan_jax.metrics.accuracy import accuracy
+    from sgan_jax.metrics.classify import class_logits, make_classify
     from sgan_jax.types import Data
 
     config = dataclasses.replace(PRESETS[args.preset], precision=args.precision)
@@ -62,7 +63,11 @@ def main() -> None:
         images = np.resize(dataset.train_images, (70_000, *dataset.train_images.shape[1:]))
         labels = np.resize(dataset.train_labels, 70_000)
         classify = make_classify(system.disc)
-        serve(version, lambda: evaluate(classify, state.params.d, images, labels, dataset.num_classes), BEGAN)
+
+        def evaluate() -> float:
+            return accuracy(class_logits(classify, state.params.d, images, dataset.num_classes), labels)
+
+        serve(version, evaluate, BEGAN)
         return
     at_once = 1 if on_cpu else AT_ONCE
     compiled = jax.jit(advance, static_argnums=3, donate_argnums=0)

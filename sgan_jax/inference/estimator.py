@@ -22,7 +22,7 @@ from sgan_jax.data.load import UNKNOWN, Dataset
 from sgan_jax.engine.memory import keep_scratch
 from sgan_jax.engine.system import System, build, derive_keys, sample_images
 from sgan_jax.errors import UserError
-from sgan_jax.metrics.accuracy import class_logits, make_classify, probabilities
+from sgan_jax.metrics.classify import class_logits, make_classify, probabilities
 from sgan_jax.models.heads import HEADS
 from sgan_jax.runs import checkpoint
 from sgan_jax.runs.directory import RunDir, write_json

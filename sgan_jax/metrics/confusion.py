@@ -3,12 +3,12 @@
 import numpy as np
 
 
-def count(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Images by true class (rows) and predicted class (columns), int64 [K, K].
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Images by true class (rows) and predicted class (columns), int64 `[K, K]`.
 
     Args:
-      labels: integers [M].
-      predicted: integers [M].
+      labels: integers `[N]`.
+      predicted: integers `[N]`.
       classes: K.
     """
     pairs = np.asarray(labels, np.int64) * classes + predicted

@@ -8,7 +8,7 @@ import numpy as np
 
 from sgan_jax.errors import UserError, reason
 from sgan_jax.files import write_atomically
-from sgan_jax.metrics.confusion import count
+from sgan_jax.metrics.confusion import confusion_matrix
 
 MISTAKES = 24  # most confident mistakes whose images are stored
 
@@ -30,7 +30,7 @@ class Predictions(NamedTuple):
     @property
     def confusion(self) -> np.ndarray:
         """Counts of true class (rows) against predicted class (columns), int64 [K, K]."""
-        return count(self.labels, self.predicted, self.probabilities.shape[1])
+        return confusion_matrix(self.labels, self.predicted, self.probabilities.shape[1])
 
 
 def collect(part: str, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> Predictions:

@@ -9,7 +9,8 @@ import jax
 from sgan_jax.config import Config
 from sgan_jax.data.load import Dataset
 from sgan_jax.engine.system import build
-from sgan_jax.metrics.accuracy import average, evaluate, make_classify
+from sgan_jax.metrics.accuracy import accuracy
+from sgan_jax.metrics.classify import class_logits, ensemble, make_classify
 from sgan_jax.runs import checkpoint
 from sgan_jax.runs.directory import RunDir, read_json
 from sgan_jax.sweep.directory import Record, SweepDir, key, key_of
@@ -80,17 +81,17 @@ def averaged_record(members: Sequence[Config], folder: SweepDir, dataset: Datase
         states.append(jax.tree.map(jax.numpy.asarray, state))
     classify = make_classify(system.disc)
 
-    def accuracy(players: list[Params]) -> float:
-        test = dataset.test_images, dataset.test_labels
-        return evaluate(average(classify, players), None, *test, dataset.num_classes).accuracy
+    def test_accuracy(members: list[Params]) -> float:
+        logits = class_logits(ensemble(classify, members), None, dataset.test_images, dataset.num_classes)
+        return accuracy(logits, dataset.test_labels)
 
     commits = [str(records[key(config)].get("commit") or "").split(", ") for config in members]
     return {name: first[name] for name in _FROM_FIRST if name in first} | {
         "commit": _each_once(chain(*commits)),
         "together": len(members),
         "seconds": round(sum(records[key(config)]["seconds"] for config in members), 2),
-        "test_accuracy": accuracy([state.params.d for state in states]),
-        "ema_test_accuracy": accuracy([state.ema.d for state in states]),
+        "test_accuracy": test_accuracy([state.params.d for state in states]),
+        "ema_test_accuracy": test_accuracy([state.ema.d for state in states]),
     }
 
 

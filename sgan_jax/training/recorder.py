@@ -12,16 +12,9 @@ from sgan_jax.config import Config
 from sgan_jax.data.load import Dataset
 from sgan_jax.engine.devices import local
 from sgan_jax.engine.system import System, derive_keys, sample_images
-from sgan_jax.metrics.accuracy import (
-    class_logits,
-    evaluate,
-    glance,
-    held_out,
-    make_classify,
-    parts,
-    probabilities,
-    tally,
-)
+from sgan_jax.metrics.accuracy import accuracy
+from sgan_jax.metrics.classify import class_logits, make_classify, probabilities
+from sgan_jax.metrics.subsets import evaluation_subset, held_out_subset, subsets
 from sgan_jax.report import pictures
 from sgan_jax.runs import checkpoint, predictions
 from sgan_jax.runs.directory import RunDir, write_json
@@ -49,9 +42,9 @@ class Session:
     ):
         self.board = board
         self.config, self.run_dir, self.dataset, self.system, self.saver = config, run, dataset, system, saver
-        self.parts = parts(dataset, validation)
+        self.parts = subsets(dataset, validation)
         every = len(self.parts["train"][1])
-        some = glance(every)
+        some = evaluation_subset(every)
         self.some = some if len(some) < every else None
         self.keys = derive_keys(config.seed)
         self.classify = make_classify(system.disc)
@@ -131,10 +124,10 @@ class Session:
             said = class_logits(self.classify, state.params.d, images, self.dataset.num_classes, which)
             if not np.isfinite(said).all():
                 raise Diverged(step, "a class logit", math.nan)
-            accuracies[f"{name}_accuracy"] = tally(said, labels if which is None else labels[which]).accuracy
-            if name == held_out(self.parts):
-                averaged = evaluate(self.classify, state.ema.d, images, labels, self.dataset.num_classes)
-                accuracies[f"ema_{name}_accuracy"] = averaged.accuracy
+            accuracies[f"{name}_accuracy"] = accuracy(said, labels if which is None else labels[which])
+            if name == held_out_subset(self.parts):
+                averaged = class_logits(self.classify, state.ema.d, images, self.dataset.num_classes)
+                accuracies[f"ema_{name}_accuracy"] = accuracy(averaged, labels)
                 kept = predictions.collect(name, images, labels, probabilities(said))
                 predictions.save(self.run_dir.predictions_file(step), kept)
                 if self.board:

@@ -259,11 +259,11 @@ def test_epochs_of_one_dispatch_leave_what_single_steps_leave(tmp_path):
 
 LOOKS_AT_SOME = """
 from pathlib import Path
-from sgan_jax.metrics import accuracy
+from sgan_jax.metrics import subsets
 from sgan_jax.training import loop
 from sgan_jax.config import Config, DataConfig, ModelConfig
 
-accuracy.GLANCE = 1000
+subsets.EVALUATION_SIZE = 1000
 small = {"data": DataConfig(dataset="mnist-5k", labels=10), "model": ModelConfig(width=2), "batch_size": 4}
 loop.train(Config(steps=4, steps_per_epoch=2, **small), Path("run"))
 """
