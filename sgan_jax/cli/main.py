@@ -31,6 +31,7 @@ from sgan_jax.cli.sweep import Sweep
 from sgan_jax.cli.train import Train
 from sgan_jax.engine.memory import keep_scratch
 from sgan_jax.errors import UserError, mendable, spelled
+from sgan_jax.runs.quiet import quiet_late_errors
 
 __all__ = ["main"]
 
@@ -81,6 +82,7 @@ def _run() -> int | str | None:
     if not isinstance(command, Report | DataCommand):  # those that do without JAX
         _use_compilation_cache()  # first: JAX reads the environment when it is imported
         keep_scratch()
+        quiet_late_errors()
     return command()
 
 

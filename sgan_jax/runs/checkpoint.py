@@ -1,4 +1,4 @@
-"""Checkpoints through Orbax: all of it, and nothing else imports it.
+"""Checkpoints. Only this module imports Orbax.
 
 `DIR/step_600` holds the state and, in its metadata, a SHA-256 of all leaves: Orbax does not notice a flipped byte in
 an array.
@@ -7,14 +7,11 @@ an array.
 import errno
 import hashlib
 import json
-import logging
 import os
 import re
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +20,26 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from sgan_jax.errors import UserError, reason
+from sgan_jax.runs.quiet import quiet
 
-# Faults of the moment or of permissions, which say nothing about what the files hold.
-_NOT_THE_FILES = frozenset({errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EPERM})
+# Faults of the machine or of permissions, which do not mean that the files are damaged.
+_NOT_DAMAGE = frozenset({errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EPERM})
 _NAME = re.compile(r"step_(0|[1-9][0-9]*)")
 
 
 class Damaged(UserError):
-    """The checkpoint's files are not what was saved."""
+    """The checkpoint's files are not the files that were saved."""
 
 
 def steps(directory: Path) -> list[int]:
-    """Steps of the whole checkpoints in `directory`, ascending.
+    """Steps of the complete checkpoints in `directory`, ascending.
 
-    Orbax commits by a rename: one that is half written has another name.
+    Orbax commits a checkpoint by a rename: while it is being written, its name is another.
     """
     if not directory.is_dir():
         return []
-    found = [_NAME.fullmatch(entry.name) for entry in directory.iterdir() if entry.is_dir()]
-    return sorted(int(match[1]) for match in found if match)
+    matches = [_NAME.fullmatch(entry.name) for entry in directory.iterdir() if entry.is_dir()]
+    return sorted(int(match[1]) for match in matches if match)
 
 
 def digest(tree: Any) -> str:
@@ -55,74 +53,74 @@ def digest(tree: Any) -> str:
 
 
 class Saver:
-    """Saves in the background; one at a time. A failure is raised by the call after it."""
+    """Saves in the background, one checkpoint at a time. The next call raises the error of a save that failed."""
 
     def __init__(self, manager: ocp.CheckpointManager):
         self._manager = manager
 
     def save(self, step: int, state: Any) -> None:
-        """Copies the state to the host and begins to write `step_<step>`; an existing one is kept as it is.
+        """Copies the state to the host and begins to write `step_<step>`; an existing checkpoint is not replaced.
 
         Raises:
-          UserError: this one or the one before cannot be written.
+          UserError: this checkpoint or the one before cannot be written.
         """
         if step in self._manager.all_steps():
             return
-        # A copy, because the next step is given these very buffers to write its result into.
+        # A copy, because the next training step writes its result into the same buffers.
         host = jax.tree.map(lambda leaf: np.array(leaf, copy=True), state)
         meta = {"step": step, "sha256": digest(host)}
         args = ocp.args.Composite(state=ocp.args.StandardSave(host), meta=ocp.args.JsonSave(meta))
-        with _told(self._manager.directory):
+        with _as_user_error(self._manager.directory):
             self._manager.save(step, args=args, force=True)
 
-    def look_again(self) -> None:
-        """Learns of checkpoints that others have set aside, so that their steps can be saved once more."""
+    def reload(self) -> None:
+        """Lists the directory again: the step of a checkpoint that was set aside can then be saved again."""
         self._manager.reload()
 
     def wait(self) -> None:
-        """Returns when the last checkpoint is whole on the disk.
+        """Returns when the last checkpoint is complete on the disk.
 
         Raises:
-          UserError: it cannot be written.
+          UserError: the checkpoint cannot be written.
         """
-        with _told(self._manager.directory):
+        with _as_user_error(self._manager.directory):
             self._manager.wait_until_finished()
 
 
 @contextmanager
 def saver(directory: Path) -> Iterator[Saver]:
-    """A `Saver` for `directory`; on leaving, the last checkpoint is whole.
+    """A `Saver` for `directory`; on leaving, the last checkpoint is complete.
 
-    Leftovers of a save that was killed are removed.
+    What a killed save left behind is removed.
 
     Raises:
       UserError: the directory cannot be written.
     """
     options = ocp.CheckpointManagerOptions(
-        step_prefix="step", create=False, cleanup_tmp_directories=True, multiprocessing_options=_alone()
+        step_prefix="step", create=False, cleanup_tmp_directories=True, multiprocessing_options=_this_process()
     )
-    with _quiet():
-        with _told(directory):
+    with quiet():
+        with _as_user_error(directory):
             directory.mkdir(parents=True, exist_ok=True)
             manager = ocp.CheckpointManager(directory.absolute(), options=options)
-            # Orbax waits for its removal of leftovers when it saves, not when it is closed: where nothing is saved, the
-            # program would end beneath it, with a traceback.
+            # Orbax removes leftovers in a thread, and waits for it only in a save. A program that saves nothing would
+            # end while the thread runs, with a traceback.
             getattr(manager, "_maybe_await_cleanup_tmp_directory", lambda: None)()
         try:
             yield Saver(manager)
         except BaseException:
-            with suppress(Exception):  # it raises a failed save once more
+            with suppress(Exception):  # it raises the error of a failed save a second time
                 manager.close()
             raise
-        with _told(directory):
+        with _as_user_error(directory):
             manager.close()
 
 
 @contextmanager
-def _told(directory: object) -> Iterator[None]:
+def _as_user_error(directory: object) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # a full disk is an OSError, a ValueError or a bare Exception, as the layer has it
+    except Exception as error:  # a full disk is an OSError, a ValueError or a bare Exception: layers differ
         raise UserError(f"{directory}: cannot save a checkpoint ({reason(error)})") from error
 
 
@@ -135,32 +133,26 @@ def restore(path: Path, like: Any) -> Any:
 
     Raises:
       Damaged: a file is missing or was changed since it was saved.
-      UserError: there is no such checkpoint, or it is of other networks.
+      UserError: there is no such checkpoint, or its networks are others.
     """
     if not path.is_dir():
         raise UserError(f"{path}: no such checkpoint; {listing(path.parent)}")
     if not any((path / part).exists() for part in ("state", "meta")) and not _NAME.fullmatch(path.name):
         raise UserError(f"{path}: no checkpoint, but another directory; {listing(path.parent)}")
-    args = ocp.args.PyTreeRestore(
-        item=like, restore_args=jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), like)
-    )
+    expected = _describe(like)
     try:
-        meta = json.loads((path / "meta" / "metadata").read_text())
-        handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=_alone())
-        with _quiet(), ocp.Checkpointer(handler, multiprocessing_options=_alone()) as reader:
-            held = _describe(reader.metadata(path.absolute() / "state").item_metadata.tree)
-            if held == _describe(like):  # Orbax would cast, or return other shapes, in silence
-                state = reader.restore(path.absolute() / "state", args=args)
-                intact = meta["sha256"] == digest(state)
+        sha256 = json.loads((path / "meta" / "metadata").read_text())["sha256"]
+        saved, state = _read(path.absolute() / "state", like)
+        intact = saved != expected or sha256 == digest(state)
     except MemoryError:
         raise
     except Exception as error:  # Orbax and TensorStore raise many kinds for a damaged file, a bare Exception among them
-        fault = error if isinstance(error, OSError) else _fault(path)
-        if fault is not None and fault.errno in _NOT_THE_FILES:
+        fault = error if isinstance(error, OSError) else _read_error(path)
+        if fault is not None and fault.errno in _NOT_DAMAGE:
             raise UserError(f"{path}: cannot be read ({fault.strerror})") from None
         raise Damaged(f"{path}: the checkpoint is damaged ({reason(error)}); {listing(path.parent)}") from None
-    if held != _describe(like):
-        raise UserError(f"{path}: a checkpoint of other networks: {_difference(held, _describe(like))}")
+    if saved != expected:
+        raise UserError(f"{path}: a checkpoint of other networks: {_difference(saved, expected)}")
     if not intact:
         raise Damaged(
             f"{path}: the checkpoint is damaged (its SHA-256 is not the one it was saved with); {listing(path.parent)}"
@@ -168,8 +160,21 @@ def restore(path: Path, like: Any) -> Any:
     return state
 
 
-def _fault(path: Path) -> OSError | None:
-    """What keeps the files from being read, which TensorStore tells in words alone; None where all can be."""
+def _read(path: Path, like: Any) -> tuple[dict[str, str], Any]:
+    """What `_describe` says of the state in `path`, and the state; None for the state where it is not as `like`."""
+    args = ocp.args.PyTreeRestore(
+        item=like, restore_args=jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), like)
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=_this_process())
+    with quiet(), ocp.Checkpointer(handler, multiprocessing_options=_this_process()) as reader:
+        saved = _describe(reader.metadata(path).item_metadata.tree)
+        if saved != _describe(like):  # Orbax would silently cast, or return other shapes
+            return saved, None
+        return saved, reader.restore(path, args=args)
+
+
+def _read_error(path: Path) -> OSError | None:
+    """The error of the first file that cannot be read, or None: TensorStore's own errors have no number."""
 
     def give_up(error: OSError) -> None:
         raise error
@@ -183,8 +188,8 @@ def _fault(path: Path) -> OSError | None:
     return None
 
 
-def _alone() -> ocp.options.MultiprocessingOptions:
-    """Of several processes one saves and restores for all; Orbax would have it wait for the others."""
+def _this_process() -> ocp.options.MultiprocessingOptions:
+    """Options by which this process saves and restores alone; Orbax would wait for the other processes of a run."""
     if jax.process_count() == 1:
         return ocp.options.MultiprocessingOptions()
     index = jax.process_index()
@@ -194,12 +199,12 @@ def _alone() -> ocp.options.MultiprocessingOptions:
 
 
 def set_aside(path: Path) -> None:
-    """Renames a damaged checkpoint, so that its step can be saved again and nothing of it is lost."""
+    """Renames a damaged checkpoint: its step can then be saved again, and its files are not lost."""
     path.rename(path.with_name(f"damaged_{path.name}_{time.time_ns()}"))
 
 
 def listing(directory: Path) -> str:
-    """What checkpoints there are to choose from, for messages."""
+    """The checkpoints in a directory, for messages."""
     names = [f"step_{step}" for step in steps(directory)]
     return f"there are {', '.join(names)}" if names else "there are no checkpoints"
 
@@ -211,37 +216,13 @@ def _describe(tree: Any) -> dict[str, str]:
 
 
 def _name(path: Any) -> str:
-    """`params/d/conv_1/kernel`: the same for a tuple with names and the dictionary that Orbax makes of it."""
+    """`params/d/conv_1/kernel`: the same for a NamedTuple and for the dictionary that Orbax makes of it."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def _difference(held: dict[str, str], expected: dict[str, str]) -> str:
-    """The first difference of two descriptions, in a few words."""
-    for name in sorted(held.keys() | expected.keys()):
-        if held.get(name) != expected.get(name):
-            return f"{name} is {held.get(name, 'absent')}, expected {expected.get(name, 'none')}"
+def _difference(saved: dict[str, str], expected: dict[str, str]) -> str:
+    """The first difference of two descriptions."""
+    for name in sorted(saved.keys() | expected.keys()):
+        if saved.get(name) != expected.get(name):
+            return f"{name} is {saved.get(name, 'absent')}, expected {expected.get(name, 'none')}"
     raise AssertionError("no difference")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Orbax tells of every save, of metadata that this layout lacks, and with tracebacks of what it raises as well.
-
-    Where one array cannot be read or written, TensorStore goes on with the others and finds Orbax's event loop closed.
-    Python would print a traceback for each, from threads and also after the error was handled: that stays suppressed.
-    """
-    if getattr(sys.unraisablehook, "func", None) is not _report_unless_late:
-        sys.unraisablehook = partial(_report_unless_late, sys.unraisablehook)
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    logger = logging.getLogger("absl")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-def _report_unless_late(report: Callable[[Any], Any], failure: Any) -> None:
-    if not (isinstance(failure.exc_value, RuntimeError) and str(failure.exc_value) == "Event loop is closed"):
-        report(failure)

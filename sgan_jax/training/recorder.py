@@ -85,7 +85,7 @@ class Session:
     def take_back(self, step: int) -> None:
         """Forgets what came after a step from which the run goes on once more, its damaged checkpoints set aside."""
         self.run_dir.forget_after(step)
-        self.saver.look_again()
+        self.saver.reload()
         if self.board:
             self.board.take_back(step)
 

@@ -1,3 +1,5 @@
+"""Checkpoints: what is restored is what was saved, bit for bit, or an error of one line."""
+
 import errno
 import resource
 import shutil
@@ -69,14 +71,14 @@ def test_what_is_restored_is_bit_for_bit_what_was_saved(saved):
         assert bits(restored) == bits(state(3))
 
 
-def test_a_step_whose_checkpoint_was_set_aside_is_saved_again_once_that_is_looked_at(tmp_path):
+def test_a_step_whose_checkpoint_was_set_aside_is_saved_again_after_a_reload(tmp_path):
     with checkpoint.saver(tmp_path) as saver:
         for seed in (0, 1):
             saver.save(3, state(3, seed))
             saver.wait()
-        assert bits(checkpoint.restore(tmp_path / "step_3", state())) == bits(state(3, 0))  # what is there is kept
+        assert bits(checkpoint.restore(tmp_path / "step_3", state())) == bits(state(3, 0))  # not replaced
         checkpoint.set_aside(tmp_path / "step_3")
-        saver.look_again()
+        saver.reload()
         saver.save(3, state(3, 1))
     assert bits(checkpoint.restore(tmp_path / "step_3", state())) == bits(state(3, 1))
 
@@ -103,12 +105,12 @@ def test_a_checkpoint_lies_in_a_directory_named_after_its_step(tmp_path):
     assert checkpoint.steps(tmp_path) == [2, 600, 12000]
 
 
-def test_all_checkpoints_are_kept(tmp_path):
+def test_no_checkpoint_is_removed_for_another(tmp_path):
     save(tmp_path, *(state(step) for step in range(1, 8)))
     assert checkpoint.steps(tmp_path) == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_only_whole_checkpoints_count(tmp_path):
+def test_only_complete_checkpoints_are_listed(tmp_path):
     for name in ("step_3.orbax-checkpoint-tmp", "step_", "step_x", "step_-1", "step_07", "damaged_step_4_1", "step_5"):
         (tmp_path / name).mkdir()
     (tmp_path / "step_6").write_text("a file")
@@ -141,21 +143,21 @@ def test_what_a_killed_save_left_is_removed_and_its_step_saved(tmp_path):
 
 
 def test_what_a_killed_save_left_is_removed_before_anything_else_even_if_nothing_is_saved(tmp_path):
-    # Else the program may end while a thread is still at it.
+    # Otherwise the program may end while a thread still removes them.
     for number in range(40):
         (tmp_path / f"step_{number}.orbax-checkpoint-tmp" / "state").mkdir(parents=True)
     with checkpoint.saver(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_checkpoint_is_kept_aside_and_its_step_can_be_saved_again(tmp_path):
+def test_a_damaged_checkpoint_can_be_set_aside_and_its_step_saved_again(tmp_path):
     save(tmp_path, state(2), state(3))
     checkpoint.set_aside(tmp_path / "step_3")
     assert checkpoint.steps(tmp_path) == [2]
     save(tmp_path, state(3, seed=1))
     assert bits(checkpoint.restore(tmp_path / "step_3", state())) == bits(state(3, seed=1))
-    kept = next(tmp_path.glob("damaged_step_3_*"))
-    assert bits(checkpoint.restore(kept, state())) == bits(state(3, seed=0))
+    aside = next(tmp_path.glob("damaged_step_3_*"))
+    assert bits(checkpoint.restore(aside, state())) == bits(state(3, seed=0))
 
 
 def test_a_disk_that_takes_no_more_is_a_one_line_error(tmp_path):
@@ -213,7 +215,7 @@ def test_the_digest_changes_with_everything_that_a_leaf_is(change):
     assert checkpoint.digest(change(state())) != checkpoint.digest(state())
 
 
-def test_the_digest_tells_apart_what_compares_equal():
+def test_the_digest_differs_for_numbers_that_compare_equal():
     zero, minus = {"x": np.float32([0.0])}, {"x": np.float32([-0.0])}
     assert checkpoint.digest(zero) != checkpoint.digest(minus)
 
@@ -247,12 +249,12 @@ def restored_or_damaged(path: Path) -> bool:
 
 def holding_arrays(path: Path) -> list[Path]:
     """The files in which TensorStore keeps the arrays."""
-    found = [file for file in files(path / "state" / "ocdbt.process_0" / "d") if file.stat().st_size > 1000]
-    assert found
-    return found
+    large = [file for file in files(path / "state" / "ocdbt.process_0" / "d") if file.stat().st_size > 1000]
+    assert large
+    return large
 
 
-def test_a_flipped_byte_anywhere_in_the_arrays_is_noticed(copied):
+def test_a_flipped_byte_anywhere_in_the_arrays_is_detected(copied):
     for file in holding_arrays(copied):
         whole, refused = file.read_bytes(), []
         for position in range(0, len(whole), len(whole) // 12):
@@ -308,7 +310,7 @@ def test_an_unknown_checkpoint_is_an_error_that_lists_what_is_there(saved, tmp_p
         checkpoint.restore(tmp_path / "step_7", state())
 
 
-def test_a_directory_that_is_no_checkpoint_is_an_error_that_lists_those_beside_it(saved, tmp_path):
+def test_a_directory_that_is_not_a_checkpoint_is_an_error_that_lists_those_beside_it(saved, tmp_path):
     with pytest.raises(UserError, match=r": no checkpoint, but another directory; there are no checkpoints$") as error:
         checkpoint.restore(tmp_path, state())
     assert not isinstance(error.value, Damaged)
