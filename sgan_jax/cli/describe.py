@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sgan_jax.cli.flags import Preset, Text
 from sgan_jax.cli.train import Train
+
+if TYPE_CHECKING:
+    from sgan_jax.inference.describe import NetworkDescription
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,21 @@ class Describe:
 
     def __call__(self) -> int:
         """Runs the command."""
-        from sgan_jax.inference import inspect_run
+        from sgan_jax.inference.describe import describe, draw
 
         config = Train(preset=self.preset, head=self.head).config()
-        return inspect_run.describe(config, (self.image_size, self.image_size, self.channels), self.classes, self.out)
+        networks = describe(config, (self.image_size, self.image_size, self.channels), self.classes)
+        for network in networks:
+            _print(network)
+        draw(networks, self.out)
+        print(f"diagram: {self.out}")
+        return 0
+
+
+def _print(network: "NetworkDescription") -> None:
+    width = max(len(layer.kind) for layer in network.layers)
+    print(f"{network.name}: {network.parameters:,} parameters")
+    for layer in network.layers:
+        shape = " x ".join("batch" if size is None else str(size) for size in layer.output)
+        print(f"  {layer.name:10}  {layer.kind:{width}}  {shape:22}  {layer.parameters:>9,}")
+    print()

@@ -1,8 +1,15 @@
 """`eval`: figures of a checkpoint's classifier."""
 
+import json
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from sgan_jax.cli.flags import File, Text
+
+if TYPE_CHECKING:
+    from sgan_jax.inference.evaluate import EvaluationResult
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,49 @@ class Eval:
 
     def __call__(self) -> int:
         """Runs the command."""
-        from sgan_jax.inference import inspect_run
+        from sgan_jax.inference.evaluate import evaluate, save_evaluation
+        from sgan_jax.runs.opened import open_run
 
-        return inspect_run.evaluate_checkpoint(self.run, self.ckpt, self.data_dir, self.json)
+        result = evaluate(open_run(self.run, self.ckpt), self.data_dir)
+        print(json.dumps(_as_json(result)) if self.json else _as_text(result))
+        save_evaluation(result)  # after the figures, which are worth having where the directory cannot be written
+        if not self.json:
+            print(f"\nconfusion matrix: {result.confusion_file}")
+        return 0
+
+
+def _as_text(result: "EvaluationResult") -> str:
+    lines = [f"*** {result.notice} ***"] if result.notice else []
+    lines += [f"{name.capitalize()} Accuracy: {100 * value:.3f}%" for name, value in result.accuracies.items()]
+    averaged = [f"{name} {100 * value:.3f}%" for name, value in result.averaged_accuracies.items()]
+    lines.append(f"Averaged weights: {', '.join(averaged)}")
+    width = max(5, *map(len, result.class_names))
+    lines += ["", f"{'class':{width}}  images  recall  precision"]
+    figures = zip(result.class_names, result.confusion.sum(axis=1), result.recall, result.precision, strict=True)
+    for name, images, recall, precision in figures:
+        lines.append(f"{name:{width}}  {images:6d}  {_percent(recall):>6}  {_percent(precision):>9}")
+    return "\n".join(lines)
+
+
+def _percent(value: float) -> str:
+    return "-" if math.isnan(value) else f"{100 * value:.1f}%"
+
+
+def _as_json(result: "EvaluationResult") -> dict[str, Any]:
+    return {
+        "run": str(result.run),
+        "step": result.step,
+        "notice": result.notice,
+        **{f"{name}_accuracy": value for name, value in result.accuracies.items()},
+        **{f"ema_{name}_accuracy": value for name, value in result.averaged_accuracies.items()},
+        "class_names": list(result.class_names),
+        "recall": _without_nan(result.recall),
+        "precision": _without_nan(result.precision),
+        "confusion": result.confusion.tolist(),
+        "confusion_png": str(result.confusion_file),
+    }
+
+
+def _without_nan(values: Iterable[float]) -> list[float | None]:
+    """JSON has no NaN."""
+    return [None if math.isnan(value) else float(value) for value in values]

@@ -24,6 +24,8 @@ class Export:
 
     def __call__(self) -> int:
         """Runs the command."""
-        from sgan_jax.export import formats
+        from sgan_jax.export.formats import export
+        from sgan_jax.runs.opened import open_run
 
-        return formats.export(self.format, self.kind, self.run, self.ckpt, self.averaged, self.out)
+        print(export(open_run(self.run, self.ckpt), self.format, self.kind, self.averaged, self.out))
+        return 0

@@ -22,6 +22,8 @@ class Sample:
 
     def __call__(self) -> int:
         """Runs the command."""
-        from sgan_jax.inference import inspect_run
+        from sgan_jax.inference.sample import sample
+        from sgan_jax.runs.opened import open_run
 
-        return inspect_run.sample_checkpoint(self.run, self.ckpt, self.count, self.seed, self.out)
+        print(sample(open_run(self.run, self.ckpt), self.count, self.seed, self.out))
+        return 0

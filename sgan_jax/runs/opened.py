@@ -1,4 +1,4 @@
-"""A run that is there, opened at one of its checkpoints: what `eval`, `sample`, `predict` and `export` begin with."""
+"""A run opened at one of its checkpoints: `eval`, `sample`, `predict` and `export` begin with it."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,22 +14,25 @@ from sgan_jax.types import TrainState
 
 
 class Opened(NamedTuple):
-    """A run, what it trained, and the state of a checkpoint. No data set is needed for it."""
+    """A run, its networks, and the state of a checkpoint. Opening a run needs no data set."""
 
     run: RunDir
     config: Config
     image_shape: tuple[int, int, int]  # (H, W, C)
     class_names: tuple[str, ...]
-    notice: str  # what every result of the run has to say, or nothing
+    notice: str  # a warning that belongs to every result of the run, or nothing
     system: System
     state: TrainState
     step: int
 
     def needs_classifier(self, command: str) -> None:
-        """Refuses a run that has none.
+        """Checks that the run has a classifier.
+
+        Args:
+          command: the verb of the message, such as "evaluate".
 
         Raises:
-          UserError: its head is `real_fake`.
+          UserError: the run's head has no classifier.
         """
         if not self.system.classifies:
             raise UserError(
@@ -42,11 +45,11 @@ def open_run(path: Path | None, ckpt: str = "latest") -> Opened:
     """Opens a run.
 
     Args:
-      path: its directory; by default the newest run's, or the one that `ckpt` lies in.
+      path: the run directory; by default the directory that `ckpt` lies in if that is a path, else the newest run's.
       ckpt: `latest`, `step_7200` or a path.
 
     Raises:
-      UserError: no such run or checkpoint, or one that is damaged or of another version.
+      UserError: there is no such run or checkpoint, or it is damaged or of another version.
     """
     run = existing(path, ckpt)
     dataset, config = run.record()["dataset"], run.config()

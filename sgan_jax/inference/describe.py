@@ -1,0 +1,56 @@
+"""Describes both networks of a configuration, layer by layer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sgan_jax.config import Config, validate
+from sgan_jax.engine.system import build
+from sgan_jax.errors import UserError
+from sgan_jax.limits import LARGEST_SIDE
+from sgan_jax.report import pictures
+from sgan_jax.types import Layer
+
+
+class NetworkDescription(NamedTuple):
+    """The layers of a network, in order."""
+
+    name: str  # "discriminator" or "generator"
+    layers: list[Layer]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the network learns."""
+        return sum(layer.parameters for layer in self.layers)
+
+
+def describe(config: Config, image_shape: tuple[int, int, int], classes: int) -> list[NetworkDescription]:
+    """Descriptions of the discriminator and the generator.
+
+    Args:
+      config: what the networks are built from.
+      image_shape: `(H, W, C)`.
+      classes: K.
+
+    Raises:
+      UserError: the configuration is not valid, or a size is out of range.
+    """
+    validate(config)
+    height, _, channels = image_shape
+    sizes = {"‹data.image_size›": height, "‹channels›": channels, "‹classes›": classes}
+    for setting, value in sizes.items():
+        if not 1 <= value <= LARGEST_SIDE:
+            raise UserError(f"{setting}: {value}; must be between 1 and {LARGEST_SIDE}")
+    system = build(config, image_shape, classes)
+    networks = (("discriminator", system.disc), ("generator", system.gen))
+    return [NetworkDescription(name, network.layers()) for name, network in networks]
+
+
+def draw(networks: Sequence[NetworkDescription], path: Path) -> None:
+    """Draws the networks side by side as a PNG.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    drawn = [pictures.Network(name, [pictures.Layer(*layer) for layer in layers]) for name, layers in networks]
+    pictures.save_diagram(drawn, path)

@@ -1,0 +1,130 @@
+"""Evaluates a run's classifier on the images that it was trained and tested on."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sgan_jax.data.dataset import Dataset
+from sgan_jax.data.load import load
+from sgan_jax.data.sizes import square
+from sgan_jax.errors import UserError
+from sgan_jax.metrics import per_class
+from sgan_jax.metrics.accuracy import accuracy
+from sgan_jax.metrics.classify import Classify, class_logits, make_classify, probabilities
+from sgan_jax.metrics.confusion import confusion_matrix
+from sgan_jax.metrics.subsets import Subset, held_out_subset, subsets
+from sgan_jax.report import pictures
+from sgan_jax.runs import predictions
+from sgan_jax.runs.directory import RunDir
+from sgan_jax.runs.opened import Opened
+from sgan_jax.runs.predictions import Predictions
+from sgan_jax.types import Params
+
+
+class EvaluationResult(NamedTuple):
+    """Figures of a checkpoint's classifier. `save_evaluation` writes what reports need of them."""
+
+    run: Path
+    step: int
+    notice: str  # a warning that belongs to every result of the run, or nothing
+    accuracies: dict[str, float]  # of the last weights, 0..1, by subset: "train", "test", "validation"
+    averaged_accuracies: dict[str, float]  # of the averaged weights
+    subset: str  # the subset of `confusion`: "test", else "validation", else "train"
+    class_names: tuple[str, ...]
+    confusion: np.ndarray  # of the last weights: true class (rows), predicted class (columns), int64 [K, K]
+    title: str  # of the picture of `confusion`
+    predictions: Predictions | None  # of the last weights; None where `subset` is "train"
+
+    @property
+    def recall(self) -> np.ndarray:
+        """Recall of each class, float64 `[K]`; NaN for a class without images."""
+        return per_class.recall(self.confusion)
+
+    @property
+    def precision(self) -> np.ndarray:
+        """Precision of each class, float64 `[K]`; NaN for a class that is never predicted."""
+        return per_class.precision(self.confusion)
+
+    @property
+    def confusion_file(self) -> Path:
+        """The PNG into which `save_evaluation` draws `confusion`."""
+        return RunDir(self.run).confusion_file(self.step)
+
+
+def evaluate(opened: Opened, data_dir: str | None = None) -> EvaluationResult:
+    """Accuracies on all images whose class is known, and figures of each class on held-out images.
+
+    Args:
+      opened: the run, opened at a checkpoint.
+      data_dir: where the run's images are now, if they were moved.
+
+    Raises:
+      UserError: the run has no classifier, or the data are missing or are other data than the run was trained on.
+    """
+    opened.needs_classifier("evaluate")
+    dataset = _data_of(opened, data_dir)
+    labelled = opened.run.labelled()
+    by_name = subsets(dataset, labelled[len(labelled) - opened.config.data.validation :])
+    held_out = held_out_subset(by_name)
+    subset = held_out or "train"
+    classify, classes = make_classify(opened.system.disc), dataset.num_classes
+    logits = _logits(classify, opened.state.params.d, by_name, classes)
+    averaged_logits = _logits(classify, opened.state.ema.d, by_name, classes)
+    shown, (images, labels) = logits[subset], by_name[subset]
+    return EvaluationResult(
+        run=opened.run.path,
+        step=opened.step,
+        notice=opened.notice,
+        accuracies=_accuracies(logits, by_name),
+        averaged_accuracies=_accuracies(averaged_logits, by_name),
+        subset=subset,
+        class_names=dataset.class_names,
+        confusion=confusion_matrix(labels, shown.argmax(axis=1), classes),
+        title=f"{opened.notice or dataset.name}, {opened.config.data.labels} labels, step {opened.step}: "
+        f"{subset} images",
+        predictions=predictions.collect(held_out, images, labels, probabilities(shown)) if held_out else None,
+    )
+
+
+def save_evaluation(result: EvaluationResult) -> None:
+    """Draws the confusion matrix into the run directory, and writes the predictions beside it.
+
+    Raises:
+      UserError: the files cannot be written.
+    """
+    pictures.save_confusion(result.confusion, result.class_names, result.confusion_file, result.title)
+    if result.predictions is not None:
+        predictions.save(RunDir(result.run).predictions_file(result.step), result.predictions)
+
+
+def _data_of(opened: Opened, data_dir: str | None) -> Dataset:
+    """The data set that the run was trained on."""
+    run, config = opened.run, opened.config
+    record = run.record()["dataset"]
+    folder = data_dir or config.data.data_dir
+    if record.get("own") and not folder:
+        names = "x_train, y_train, x_test and y_test" if record.get("test") else "x_train and y_train alone"
+        raise UserError(
+            f"{run.path}: a Python program trained it on arrays; give them as ‹data.data_dir› FILE.npz with {names}"
+        )
+    dataset = load(
+        config.data.dataset if folder else run.dataset(),
+        folder,
+        square(config.data.image_size),
+        config.data.stream if folder else None,
+    )
+    if dataset.digest != record["digest"]:
+        raise UserError(
+            f"{dataset.name}: {run.path} was trained on other data, {record['name']}; "
+            "give its folder with ‹data.data_dir›"
+        )
+    return dataset
+
+
+def _logits(classify: Classify, params: Params, by_name: dict[str, Subset], classes: int) -> dict[str, np.ndarray]:
+    return {name: class_logits(classify, params, subset.images, classes) for name, subset in by_name.items()}
+
+
+def _accuracies(logits: dict[str, np.ndarray], by_name: dict[str, Subset]) -> dict[str, float]:
+    return {name: accuracy(logits[name], subset.labels) for name, subset in by_name.items()}
