@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sgan_jax.data.images import read_image
-from sgan_jax.export.formats import load_safetensors
+from sgan_jax.export.safetensors import load_safetensors
 
 file, *paths = sys.argv[1:]
 classify, about = load_safetensors(Path(file))

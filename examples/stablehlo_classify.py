@@ -1,4 +1,6 @@
-"""Classifies images with a classifier that `bin/export --format stablehlo` wrote; needs jax, numpy and pillow.
+"""Classifies images with a classifier that `bin/export --format stablehlo` wrote.
+
+It needs jax, flatbuffers, numpy and pillow.
 
 python examples/stablehlo_classify.py classifier.stablehlo.zip image.png ...
 """

@@ -29,6 +29,14 @@ class UserError(Exception):
         return spelled(self.marked)
 
 
+def missing_extra(package: str, extra: str) -> UserError:
+    """The error for a package that is not installed because its extra of pyproject.toml was not asked for."""
+    return UserError(
+        f"the package {package} is not installed; set SGAN_EXTRAS={extra} for the launchers in bin/, or "
+        f"pip install 'sgan-jax[{extra}]'"
+    )
+
+
 def reason(error: Exception) -> str:
     """The first line of a library's error, cut to 120 characters, or its kind if it has no text."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:120]

@@ -21,7 +21,8 @@ from sgan_jax.data.arrays import load_npz
 from sgan_jax.data.idx import load_idx
 from sgan_jax.data.images import BadImage, read_header, read_image
 from sgan_jax.errors import UserError
-from sgan_jax.export.formats import load_safetensors, prepare, to_safetensors
+from sgan_jax.export.prepare import prepare
+from sgan_jax.export.safetensors import load_safetensors, to_safetensors
 from sgan_jax.report.page import render
 from sgan_jax.runs import checkpoint, predictions
 from sgan_jax.runs.directory import RunDir

@@ -1,4 +1,4 @@
-"""Files for use without this package: each runtime gives what the networks give."""
+"""Files for use without this package: each runtime computes what the networks compute."""
 
 import dataclasses
 import io
@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +17,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from outer import ROOT, call, environment, succeed
+from outer import ROOT, environment, succeed
 from rooms import RUN, picture, trained
 from safetensors.numpy import load as load_tensors
 
@@ -23,11 +25,15 @@ from sgan_jax.config import PRESETS
 from sgan_jax.engine.system import build
 from sgan_jax.errors import UserError
 from sgan_jax.export import onnx_graph
-from sgan_jax.export.formats import FORMATS, KINDS, Exported, load_safetensors, prepare
+from sgan_jax.export.formats import FORMATS, export
+from sgan_jax.export.prepare import KINDS, Exported, prepare
+from sgan_jax.export.safetensors import load_safetensors
+from sgan_jax.inference.predict import predict
 from sgan_jax.models.heads import HEADS
 from sgan_jax.models.networks.table import NETWORKS
 from sgan_jax.runs.directory import RunDir
-from sgan_jax.runs.opened import Opened
+from sgan_jax.runs.opened import Opened, open_run
+from sgan_jax.types import TrainState
 
 NAMES = ("one", "two", "three")
 SHAPE = (10, 12, 3)  # no size of the generators' own: they crop
@@ -35,15 +41,34 @@ CASES = [(networks, "stacked", kind) for networks in sorted(NETWORKS) for kind i
 CASES += [("tutorial", head, "classifier") for head in sorted(HEADS) if head != "stacked" and HEADS[head].classifies]
 
 
+def parameters(abstract: Any) -> Any:
+    """Random numbers in the place of trained ones, of a size that neither dies out nor grows from layer to layer."""
+    random = np.random.default_rng(0)
+
+    def leaf(like: jax.ShapeDtypeStruct) -> jax.Array:
+        if len(like.shape) > 1:
+            return jnp.asarray(random.normal(0, np.prod(like.shape[:-1]) ** -0.5, like.shape), like.dtype)
+        return jnp.asarray(random.normal(1, 0.3, like.shape), like.dtype)  # biases, and scales of weights
+
+    return jax.tree.map(leaf, abstract)
+
+
 @cache
-def exported(networks: str, head: str, kind: str) -> Exported:
+def opened(networks: str, head: str) -> Opened:
     preset = PRESETS["joint"]
     model = dataclasses.replace(preset.model, networks=networks, head=head, width=8, latent=6)
     config = dataclasses.replace(preset, model=model, precision="bfloat16")  # what is exported is float32 all the same
     system = build(config, SHAPE, len(NAMES))
-    state = jax.jit(system.init)(jax.random.key(0), images(20))
-    state = jax.tree.map(lambda leaf: leaf + leaf.dtype.type(0.03), state)  # biases are 0 at first
-    return prepare(Opened(RunDir(Path("run")), config, SHAPE, NAMES, "a notice", system, state, 7), kind)
+    params = parameters(system.abstract_state().params)
+    state = TrainState(jnp.int32(7), params, {}, params)
+    return Opened(RunDir(Path("run")), config, SHAPE, NAMES, "a notice", system, state, 7)
+
+
+@cache
+def exported(networks: str, head: str, kind: str) -> Exported:
+    """The function is compiled, which is quicker here than one operation after the other."""
+    made = prepare(opened(networks, head), kind)
+    return made._replace(function=jax.jit(made.function))
 
 
 def images(count: int) -> np.ndarray:
@@ -51,7 +76,7 @@ def images(count: int) -> np.ndarray:
 
 
 def argument(made: Exported, count: int) -> np.ndarray:
-    if made.argument[0] == "images":
+    if made.argument.name == "images":
         return images(count)
     return np.random.default_rng(count).normal(size=(count, 6)).astype(np.float32)
 
@@ -68,22 +93,23 @@ def from_stablehlo(content: bytes, given: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("networks", "head", "kind"), CASES)
-def test_every_runtime_gives_what_the_networks_give_for_any_number_of_images(
+def test_every_runtime_computes_what_the_networks_compute_for_any_number_of_images(
     networks: str, head: str, kind: str, tmp_path: Path
 ) -> None:
     made = exported(networks, head, kind)
     for name, run in (("onnx", from_onnx), ("stablehlo", from_stablehlo)):
-        content = FORMATS[name].make(made)
+        content = FORMATS[name].to_bytes(made)
         for count in (1, 5):
             given = argument(made, count)
             expected = np.asarray(made.function(jnp.asarray(given)))
             assert expected.shape == (count, *((3,) if kind == "classifier" else SHAPE))
             np.testing.assert_allclose(run(content, given), expected, atol=1e-5, err_msg=name)
+            assert count == 1 or np.abs(expected[0] - expected[1]).max() > 1e-3, "of other images something else"
     path = tmp_path / "file.safetensors"
-    path.write_bytes(FORMATS["safetensors"].make(made))
-    function, about = load_safetensors(path)
-    np.testing.assert_allclose(function(jnp.asarray(given)), expected, atol=1e-5)
-    assert (about["kind"], about["class_names"], about["step"]) == (kind, list(NAMES), 7)
+    path.write_bytes(FORMATS["safetensors"].to_bytes(made))
+    function, metadata = load_safetensors(path)
+    np.testing.assert_allclose(jax.jit(function)(jnp.asarray(given)), expected, atol=1e-5)
+    assert (metadata["kind"], metadata["class_names"], metadata["step"]) == (kind, list(NAMES), 7)
     if kind == "classifier":
         np.testing.assert_allclose(expected.sum(axis=1), 1, rtol=1e-5)
     else:
@@ -92,61 +118,113 @@ def test_every_runtime_gives_what_the_networks_give_for_any_number_of_images(
 
 def test_files_carry_class_names_size_and_notice() -> None:
     made = exported("tutorial", "stacked", "classifier")
-    model = onnx.load_from_string(FORMATS["onnx"].make(made))
+    model = onnx.load_from_string(FORMATS["onnx"].to_bytes(made))
     props = {prop.key: json.loads(prop.value) for prop in model.metadata_props}
-    with zipfile.ZipFile(io.BytesIO(FORMATS["stablehlo"].make(made))) as archive:
+    with zipfile.ZipFile(io.BytesIO(FORMATS["stablehlo"].to_bytes(made))) as archive:
         about = json.loads(archive.read("about.json"))
-    for held in (props, about):
-        assert held["class_names"] == list(NAMES) and held["image_shape"] == list(SHAPE)
-        assert held["notice"] == "a notice" and held["config"]["model"]["width"] == 8
-    tensors = load_tensors(FORMATS["safetensors"].make(made))
+    for metadata in (props, about):
+        assert metadata["class_names"] == list(NAMES) and metadata["image_shape"] == list(SHAPE)
+        assert metadata["notice"] == "a notice" and metadata["config"]["model"]["width"] == 8
+    tensors = load_tensors(FORMATS["safetensors"].to_bytes(made))
     assert {"conv_1/kernel", "logits/bias"} <= tensors.keys()
 
 
 def test_an_operation_that_is_not_translated_is_named() -> None:
     made = exported("tutorial", "stacked", "classifier")._replace(function=lambda x: jnp.sort(x, axis=1))
     with pytest.raises(UserError, match="operation 'sort' is not translated; format stablehlo takes every network"):
-        FORMATS["onnx"].make(made)
+        FORMATS["onnx"].to_bytes(made)
     with pytest.raises(onnx_graph.Unsupported):
         onnx_graph.graph_of(jnp.cumsum, jax.ShapeDtypeStruct((3,), jnp.float32), ("a", "b"))
 
 
-def test_a_file_of_others_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_file_of_another_program_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
-    for content in (b"", b"\x00" * 100, FORMATS["safetensors"].make(exported("mlp", "stacked", "classifier"))[:-8]):
+    whole = FORMATS["safetensors"].to_bytes(exported("mlp", "stacked", "classifier"))
+    for content in (b"", b"\x00" * 100, whole[:-8]):
         path.write_bytes(content)
-        with pytest.raises(UserError, match=r"other\.safetensors: no \.safetensors file that `export` wrote") as error:
+        with pytest.raises(UserError, match="other.safetensors: not a .safetensors file that `export` wrote") as error:
             load_safetensors(path)
         assert "\n" not in str(error.value)
 
 
+@cache
+def pictures() -> list[Path]:
+    """Pictures that the run of `trained` has not seen."""
+    folder = trained()[0] / "pictures"
+    folder.mkdir()
+    paths = [folder / f"{index}.png" for index in range(3)]
+    for index, (path, kind) in enumerate(zip(paths, ("sky", "floor", "sky"), strict=True)):
+        picture(kind, 700 + index).save(path)
+    return paths
+
+
 @pytest.mark.parametrize("format", sorted(FORMATS))
-def test_the_example_of_each_format_says_what_predict_says(tmp_path: Path, format: str) -> None:
-    here, _ = trained()
-    paths = []
-    for index, kind in enumerate(("sky", "floor", "sky")):
-        picture(kind, 700 + index).save(tmp_path / f"{index}.png")
-        paths.append(str(tmp_path / f"{index}.png"))
-    file = succeed("export", "--format", format, "--out", tmp_path / f"x{FORMATS[format].suffix}", cwd=here).strip()
-    command = [sys.executable, "-W", "error", str(ROOT / "examples" / f"{format}_classify.py"), file, *paths]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=here)
+def test_the_example_of_each_format_predicts_what_predict_predicts(tmp_path: Path, format: str) -> None:
+    run, example = open_run(trained()[0] / RUN), ROOT / "examples" / f"{format}_classify.py"
+    file = export(run, format, out=tmp_path / f"x{FORMATS[format].suffix}")
+    command = [sys.executable, "-W", "error", str(example), str(file), *map(str, pictures())]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    said = [line.split() for line in done.stdout.splitlines()]
-    expected = json.loads(succeed("predict", *paths, "--format", "json", cwd=here))
-    assert [(row[0], row[2]) for row in said] == [(one["class"], one["image"]) for one in expected]
-    np.testing.assert_allclose([float(row[1]) for row in said], [one["probability"] for one in expected], atol=1e-5)
-    assert len((ROOT / "examples" / f"{format}_classify.py").read_text().splitlines()) <= 30
+    rows = [line.split() for line in done.stdout.splitlines()]
+    expected = predict(run, pictures()).predictions
+    assert [(row[0], row[2]) for row in rows] == [(one.class_name, str(one.path)) for one in expected]
+    np.testing.assert_allclose([float(row[1]) for row in rows], [one.probability for one in expected], atol=1e-5)
+    assert len(example.read_text().splitlines()) <= 30
 
 
-def test_files_go_into_the_run_directory_and_slips_are_one_line(tmp_path: Path) -> None:
+def test_files_go_into_the_run_directory() -> None:
     here, _ = trained()
     assert succeed("export", "--kind", "generator", "--averaged", cwd=here) == f"{here / RUN}/export/generator.onnx\n"
-    for arguments, message in (
-        (("--format", "tflite"), "unknown format 'tflite'; choose one of onnx, safetensors, stablehlo"),
-        (("--kind", "teacher"), "--kind: teacher; choose one of classifier, generator"),
-    ):
-        done = call("export", *arguments, cwd=here)
-        assert (done.returncode, done.stderr) == (2, f"sgan: error: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"format": "tflite"}, "unknown format 'tflite'; choose one of onnx, safetensors, stablehlo"),
+        ({"kind": "teacher"}, "kind: teacher; choose one of classifier, generator"),
+    ],
+)
+def test_an_unknown_format_or_kind_is_an_error_that_lists_the_known(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        export(opened("tutorial", "stacked"), **settings)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("act", "modules"),
+    [
+        (FORMATS["onnx"].to_bytes, ["onnx"]),
+        (FORMATS["safetensors"].to_bytes, ["safetensors", "safetensors.numpy"]),
+        (FORMATS["stablehlo"].to_bytes, ["flatbuffers"]),
+        (lambda _: load_safetensors(Path("a.safetensors")), ["safetensors"]),
+    ],
+    ids=["onnx", "safetensors", "stablehlo", "load"],
+)
+def test_a_package_that_is_missing_is_an_error_that_names_its_extra(
+    act: Callable[[Exported], object], modules: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)  # type: ignore[arg-type]  # importing it fails
+    with pytest.raises(UserError) as error:
+        act(exported("tutorial", "stacked", "classifier"))
+    assert f"the package {modules[0]} is not installed; set SGAN_EXTRAS=export" in str(error.value)
+    assert "pip install 'sgan-jax[export]'" in str(error.value)
+
+
+WITHOUT_FLATBUFFERS = """
+import sys
+sys.modules["flatbuffers"] = None
+from sgan_jax.cli.main import main
+sys.argv = ["sgan", "export", "--format", "stablehlo"]
+main()
+"""
+
+
+def test_export_without_flatbuffers_ends_in_one_line() -> None:
+    python = [sys.executable, "-P", "-c", WITHOUT_FLATBUFFERS]
+    done = subprocess.run(python, capture_output=True, text=True, env=environment(), cwd=trained()[0])
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("sgan: error: --format stablehlo: the package flatbuffers is not installed; ")
 
 
 @pytest.mark.parametrize("networks", sorted(NETWORKS))
@@ -154,6 +232,5 @@ def test_a_generated_image_does_not_depend_on_what_is_beside_it(networks: str) -
     made = exported(networks, "stacked", "generator")
     latents = jnp.asarray(argument(made, 5))
     together = made.function(latents)
-    alone = jnp.concatenate([made.function(latents[i : i + 1]) for i in range(5)])
-    np.testing.assert_allclose(alone, together, atol=1e-5)
-    assert float(jnp.abs(alone[0] - alone[1]).max()) > 1e-3
+    one_by_one = jnp.concatenate([made.function(latents[i : i + 1]) for i in range(5)])
+    np.testing.assert_allclose(one_by_one, together, atol=1e-5)
