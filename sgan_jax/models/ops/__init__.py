@@ -1,1 +1,1 @@
-"""Convolutions and products as the hardware computes them fast; README.md says why."""
+"""Convolutions and matrix products in the form that is fast on each platform; README.md explains why."""

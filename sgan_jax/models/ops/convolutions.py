@@ -1,16 +1,18 @@
-"""The linear maps of the networks, written as the hardware likes them and equal to `jax.lax`'s within rounding.
+"""The linear maps of the networks, in a form that is fast on a CPU; they equal those of `jax.lax` within rounding.
 
-On the CPU, XLA lowers the gradient of a strided transposed convolution to a loop that is two orders of magnitude
-slower than the same arithmetic as matrix products (jax issues 23783 and 31662), and that of a convolution to one
-channel to another slow one. Arrays are float32; a `dtype` of bfloat16 rounds what is multiplied and what comes out of
-it, part by part, so that the gradients are rounded by parts, too (see `products`). Images are `[N, H, W, C]`, kernels
-`[h, w, C_in, C_out]`, padding is SAME as TensorFlow and Keras define it.
+On the CPU, XLA lowers the gradient of a strided transposed convolution to a slow loop (jax issues 23783 and 31662),
+and that of a convolution to one channel to another. As matrix products the same arithmetic is faster by one to two
+orders of magnitude; README.md has figures.
 
-Every function is differentiable any number of times, in forward and reverse mode, and batches under `vmap`. What is
-fast forwards need not be so backwards: parts are cut out by `lax.split`, whose transpose is one concatenation, where
-a slice's is a padded array that must be added up.
+Arrays are float32. A `dtype` of bfloat16 rounds the factors and the result of each product, and of the products in
+its gradients (see `matmul`). Images are `[N, H, W, C]`, kernels `[h, w, C_in, C_out]`. Padding is SAME as TensorFlow
+and Keras define it.
 
-Which form runs where is decided in one table, at the end.
+Every function is differentiable any number of times, in forward and reverse mode, and batches under `vmap`. Arrays
+are divided by `lax.split`, because its transpose is one concatenation; the transpose of a slice is a padded array that
+must be added to others.
+
+The table at the end decides which form runs on which platform.
 """
 
 from collections.abc import Callable
@@ -26,9 +28,8 @@ from sgan_jax.models.ops.matmul import product
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
-# Fast minimal filtering F(2, 2) of Winograd ("Arithmetic complexity of computations", 1980): two outputs of a two-tap
-# filter from three products instead of four, with no constant other than 1 and -1, so that rounding stays that of the
-# direct form.
+# Winograd's fast filtering F(2, 2) ("Arithmetic complexity of computations", 1980) computes two outputs of a two-tap
+# filter from three products instead of four. Its only constants are 1 and -1, so it rounds as the direct form does.
 #   y0 = x0 g0 + x1 g1 = (x0 - x1) g0 + x1 (g0 + g1)
 #   y1 = x1 g0 + x2 g1 = x1 (g0 + g1) - (x1 - x2) g1
 # A 4x4 stride-2 transposed convolution is, along each axis, two such filters (one for even, one for odd outputs) over
@@ -74,7 +75,7 @@ def conv_transpose_4x4_stride_2(x: jax.Array, kernel: jax.Array, dtype: DTypeLik
 
 
 def _differences(x: jax.Array, axis: int) -> list[jax.Array]:
-    """The five inputs of the six products, for tiles of two positions along `axis`, padded by one at either end."""
+    """The five inputs of the six products, for tiles of two positions along `axis`, padded by one at both ends."""
     (before, second), (first, after) = (_neighbours(part, axis) for part in _even_and_odd(x, axis))
     return [before - first, first, first - second, second, second - after]
 
@@ -105,8 +106,9 @@ def _outputs(m: list[jax.Array]) -> list[jax.Array]:
 def conv_to_few(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Stride-1 SAME convolution with an odd kernel to few channels (an image).
 
-    A product with each tap, then shifted adds, where XLA's own form has a single column in its gradients. The taps come
-    before the positions, so that a shift moves whole rows and either gradient is one good product.
+    It is a product with all taps, then a sum of shifted results. The gradients of XLA's own form are products with a
+    single column, which are slow. Here taps come before positions: a shift moves whole rows, and both gradients are
+    products of many rows and columns.
 
     Args:
       x: `[N, H, W, I]`.
@@ -158,7 +160,7 @@ def _taps(x: jax.Array, axis: int) -> list[jax.Array]:
 
 
 def conv(x: jax.Array, kernel: jax.Array, stride: int, dtype: DTypeLike = jnp.float32) -> jax.Array:
-    """A convolution with any kernel and stride, padded SAME as TensorFlow has it, as one product of patches.
+    """A convolution with any kernel and stride, padded SAME as TensorFlow defines it, as one product of patches.
 
     Args:
       x: `[N, H, W, I]`.
@@ -200,7 +202,7 @@ class Maps(NamedTuple):
     to_image: Map  # odd kernel, stride 1, few outputs
     dense: Map  # of [N, I] with [I, O]
     strided: Callable[[int], Map]  # by stride: any kernel
-    dtype: DTypeLike = jnp.float32  # of what they take and give, and of all that comes between them
+    dtype: DTypeLike = jnp.float32  # of their arguments and results, and of the arrays between them
 
 
 def _native_up(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -214,10 +216,10 @@ def _native_strided(stride: int) -> Map:
 
 
 def _or_native(stride: int, patches: Map) -> Map:
-    """A convolution by patches where it is differentiated, and else by the compiler, which does not write them down."""
-    alone = jax.custom_jvp(_native_strided(stride))
-    alone.defjvp(lambda primals, tangents: jax.jvp(patches, primals, tangents))
-    return alone
+    """A convolution by patches where it is differentiated, else XLA's own, which does not write patches to memory."""
+    convolve = jax.custom_jvp(_native_strided(stride))
+    convolve.defjvp(lambda primals, tangents: jax.jvp(patches, primals, tangents))
+    return convolve
 
 
 MATRIX_PRODUCTS = Maps(
@@ -240,10 +242,10 @@ NATIVE = Maps(_native_strided(2), _native_up, _native_strided(1), jnp.matmul, _n
 def maps_for(platform: str, precision: str) -> Maps:
     """The form that is fast on a platform of JAX in a precision.
 
-    Matrix products on "cpu", whose arrays stay float32, and the compiler's own convolutions on "gpu" and "tpu", where
-    arrays in between are of the precision as well, since moving them is what takes the time. The convolution to an
-    image is never rounded on the CPU: adding the taps takes longer there than multiplying. In float32 a convolution
-    without gradients (a teacher's, an evaluation's) is the compiler's own there, too.
+    "cpu": matrix products; arrays stay float32. The convolution to an image is never rounded, because adding its taps
+    takes longer than multiplying. In float32 a convolution without gradients (a teacher's, an evaluation's) is XLA's.
+
+    "gpu" and "tpu": XLA's own convolutions. Arrays have the precision as well, because moving them takes the time.
 
     Args:
       platform: "cpu", "gpu" or "tpu".

@@ -1,13 +1,12 @@
-"""Matrix products as a CPU is quick at them, with gradients of a form of their own.
+"""Matrix products whose gradients are fast on a CPU.
 
-Arithmetic on bfloat16 arrays is slow on a CPU, which has instructions for their products only: XLA computes anything
-else in float32 and rounds after every operation. So what is multiplied is rounded just before, and what comes out is
-float32 again before anything else is done with it (see `ops`).
+A CPU has bfloat16 instructions for products only. XLA computes any other operation on bfloat16 arrays in float32 and
+rounds after it, which is slow. So `convolutions` rounds factors just before a product and converts the result to
+float32 at once.
 
-A product's gradients are products, too, and XLA has no fast form of one that contracts the first axis of its left
-side, as the gradient by the right side does. JAX's own rules make no other form; hence a primitive with rules of its
-own. It is bilinear, and its rules are made of ordinary operations: it can be differentiated any number of times,
-forwards and backwards, and batches under `vmap`.
+The gradient of a product by its right factor contracts the first axis of both sides. XLA has no fast form of that,
+and JAX's own rules make no other. Hence a primitive with its own rules. It is bilinear, and its rules consist of
+ordinary operations: it can be differentiated any number of times, in both modes, and batches under `vmap`.
 """
 
 from typing import Any
@@ -19,20 +18,20 @@ from jax.interpreters import ad, batching, mlir
 
 
 def product(x: jax.Array, w: jax.Array) -> jax.Array:
-    """`x @ w`, whose sums are float32 in either precision.
+    """`x @ w`; sums are float32 in both precisions.
 
     Args:
       x: `[M, K]`, float32 or bfloat16.
-      w: `[K, N]`, of the same.
+      w: `[K, N]`, of the same dtype.
 
     Returns:
-      `[M, N]`, of the same; so are the gradients.
+      `[M, N]`, of the same dtype, as the gradients are.
     """
     return _product.bind(x, w)
 
 
 def _contract(a: jax.Array, axis_a: int, b: jax.Array, axis_b: int) -> jax.Array:
-    # The result is rounded as well: not every product that XLA may choose has a float32 one of bfloat16 factors.
+    # The result has the factors' dtype: not every implementation in XLA returns float32 for bfloat16 factors.
     return lax.dot_general(a, b, (((axis_a,), (axis_b,)), ((), ())))
 
 
@@ -41,16 +40,16 @@ def _forward(x: jax.Array, w: jax.Array) -> jax.Array:
 
 
 def _gradient_by_w(cotangent: jax.Array, x: jax.Array) -> jax.Array:
-    # Either side transposed first gives the fast form. The narrower side is the cheaper one.
+    # The fast form transposes one side first. The narrower side is cheaper.
     if x.shape[1] <= cotangent.shape[1]:
         return _contract(_transposed(x), 1, cotangent, 0)
     return lax.optimization_barrier(_contract(_transposed(cotangent), 1, x, 0)).T
 
 
 def _transposed(x: jax.Array) -> jax.Array:
-    """`x.T`, which XLA would fold into the product and have the slow form again: in blocks of rows it does not."""
+    """`x.T` in blocks of rows: XLA would fold a plain transposition into the product, which is the slow form."""
     rows, columns = x.shape
-    x = lax.optimization_barrier(x)  # or what x is made of is computed once more, across its rows
+    x = lax.optimization_barrier(x)  # else XLA computes x again, across its rows
     block = next(block for block in (4, 2, 3, 5, 7, 1) if rows % block == 0)
     return x.reshape(rows // block, block, columns).transpose(2, 0, 1).reshape(columns, rows)
 

@@ -15,7 +15,7 @@ from sgan_jax.models.ops.matmul import product
 
 
 def rounded(x: jax.Array, w: jax.Array) -> jax.Array:
-    """The product as `ops` calls it."""
+    """The product as `convolutions` calls it."""
     return product(x.astype(jnp.bfloat16), w.astype(jnp.bfloat16)).astype(x.dtype)
 
 
