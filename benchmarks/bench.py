@@ -11,7 +11,7 @@
                                     seconds to a test accuracy instead (see time_to.py)
 
 The contenders are processes that live through the whole run. They step in turns (A B C A B C ...) and sleep in
-between, so that other load on the machine slows all of them alike. Compare their ratios, not the figures of different
+between, so that other load on the machine slows all of them equally. Compare their ratios, not the figures of different
 runs. One contender multiplies matrices: it measures what the machine can do at that moment.
 """
 
@@ -262,9 +262,9 @@ def step_operations(preset: str) -> int:
     """Counted operations of a preset's training step."""
     import flops
 
-    from sgan_jax.config import PRESETS
     from sgan_jax.engine.system import build
     from sgan_jax.models.ops import convolutions
+    from sgan_jax.presets import PRESETS
 
     # Native convolutions count the work; the fast form of a convolution takes other operations.
     system = build(PRESETS[preset], (28, 28, 1), 10, convolutions.NATIVE)
@@ -277,13 +277,13 @@ def evaluation_operations() -> int:
     import jax
     import jax.numpy as jnp
 
-    from sgan_jax.config import PRESETS
     from sgan_jax.engine.system import build
     from sgan_jax.models.ops import convolutions
+    from sgan_jax.presets import PRESETS
 
     system = build(PRESETS["tutorial"], (28, 28, 1), 10, convolutions.NATIVE)
     images = jax.ShapeDtypeStruct((1, 28, 28, 1), jnp.float32)
-    return EVALUATED * flops.count(system.disc.apply, system.abstract_state().params.d, images, None)
+    return EVALUATED * flops.count(system.disc.apply, system.abstract_state().params["d"], images, None)
 
 
 def heading(result: dict[str, Any]) -> str:

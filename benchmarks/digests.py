@@ -75,9 +75,9 @@ def digest(run: Path) -> str:
     }
     step = lines[-1]["step"]
     predicted = "none"
-    if (found := run / "eval" / f"step_{step}-predictions.npz").exists():
-        with np.load(found) as held:
-            predicted = hashlib.sha256(held["probabilities"].tobytes()).hexdigest()[:32]
+    if (file := run / "eval" / f"step_{step}-predictions.npz").exists():
+        with np.load(file) as arrays:
+            predicted = hashlib.sha256(arrays["probabilities"].tobytes()).hexdigest()[:32]
     checkpoint = (run / "checkpoints" / f"step_{step}").absolute()
     return f"parameters {parameters(checkpoint)} losses {short(losses)} predictions {predicted}"
 

@@ -23,7 +23,7 @@ LOCK = ".sgan-lock"
 
 
 class SetupError(Exception):
-    """What the user is told in one line."""
+    """An error that the user sees as one line."""
 
 
 def main(root: Path, venv: Path, stamp: str, wanted: list[str]) -> None:
@@ -36,14 +36,14 @@ def main(root: Path, venv: Path, stamp: str, wanted: list[str]) -> None:
         if name not in ("core", *known):
             raise SetupError(f"SGAN_EXTRAS: unknown extra {name!r}; choose from {', '.join(sorted(known))}")
     if venv.exists() and not (is_empty(venv) or is_ours(venv) or works(venv)):
-        raise SetupError(f"{venv} exists and is no virtual environment that works; remove it or set SGAN_VENV")
+        raise SetupError(f"{venv} exists and is not a working virtual environment; remove it or set SGAN_VENV")
 
     venv.mkdir(parents=True, exist_ok=True)
     with open(venv / LOCK, "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"another call is setting up {venv}; waiting for it")
+            show(f"another call is setting up {venv}; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         if all(read(venv / f".sgan-{name}") == stamp for name in wanted) and works(venv):
             return  # the other call has done it
@@ -58,14 +58,14 @@ def install(root: Path, venv: Path, stamp: str, wanted: list[str], lock: int) ->
     python = venv / "bin" / "python"
     if (venv / UNFINISHED).exists() or not works(venv):
         version = sys.version.split()[0]
-        say(f"first use: making {venv} with Python {version} and installing {packages}, which takes a few minutes")
+        show(f"first use: making {venv} with Python {version} and installing {packages}, which takes a few minutes")
         (venv / UNFINISHED).touch()
         for path in venv.iterdir():
             if path.name not in (UNFINISHED, LOCK):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         run([sys.executable, "-m", "venv", str(venv)], lock, f"could not make {venv}")
     else:
-        say(f"bringing {venv} up to date with pyproject.toml and constraints.txt: installing {packages}")
+        show(f"bringing {venv} up to date with pyproject.toml and constraints.txt: installing {packages}")
 
     target = str(root) + (f"[{','.join(extras)}]" if extras else "")
     options = ["-qq", "--no-input", "--disable-pip-version-check", "-c", str(root / "constraints.txt")]
@@ -73,7 +73,7 @@ def install(root: Path, venv: Path, stamp: str, wanted: list[str], lock: int) ->
     for name in wanted:
         write(venv / f".sgan-{name}", stamp)
     (venv / UNFINISHED).unlink(missing_ok=True)
-    say(f"ready after {time.monotonic() - start:.0f} s")
+    show(f"ready after {time.monotonic() - start:.0f} s")
 
 
 def run(command: list[str], lock: int, failure: str) -> None:
@@ -85,7 +85,7 @@ def run(command: list[str], lock: int, failure: str) -> None:
 
 
 def works(venv: Path) -> bool:
-    """Tells whether it is an environment whose interpreter starts: not so once the one it was made with is gone."""
+    """Whether it is an environment whose interpreter starts; it does not where its base interpreter was removed."""
     try:
         if not (venv / "pyvenv.cfg").exists():
             return False
@@ -95,17 +95,17 @@ def works(venv: Path) -> bool:
 
 
 def is_empty(venv: Path) -> bool:
-    """Tells whether it is a folder with nothing in it."""
+    """Whether it is an empty folder."""
     return venv.is_dir() and not any(venv.iterdir())
 
 
 def is_ours(venv: Path) -> bool:
-    """Tells whether a set-up has made or begun this folder: only then may it be cleared."""
+    """Whether a set-up has made or begun this folder: only then may it be cleared."""
     return any(venv.glob(".sgan-*"))
 
 
 def read(path: Path) -> str:
-    """Returns the file's text without its line end, or "" if there is no such file."""
+    """Returns the file's text without its line end, or "" where the file is missing."""
     return path.read_text().strip() if path.exists() else ""
 
 
@@ -116,8 +116,8 @@ def write(path: Path, text: str) -> None:
     os.replace(new, path)
 
 
-def say(line: str) -> None:
-    """Tells the user, apart from what the command itself will print."""
+def show(line: str) -> None:
+    """Prints a line on standard error, apart from what the command itself will print."""
     print(f"sgan: {line}", file=sys.stderr, flush=True)
 
 
@@ -131,8 +131,8 @@ if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4:])
     except KeyboardInterrupt:
-        say("set-up interrupted; the next call takes it up again")
+        show("set-up interrupted; the next call resumes it")
         sys.exit(130)
     except (SetupError, OSError) as error:
-        say(f"error: {error}")
+        show(f"error: {error}")
         sys.exit(1)

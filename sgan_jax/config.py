@@ -1,127 +1,267 @@
-"""Everything that decides a run's result, as one frozen dataclass tree, with named presets. It stops at the loop."""
+"""Everything that decides a run's result, as one frozen dataclass tree: the only description of a run.
+
+A field is declared once, here, with its help, its range and perhaps a short name. The command line, sweeps and the
+estimator take their settings from `SETTINGS`, which lists the fields by their place in the tree: "model.width".
+`presets` has named values of the tree.
+"""
 
 import dataclasses
 import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from sgan_jax.errors import UserError
-from sgan_jax.limits import check_image_size
+
+SMALLEST_IMAGE = 8  # pixels of height or width
+LARGEST_IMAGE = 512  # networks grow with its square
+LARGEST_SIDE = 4096  # of images, or number of channels, in files that others wrote
+LARGEST = 65536  # of a width or a batch: a larger number is a slip, and no memory would hold it
+MAX_DRAWS = 10_000  # of the labels: a larger number is a slip. Trials on the same draw have seeds that far apart
+
+PRECISIONS = ("float32", "bfloat16", "auto")
+SCHEDULES = ("constant", "cosine")
+VIEWS = ("none", "weak", "strong")
+
+
+class Range(NamedTuple):
+    """Numbers from `low` to `high`; with `below` or `above`, an end that is not itself allowed."""
+
+    low: float | None = None
+    high: float | None = None
+    below: float | None = None
+    above: float | None = None
+
+    def holds(self, number: float) -> bool:
+        """Whether the number is in the range; NaN never is."""
+        return (
+            math.isfinite(number)
+            and (self.low is None or number >= self.low)
+            and (self.high is None or number <= self.high)
+            and (self.below is None or number < self.below)
+            and (self.above is None or number > self.above)
+        )
+
+    def __str__(self) -> str:
+        """What a number must be."""
+        if self.above == 0:
+            return "must be a positive number"
+        if self.low is not None and self.high is not None:
+            return f"must be between {self.low} and {self.high}"
+        if self.low is not None and self.below is not None:
+            return f"must be at least {self.low} and below {self.below}"
+        return f"must be at least {self.low}" if self.low is not None else f"must be at most {self.high}"
+
+
+POSITIVE = Range(above=0)
+NOT_NEGATIVE = Range(low=0)
+FRACTION = Range(low=0, below=1)
+COUNT = Range(low=1)
+SEED = Range(low=0, high=2**32 - 1)
+
+
+def _field(
+    default: Any, text: str, allowed: Range | None = None, choices: tuple[str, ...] = (), short: str = ""
+) -> Any:
+    """A field with its help, the numbers or words that it takes, and a short name for doors that have one."""
+    return field(default=default, metadata={"help": text, "range": allowed, "choices": choices, "short": short})
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """Which images, and which of them keep their label."""
 
-    dataset: str = "auto"
-    data_dir: str | None = None
-    image_size: int | None = None  # to which images of one's own are resized
-    stream: bool | None = None  # whether unlabelled ones are read when needed; None: where they do not fit in memory
-    labels: int | None = 100  # None: all that are known of images of one's own, 100 of other sets; resolved by the loop
-    label_seed: int = 0
-    validation: int = 0  # of these labels, kept from training and used to measure
+    dataset: str = _field(
+        "auto",
+        "mnist, fashion_mnist, kmnist, mnist-5k (inside the package) or a TFDS name; auto: mnist, or else mnist-5k.",
+        short="dataset",
+    )
+    data_dir: str | None = _field(
+        None,
+        "Your images: a folder with a folder for each class, an .npz file, or the four IDX files.",
+        short="data_dir",
+    )
+    image_size: tuple[int, int] | None = _field(
+        None,
+        "Size to which your images are resized: N, or HEIGHTxWIDTH; by default their sizes must agree.",
+        Range(SMALLEST_IMAGE, LARGEST_IMAGE),
+        short="image_size",
+    )
+    stream: bool | None = _field(
+        None,
+        "Read the unlabelled images of a folder from disk at every step; by default where they do not fit in memory.",
+        short="stream",
+    )
+    labels: int | None = _field(
+        None,
+        "How many training images keep their label, balanced over the classes; by default 100, or all of your images.",
+        COUNT,
+        short="labels",
+    )
+    label_seed: int = _field(0, "Seed of the choice of labelled images.", SEED, short="label_seed")
+    validation: int = _field(
+        0,
+        "How many of these labels to keep from training: the accuracy on their images is shown, and chooses nothing.",
+        NOT_NEGATIVE,
+        short="validation",
+    )
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Both networks."""
+    """The networks."""
 
-    head: str = "stacked"
-    width: int = 128  # of the tutorial's networks: channels of every convolution; each file of networks/ says what
-    latent: int = 100
-    dropout: float = 0.4
-    networks: str = "tutorial"
+    head: str = _field("stacked", "stacked, separate, k_plus_one or real_fake: how logits become scores.", short="head")
+    width: int = _field(
+        128,
+        "Channels of every convolution (tutorial), of the first (compact), or units of the first layer (mlp).",
+        Range(1, LARGEST),
+        short="width",
+    )
+    latent: int = _field(100, "Length of a latent vector of the generator.", Range(1, LARGEST))
+    dropout: float = _field(0.4, "Fraction of the discriminator's features that are dropped in training.", FRACTION)
+    networks: str = _field("tutorial", "tutorial, mlp or compact: the pair of networks.")
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Which losses, and the weights of their terms; an objective uses the weights of the terms that it has."""
+
+    name: str = _field("tutorial", "Which losses, in which order: docs/presets.md lists them.")
+    unsupervised_weight: float = _field(
+        0.5, "Weight of d/real and of d/fake in feature matching and complement.", NOT_NEGATIVE
+    )
+    entropy_weight: float = _field(0.1, "Weight of d/entropy in complement.", NOT_NEGATIVE)
+    pull_away_weight: float = _field(0.8, "Weight of g/pull_away in complement.", NOT_NEGATIVE)
+    manifold_weight: float = _field(1e-3, "Weight of d/manifold.", NOT_NEGATIVE)
+    invariance_weight: float = _field(1e-3, "Weight of d/invariance.", NOT_NEGATIVE)
+    tangents: int = _field(4, "Tangents of d/invariance at each image.", COUNT)
 
 
 @dataclass(frozen=True)
 class AdamConfig:
-    """Adam (Kingma and Ba, arXiv 1412.6980), the same for every slot; each is as in `optimizers.adam`."""
+    """Adam (Kingma and Ba, arXiv 1412.6980), the same for every slot; each field as in `optimizers.adam`."""
 
-    learning_rate: float = 2e-4
-    beta1: float = 0.5
-    beta2: float = 0.999
-    epsilon: float = 1e-7
-    epsilon_root: float = 0.0
-    schedule: str = "constant"  # or "cosine": the rate goes down to 0 at the run's last step
+    learning_rate: float = _field(2e-4, "Adam's learning rate.", POSITIVE, short="learning_rate")
+    beta1: float = _field(0.5, "Decay of the first moment.", FRACTION)
+    beta2: float = _field(0.999, "Decay of the second moment.", FRACTION)
+    epsilon: float = _field(1e-7, "Added to the root of the second moment.", NOT_NEGATIVE)
+    epsilon_root: float = _field(0.0, "Added to the second moment, under the root.", NOT_NEGATIVE)
+    schedule: str = _field("constant", "constant, or cosine: down to 0 at the run's last step.", choices=SCHEDULES)
 
 
 @dataclass(frozen=True)
 class MuonConfig:
     """Whether the discriminator's hidden layers learn by Muon, as in `optimizers.muon`, on Adam's schedule."""
 
-    learning_rate: float = 0.0  # 0: Adam for all
-    momentum: float = 0.95
+    learning_rate: float = _field(
+        0.0,
+        "Rate of Muon for the discriminator's hidden layers; 0: Adam for these, too.",
+        NOT_NEGATIVE,
+        short="muon_rate",
+    )
+    momentum: float = _field(0.95, "Decay of Muon's moving average.", FRACTION)
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How far images are distorted at most, at every step anew; nothing by default. `augment.Limits` says each."""
+    """A view of images: how strongly they are augmented at most, at every step anew; by default not at all."""
 
-    rotation: float = 0.0  # degrees
-    shear: float = 0.0
-    scale: float = 0.0  # logarithm of the magnification
-    shift: float = 0.0  # pixels
-    elastic: float = 0.0  # pixels, a standard deviation
-    cutout: int = 0  # pixels
-    mirror: bool = False  # every other image, left to right
+    rotation: float = _field(0.0, "Largest rotation, in degrees.", NOT_NEGATIVE)
+    shear: float = _field(0.0, "Largest shear: displacement of a column by its distance from the middle.", NOT_NEGATIVE)
+    scale: float = _field(0.0, "Largest logarithm of the magnification.", NOT_NEGATIVE)
+    shift: float = _field(0.0, "Largest displacement, in pixels.", NOT_NEGATIVE)
+    elastic: float = _field(0.0, "Standard deviation of elastic displacements, in pixels.", NOT_NEGATIVE)
+    cutout: int = _field(0, "Side of a square that is made black, in pixels.", NOT_NEGATIVE)
+    extra: tuple[str, ...] = _field((), "Further augmentations by name, in this order: mirror (left to right).")
+
+
+@dataclass(frozen=True)
+class ViewsConfig:
+    """Which view each consumer of images gets: none, weak (settings `weak`) or strong (settings `augment`)."""
+
+    labelled: str = _field("strong", "View of the labelled images.", choices=VIEWS)
+    teacher: str = _field("weak", "View of the unlabelled images that consistency's teacher gets.", choices=VIEWS)
+    student: str = _field("strong", "View of the unlabelled images that consistency trains on.", choices=VIEWS)
 
 
 @dataclass(frozen=True)
 class ConsistencyConfig:
-    """Whether the classifier is to agree with its teacher about distorted unlabelled images."""
+    """Whether the classifier is to agree with its teacher about augmented unlabelled images."""
 
-    weight: float = 0.0  # 0: there is no such term
-    threshold: float = 0.95
+    weight: float = _field(0.0, "Weight of d/consistency; 0: no such term.", NOT_NEGATIVE)
+    threshold: float = _field(0.95, "Probability from which the teacher's class counts.", NOT_NEGATIVE)
 
 
 @dataclass(frozen=True)
 class PropagationConfig:
-    """Whether labels are propagated along a graph of similar images before training, and its constants."""
+    """Whether labels are propagated along a graph of similar images before training, and the graph's constants."""
 
-    neighbours: int = 0  # of each image; 0: there is no graph
-    candidates: int = 30  # of which the neighbours are chosen
-    # Fractions of the run, in whole epochs, between which the propagated labels are not used
-    pause_from: float = 0.0
-    pause_until: float = 0.0
-    parts: bool = False  # whether images are compared by parts of them as well, for handwriting
-    deslant: bool = False  # whether images are compared without the slant of handwriting
-    reverse_weight: float = 0.0  # of edges to the images that an image explains best, relative to the other edges
-    reach: int = 2  # pixels by which the image distortion model may displace a pixel
-    sharpness: float = 8.0  # s of an edge's weight exp(-s d / d_k)
-    alpha: float = 0.998  # of Zhou et al.: the part of an image's scores that comes from its neighbours
-    alpha_wide: float = 0.9995  # alpha of the iterations from all images, which find the classes' extents
-    alpha_narrow: float = 0.995  # alpha of the last two propagations, which find the borders
-    alpha_many: float = 0.995  # alpha where every class has `many_labels`
-    alpha_local: float = 0.97  # alpha where classes overlap
-    iterations: int = 20  # at most, of propagation from all images
-    settled: float = 1e-4  # fraction of images that change class, at which iterations end
-    trial_iterations: int = 3  # after which classes that still change more than `stable` count as overlapping
-    stable: float = 5e-3  # fraction of images
-    many_labels: int = 50  # labels of each class from which these outweigh the graph's clusters
-    few_labels: int = 5  # labels of a class below which a balanced start is tried as well
-    certainty: float = 6.0  # log-odds of the two most probable classes of the median image
+    neighbours: int = _field(0, "Neighbours of each image; 0: no graph.", NOT_NEGATIVE)
+    candidates: int = _field(30, "Images of which the neighbours are chosen.", COUNT)
+    pause_from: float = _field(
+        0.0, "Fraction of the run, in whole epochs, from which propagated labels are not used.", FRACTION
+    )
+    pause_until: float = _field(0.0, "Fraction of the run from which they are used again.", FRACTION)
+    parts: bool = _field(False, "Compare parts of the images as well, for handwriting.")
+    deslant: bool = _field(False, "Compare images without the slant of handwriting.")
+    reverse_weight: float = _field(
+        0.0, "Relative weight of edges to the images that an image explains best.", NOT_NEGATIVE
+    )
+    reach: int = _field(2, "Pixels by which the image distortion model may displace a pixel.", NOT_NEGATIVE)
+    sharpness: float = _field(8.0, "s in an edge's weight exp(-s d / d_k).", NOT_NEGATIVE)
+    alpha: float = _field(
+        0.998, "Fraction of an image's scores that comes from its neighbours (Zhou et al.).", FRACTION
+    )
+    alpha_wide: float = _field(0.9995, "alpha of the iterations from all images.", FRACTION)
+    alpha_narrow: float = _field(0.995, "alpha of the last two propagations.", FRACTION)
+    alpha_many: float = _field(0.995, "alpha where every class has many_labels.", FRACTION)
+    alpha_local: float = _field(0.97, "alpha where classes overlap.", FRACTION)
+    iterations: int = _field(20, "Propagations from all images, at most.", COUNT)
+    settled: float = _field(1e-4, "Fraction of images that change class at which iterations end.", NOT_NEGATIVE)
+    trial_iterations: int = _field(3, "Iterations after which unstable classes count as overlapping.", COUNT)
+    stable: float = _field(5e-3, "Fraction of images that may still change class then.", NOT_NEGATIVE)
+    many_labels: int = _field(50, "Labels of each class from which they outweigh the graph's clusters.", COUNT)
+    few_labels: int = _field(5, "Labels of a class below which a balanced start is tried as well.", NOT_NEGATIVE)
+    certainty: float = _field(6.0, "Log-odds of the two most probable classes of the median image.", NOT_NEGATIVE)
 
 
 @dataclass(frozen=True)
 class Config:
     """A training run."""
 
-    preset: str = "tutorial"
-    objective: str = "tutorial"
-    seed: int = 0
-    epochs: int = 20
-    steps_per_epoch: int = 600
-    steps: int | None = None  # instead of epochs * steps_per_epoch
-    precision: str = "float32"  # of what the layers compute; parameters, losses and optimiser are float32
-    batch_size: int = 100  # twice the images of each source that a loss takes; `tutorial` has as many latents for G
-    unlabelled: int | None = None  # images a step, instead of half a batch; what they are more, consistency alone sees
-    ema_decay: float = 0.999  # a step, of the averaged parameters
+    preset: str = _field("tutorial", "Named values of all settings; the other settings change it.", short="preset")
+    seed: int = _field(0, "Seed of the weights, the batches and the noise.", SEED, short="seed")
+    epochs: int = _field(20, "Epochs to train, a checkpoint after each.", COUNT, short="epochs")
+    steps_per_epoch: int = _field(600, "Steps of an epoch.", COUNT, short="steps_per_epoch")
+    steps: int | None = _field(None, "Steps to train in all, instead of epochs.", COUNT, short="steps")
+    precision: str = _field(
+        "float32",
+        "float32, bfloat16 or auto (bfloat16 where this machine is fast in it): what the layers compute in.",
+        choices=PRECISIONS,
+        short="precision",
+    )
+    batch_size: int = _field(
+        50,
+        "Labelled images a step, and as many unlabelled and generated ones where nothing else is set.",
+        Range(1, LARGEST),
+        short="batch_size",
+    )
+    unlabelled: int | None = _field(
+        None, "Unlabelled images a step, at least batch_size; consistency alone uses those above it.", Range(1, LARGEST)
+    )
+    ema_decay: float = _field(0.999, "Decay of the averaged weights, a step.", FRACTION)
+    evaluators: tuple[str, ...] = _field(("accuracy",), "What measures the model after each epoch, by name.")
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     adam: AdamConfig = field(default_factory=AdamConfig)
     muon: MuonConfig = field(default_factory=MuonConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    weak: AugmentConfig = field(default_factory=AugmentConfig)
+    views: ViewsConfig = field(default_factory=ViewsConfig)
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     propagation: PropagationConfig = field(default_factory=PropagationConfig)
 
@@ -130,117 +270,107 @@ class Config:
         """Steps from the first to the last."""
         return self.epochs * self.steps_per_epoch if self.steps is None else self.steps
 
-    def hears_graph(self, step: int) -> bool:
-        """Whether the labels of the graph count in the step after `step` steps."""
+    def uses_propagated_labels(self, step: int) -> bool:
+        """Whether the step after `step` steps uses the propagated labels."""
         epochs = self.total_steps / self.steps_per_epoch
-        # Inwards: a short run is rather alone for too few than begins without the graph.
+        # Rounded inwards: a short run has too short a pause rather than none of the graph at its beginning.
         first = math.ceil(self.propagation.pause_from * epochs - 1e-6)
         end = math.floor(self.propagation.pause_until * epochs + 1e-6)
         return not first <= step // self.steps_per_epoch < end
 
 
-# Half the tutorial's channels and five times its learning rate: a run takes minutes.
-_SMALL = Config(steps_per_epoch=100, model=ModelConfig(width=64), adam=AdamConfig(learning_rate=1e-3))
-# What the presets of one paper each have in common, so that they differ in their objective alone. At a constant rate
-# the accuracy of most of them fell by 0.3 to 2.9 points from its peak to the last step, which is the one that counts.
-_ALIKE = replace(_SMALL, adam=replace(_SMALL.adam, schedule="cosine"))
-# Chosen on training images, of other draws of labels than those that BENCHMARKS.md tells of.
-_DISTORTED = AugmentConfig(rotation=20.0, shear=0.3, scale=0.2, shift=2.0)
+class Setting(NamedTuple):
+    """A field of the tree."""
 
-_CONSISTENCY = Config(
-    objective="feature_matching",
-    epochs=4,
-    batch_size=64,
-    unlabelled=256,
-    ema_decay=0.995,
-    model=ModelConfig(networks="compact", width=32, dropout=0.3),
-    adam=AdamConfig(learning_rate=1e-3, beta1=0.9, beta2=0.99, schedule="cosine"),
-    augment=AugmentConfig(rotation=10.0, shear=0.15, scale=0.1, shift=1.5, elastic=0.7),
-    consistency=ConsistencyConfig(weight=1.0),
-)
-_STROKES = replace(
-    _CONSISTENCY,
-    batch_size=32,
-    muon=MuonConfig(3e-3),
-    propagation=PropagationConfig(6, 40, parts=True, deslant=True, reverse_weight=0.15),
-)
-# Who learns from the graph to the end repeats its mistakes. Alone in between, with a few labels and its own teacher, a
-# classifier loses some of them, and makes others: then the two judges know more together than either (Blum and
-# Mitchell, "Combining labeled and unlabeled data with co-training", COLT 1998). Begun by the graph, since without it
-# whole classes are lost with a hundred labels.
-_BEST = replace(_STROKES, epochs=14, propagation=replace(_STROKES.propagation, pause_from=2 / 14, pause_until=4 / 14))
+    place: str  # "model.width"
+    kind: Any  # its type, as annotated
+    default: Any
+    help: str
+    allowed: Range | None
+    choices: tuple[str, ...]
+    short: str  # a name without the branch, for doors that have short names; or nothing
 
-# Chosen on training images of Fashion-MNIST, of draws of labels from 100 on.
-_OBJECTS = replace(
-    _CONSISTENCY,
-    epochs=8,
-    batch_size=128,
-    augment=AugmentConfig(rotation=5.0, shear=0.1, scale=0.1, shift=1.5, mirror=True),
-    propagation=PropagationConfig(neighbours=6),
-)
-
-_PRESETS = {
-    # The tutorial "How to Implement a Semi-Supervised GAN (SGAN) From Scratch in Keras". BENCHMARKS.md has results and
-    # times: about 0.5 s a step on two cores of an AMD Zen 3.
-    "tutorial": Config(),
-    # The same losses (Salimans et al., arXiv 1606.03498) in one update of both players, with 50 generated images a step
-    "joint": Config(objective="joint"),
-    # The same, smaller, with labelled images that are distorted, for an accuracy as soon as may be
-    "fast": replace(_SMALL, objective="joint", augment=_DISTORTED),
-    # What the labels alone give: the same trunk without the unlabelled images, as Odena, arXiv 1606.01583, compares
-    "supervised": replace(_ALIKE, objective="supervised"),
-    "supervised-augmented": replace(_ALIKE, objective="supervised", augment=_DISTORTED),
-    # One softmax with a class for generated images: Odena, arXiv 1606.01583; the losses of `joint` read off this head
-    "k_plus_one": replace(_ALIKE, objective="joint", model=ModelConfig(head="k_plus_one", width=64)),
-    # The generator matches mean features: Salimans et al., arXiv 1606.03498, section 3.1
-    "feature_matching": replace(_ALIKE, objective="feature_matching"),
-    # The same with the paper's own networks, noise and rates: 300 epochs of 600 steps
-    "improved-gan-mnist": Config(
-        objective="feature_matching",
-        epochs=300,
-        batch_size=200,
-        ema_decay=0.9999,
-        model=ModelConfig(networks="mlp", width=1000, dropout=0.0),
-        adam=AdamConfig(learning_rate=3e-3, epsilon=0.0, epsilon_root=1e-8),
-    ),
-    # Entropies of the classes in the place of "real" and "fake": Springenberg, arXiv 1511.06390
-    "catgan": replace(_ALIKE, objective="catgan"),
-    # Feature matching, entropy of unlabelled images, pull-away term: Dai et al., arXiv 1705.09783, without its PixelCNN
-    "complement": replace(_ALIKE, objective="complement"),
-    # Feature matching and a classifier smooth along the generator's manifold: Lecouat et al., arXiv 1805.08957
-    "manifold": replace(_ALIKE, objective="manifold"),
-    # Feature matching and a classifier that does not change along tangents of the generator's manifold: Kumar et al.,
-    # arXiv 1705.08850, without their encoder
-    "invariance": replace(_ALIKE, objective="invariance"),
-    # A teacher of averaged weights and distorted unlabelled images: FixMatch, arXiv 2001.07685, beside the losses of
-    # `feature_matching`, with networks that leave the time to it
-    "consistency": _CONSISTENCY,
-    # The same, whose teacher asks labels that spread along a graph of like images as well
-    "best": _BEST,
-    # A graph to the end for pictures of things, which may be mirrored, and lose what they are when they are bent
-    "best-objects": _OBJECTS,
-    # A graph to the end, on images as they are: the track without augmentation
-    "best-unaugmented": replace(_STROKES, epochs=6, augment=AugmentConfig()),
-}
-PRESETS: dict[str, Config] = {name: replace(preset, preset=name) for name, preset in _PRESETS.items()}
+    def takes(self, value: Any) -> bool:
+        """Whether the value is of the field's type; an integer is a float, and True is not an integer."""
+        return _is_of(value, self.kind)
 
 
-def usual_head(preset: str) -> str:
-    """The head that goes without saying; of a preset that is not in the table, the default one."""
-    return PRESETS.get(preset, Config()).model.head
+def _is_of(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is UnionType:
+        return any(_is_of(value, one) for one in get_args(kind))
+    if get_origin(kind) is tuple:
+        first, *others = get_args(kind)
+        length_fits = others == [...] or (isinstance(value, tuple) and len(value) == 1 + len(others))
+        return isinstance(value, tuple) and length_fits and all(_is_of(item, first) for item in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, int | float if kind is float else kind)
 
 
-MAX_DRAWS = 10_000  # of the labels; what is above is a slip. Runs on the same draw have seeds that far apart
-LARGEST = 65536  # of a width or a batch: what is above is a slip, and no memory would hold it
+def _settings(kind: type[Any], branch: str = "") -> Iterator[Setting]:
+    types = get_type_hints(kind)
+    for one in dataclasses.fields(kind):
+        wanted = types[one.name]
+        if dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
+            yield from _settings(wanted, f"{branch}{one.name}.")
+        else:
+            meta = one.metadata
+            about = (meta["help"], meta["range"], meta["choices"], meta["short"])
+            yield Setting(f"{branch}{one.name}", wanted, one.default, *about)
 
-PRECISIONS = ("float32", "bfloat16", "auto")  # auto: as the machine at hand has it
 
-SCHEDULES = ("constant", "cosine")
+SETTINGS: dict[str, Setting] = {one.place: one for one in _settings(Config)}
+SHORT: dict[str, str] = {one.short: one.place for one in SETTINGS.values() if one.short}  # places by short name
 
-# Fields that say how long a run is, not what it is: the same run may be made longer, unless its learning rate decays.
-LENGTH_FIELDS = frozenset({"epochs", "steps"})
-# Fields that say where images come from. The same may come another way: their digest decides.
-WHERE_FIELDS = frozenset({"data.dataset", "data.data_dir", "data.image_size", "data.stream"})
+# Settings of a run's length: the same run may be made longer, unless its rate decays.
+LENGTH_SETTINGS = frozenset({"epochs", "steps"})
+# Settings of where images come from. The same images may come another way: their digest decides.
+SOURCE_SETTINGS = frozenset({"data.dataset", "data.data_dir", "data.image_size", "data.stream"})
+# Settings of what a run reports; they do not change what it trains.
+REPORT_SETTINGS = frozenset({"evaluators"})
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Every setting by its place: `{"model.head": "stacked", ...}`."""
+
+    def value(place: str) -> Any:
+        branch: Any = config
+        for name in place.split("."):
+            branch = getattr(branch, name)
+        return branch
+
+    return {place: value(place) for place in SETTINGS}
+
+
+def changed(config: Config, values: Mapping[str, Any]) -> Config:
+    """The configuration with other values at the places given; lists are taken for tuples.
+
+    Raises:
+      UserError: the setting is unknown, or the value is of another type.
+    """
+    branches: dict[str, dict[str, Any]] = {}
+    for place, value in values.items():
+        value = tuple(value) if isinstance(value, list) else value
+        if place not in SETTINGS:
+            raise UserError(f"no setting is named '{place}'; the settings are those of `sgan train --help`")
+        if not SETTINGS[place].takes(value):
+            raise UserError(f"‹{place}›: {value!r:.60}; expected {_kind(SETTINGS[place].kind)}")
+        branch, _, name = place.rpartition(".")
+        branches.setdefault(branch, {})[name] = value
+    own = branches.pop("", {})
+    parts = {branch: replace(getattr(config, branch), **fields) for branch, fields in branches.items()}
+    return replace(config, **own, **parts)
+
+
+def _kind(kind: Any) -> str:
+    """A type in words."""
+    if get_origin(kind) is UnionType:
+        return " or ".join(_kind(one) for one in get_args(kind))
+    names = {int: "a whole number", float: "a number", str: "text", bool: "True or False", type(None): "none"}
+    if get_origin(kind) is tuple:
+        first, *others = get_args(kind)
+        return "a list of text" if others == [...] and first is str else "two whole numbers"
+    return names[kind]
 
 
 def to_json(config: Config) -> dict[str, Any]:
@@ -248,51 +378,78 @@ def to_json(config: Config) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def from_json(values: dict[str, Any]) -> Config:
+def from_json(values: Any) -> Config:
     """The inverse of `to_json`.
 
+    Files of version 0.1 are understood (`upgraded`). A missing field takes its default.
+
     Raises:
-      UserError: a field is unknown or of another type. A missing one, as of an older version, takes its default.
+      UserError: a field is unknown or of another type.
     """
-    return _from_json(Config, values, "config.json")
+    try:
+        return changed(Config(), dict(_leaves(upgraded(values))))
+    except UserError as error:
+        raise UserError(f"config.json: {error.marked}; start a new run with ‹run›") from None
 
 
-def _from_json(kind: type[Any], values: Any, where: str) -> Any:
+def _leaves(values: Any, branch: str = "") -> Iterator[tuple[str, Any]]:
     if not isinstance(values, dict):
-        raise UserError(f"{where}: {values!r:.40} in the place of fields; start a new run with ‹run›")
-    types = get_type_hints(kind)
-    fields = {}
+        raise UserError(f"{branch.rstrip('.') or 'config'} is {values!r:.40}, expected settings by name")
+    branches = {place.rpartition(".")[0] for place in SETTINGS}
     for name, value in values.items():
-        if name not in types:
-            raise UserError(f"{where}: field '{name}' is not of this version; start a new run with ‹run›")
-        wanted = types[name]
-        if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
-            value = _from_json(wanted, value, f"{where}: {name}")
-        elif isinstance(value, bool) and wanted in (bool, bool | None):
-            pass
-        elif isinstance(value, bool) or not isinstance(value, int | float if wanted is float else wanted):
-            expected = getattr(wanted, "__name__", wanted)
-            raise UserError(f"{where}: {name} is {value!r:.40}, expected {expected}; start a new run with ‹run›")
-        fields[name] = value
-    return kind(**fields)
-
-
-def flatten(config: Config) -> dict[str, Any]:
-    """`{"model.head": "stacked", ...}`, for comparisons and messages."""
-    flat: dict[str, Any] = {}
-    for name, value in to_json(config).items():
-        if isinstance(value, dict):
-            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
+        if f"{branch}{name}" in branches:
+            yield from _leaves(value, f"{branch}{name}.")
+        elif isinstance(value, dict):
+            raise UserError(f"no settings are named '{branch}{name}'")
         else:
-            flat[name] = value
-    return flat
+            yield f"{branch}{name}", value
+
+
+_RENAMED = {"alone_from": "pause_from", "alone_until": "pause_until", "back": "reverse_weight"}
+
+
+def upgraded(values: Any) -> Any:
+    """The values of a configuration of version 0.1 as this version has them; others as they are.
+
+    In 0.1 the objective was a name, the batch size counted the images of two sources, an image size was the side of a
+    square, mirrored images were a setting of their own, and the graph's settings had other names.
+    """
+    if not isinstance(values, dict) or not isinstance(values.get("objective", {}), str):
+        return values
+    new = values | {"objective": {"name": values["objective"]}}
+    # A value of another type stays as it is, so that whoever reads it next reports it.
+    if type(batch := values.get("batch_size")) is int:
+        new["batch_size"] = batch // 2
+    data, graph, augment = (values.get(name) for name in ("data", "propagation", "augment"))
+    if isinstance(data, dict) and type(side := data.get("image_size")) is int:
+        new["data"] = data | {"image_size": [side, side]}
+    if isinstance(augment, dict) and isinstance(augment.get("mirror"), bool):
+        new["augment"] = {name: value for name, value in augment.items() if name != "mirror"}
+        new["augment"]["extra"] = ["mirror"] if augment["mirror"] else []
+    if isinstance(graph, dict):
+        new["propagation"] = {_RENAMED.get(name, name): value for name, value in graph.items()}
+        if isinstance(graph.get("slanted"), bool):
+            new["propagation"]["deslant"] = not new["propagation"].pop("slanted")
+    return new
+
+
+def settings_of_file(values: Any) -> dict[str, Any]:
+    """Settings by place out of a file's values: a run's config.json whole, or any part of the tree.
+
+    Raises:
+      UserError: a field is unknown, or fields stand in the place of a value.
+    """
+    tree = values["config"] if isinstance(values, dict) and isinstance(values.get("config"), dict) else values
+    return dict(_leaves(upgraded(tree)))
 
 
 def differences(old: Config, new: Config, free: frozenset[str] = frozenset()) -> list[str]:
-    """What is not the same in two configurations, a phrase each; lengths, origins of images and `free` may differ."""
+    """What differs in two configurations, a phrase each; lengths, origins of images, reports and `free` may differ."""
     was, now = flatten(old), flatten(new)
-    names = [name for name in now if name not in LENGTH_FIELDS | WHERE_FIELDS | free and was[name] != now[name]]
-    return [f"{name} was {was[name]}, now {now[name]}" for name in names]
+    free = free | LENGTH_SETTINGS | SOURCE_SETTINGS | REPORT_SETTINGS
+    return [
+        f"{place} was {was[place]}, now {now[place]}" for place in now if place not in free and was[place] != now[place]
+    ]
 
 
 def located(config: Config) -> Config:
@@ -302,7 +459,7 @@ def located(config: Config) -> Config:
     return replace(config, data=replace(config.data, data_dir=str(Path(config.data.data_dir).absolute())))
 
 
-def choose(table: dict[str, Any], name: str, what: str) -> Any:
+def choose(table: Mapping[str, Any], name: str, what: str) -> Any:
     """`table[name]`, or an error that names what there is to choose from."""
     if name not in table:
         raise UserError(f"unknown {what} '{name}'; choose one of {', '.join(sorted(table))}")
@@ -310,76 +467,50 @@ def choose(table: dict[str, Any], name: str, what: str) -> Any:
 
 
 def validate(config: Config) -> None:
-    """Refuses what no run can be made of.
+    """Checks every setting against its range, and those that depend on one another.
 
     Raises:
-      UserError: names the flag and what it takes.
+      UserError: names the setting and what it takes.
     """
-    at_least_one = {
-        "‹data.labels›": 1 if config.data.labels is None else config.data.labels,
-        "‹epochs›": config.epochs,
-        "‹steps_per_epoch›": config.steps_per_epoch,
-        "‹steps›": 1 if config.steps is None else config.steps,
-        "‹model.width›": config.model.width,
-        "model.latent": config.model.latent,
-    }
-    for flag, value in at_least_one.items():
-        if value < 1:
-            raise UserError(f"{flag}: {value}; must be at least 1")
-    for flag, value in (
-        ("‹model.width›", config.model.width),
-        ("‹batch_size›", config.batch_size),
-    ):
-        if value > LARGEST:
-            raise UserError(f"{flag}: {value}; must be at most {LARGEST}")
-    most = (config.data.labels or config.data.validation + 1) - 1  # of labels still to be counted, any number
-    if not 0 <= config.data.validation <= most:
-        raise UserError(f"‹data.validation›: {config.data.validation}; must be between 0 and {most}")
-    if config.data.image_size is not None:
-        check_image_size(config.data.image_size)
-    if config.precision not in PRECISIONS:
-        raise UserError(f"‹precision›: {config.precision}; choose one of {', '.join(PRECISIONS)}")
-    fractions = {
-        "model.dropout": config.model.dropout,
-        "adam.beta1": config.adam.beta1,
-        "adam.beta2": config.adam.beta2,
-        "muon.momentum": config.muon.momentum,
-        "ema_decay": config.ema_decay,
-        "propagation.pause_from": config.propagation.pause_from,
-        "propagation.pause_until": config.propagation.pause_until,
-    }
-    for name, fraction in fractions.items():
-        if not 0 <= fraction < 1:
-            raise UserError(f"{name}: {fraction}; must be at least 0 and below 1")
-    numbers = {f"augment.{name}": limit for name, limit in dataclasses.asdict(config.augment).items()}
-    numbers |= {
-        "adam.epsilon": config.adam.epsilon,
-        "adam.epsilon_root": config.adam.epsilon_root,
-        "‹muon.learning_rate›": config.muon.learning_rate,
-        "consistency.weight": config.consistency.weight,
-        "consistency.threshold": config.consistency.threshold,
-        "propagation.neighbours": config.propagation.neighbours,
-        "propagation.reverse_weight": config.propagation.reverse_weight,
-    }
-    for name, number in numbers.items():
-        if not 0 <= number < float("inf"):
-            raise UserError(f"{name}: {number}; must be a number of at least 0")
-    if config.propagation.candidates < config.propagation.neighbours:
-        raise UserError(f"propagation.candidates: {config.propagation.candidates}; must be at least its neighbours")
-    if config.propagation.pause_until < config.propagation.pause_from:
-        raise UserError(f"propagation.pause_until: {config.propagation.pause_until}; must be at least its pause_from")
-    if config.unlabelled is not None and not config.batch_size // 2 <= config.unlabelled <= LARGEST:
-        raise UserError(f"unlabelled: {config.unlabelled}; must be between half a batch and {LARGEST}")
-    if config.adam.schedule not in SCHEDULES:
-        raise UserError(f"adam.schedule: {config.adam.schedule}; choose one of {', '.join(SCHEDULES)}")
-    if not config.adam.epsilon + config.adam.epsilon_root > 0:
-        raise UserError(f"adam.epsilon: {config.adam.epsilon}; must be a positive number, or adam.epsilon_root one")
-    if config.batch_size < 2 or config.batch_size % 2:
-        raise UserError(
-            f"‹batch_size›: {config.batch_size}; must be an even number, at least 2 (a discriminator loss takes half)"
-        )
-    if not 0 < config.adam.learning_rate < float("inf"):
-        raise UserError(f"‹adam.learning_rate›: {config.adam.learning_rate}; must be a positive number")
-    for flag, seed in (("‹seed›", config.seed), ("‹data.label_seed›", config.data.label_seed)):
-        if not 0 <= seed < 2**32:
-            raise UserError(f"{flag}: {seed}; must be between 0 and 4294967295")
+    for place, value in flatten(config).items():
+        _check(SETTINGS[place], value)
+    for wrong in _conflicts(config):
+        raise UserError(wrong)
+
+
+def check_image_size(size: tuple[int, int]) -> None:
+    """Checks a size to which images are to be resized.
+
+    Raises:
+      UserError: a side is too small or too large.
+    """
+    _check(SETTINGS["data.image_size"], size)
+
+
+def _check(setting: Setting, value: Any) -> None:
+    numbers: Iterable[Any] = value if isinstance(value, tuple) else (value,)
+    if setting.allowed is not None:
+        for number in numbers:
+            if number is not None and not setting.allowed.holds(number):
+                shown = " x ".join(map(str, value)) if isinstance(value, tuple) else value
+                raise UserError(f"‹{setting.place}›: {shown}; {setting.allowed}")
+    if setting.choices and value not in setting.choices:
+        raise UserError(f"‹{setting.place}›: {value}; choose one of {', '.join(setting.choices)}")
+
+
+def _conflicts(config: Config) -> Iterator[str]:
+    """What is wrong between settings of which each is in its range."""
+    data, graph, adam = config.data, config.propagation, config.adam
+    if data.labels is not None and data.validation >= data.labels:
+        least = "; expected at least 2 labels, one to train on" if data.labels < 2 else ""
+        yield f"‹data.validation›: {data.validation}; must be between 0 and {data.labels - 1}{least}"
+    if graph.candidates < graph.neighbours:
+        least = f"‹propagation.neighbours›, {graph.neighbours}"
+        yield f"‹propagation.candidates›: {graph.candidates}; must be at least {least}"
+    if graph.pause_until < graph.pause_from:
+        least = f"‹propagation.pause_from›, {graph.pause_from}"
+        yield f"‹propagation.pause_until›: {graph.pause_until}; must be at least {least}"
+    if config.unlabelled is not None and config.unlabelled < config.batch_size:
+        yield f"‹unlabelled›: {config.unlabelled}; must be at least ‹batch_size›, {config.batch_size}"
+    if not adam.epsilon + adam.epsilon_root > 0:
+        yield f"‹adam.epsilon›: {adam.epsilon}; must be a positive number, or ‹adam.epsilon_root› one"

@@ -13,7 +13,7 @@ _MARKED = re.compile("‹([^‹›]*)›")
 
 def spelled(message: str, spell: Callable[[str], str] = lambda name: name) -> str:
     """The message with each marked setting replaced by `spell(name)`; by default by its bare name."""
-    return _MARKED.sub(lambda found: spell(found[1]), message)
+    return _MARKED.sub(lambda marked: spell(marked[1]), message)
 
 
 class UserError(Exception):

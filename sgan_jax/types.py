@@ -3,33 +3,40 @@
 B: batch, K: classes, F: features; H, W, C: height, width and channels of an image.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 
 Params = Any  # a nested dictionary of arrays, as Flax Linen makes it
+Statistics = Any  # a nested dictionary of arrays that a network updates itself, such as running means; None without any
+Aux = dict[str, Any]  # state that is not a parameter, by name; a player's statistics are named "d/statistics"
 
 
 class Data(NamedTuple):
-    """All that training may see, resident on the device. Labels of unlabelled images are not in it.
-
-    `unl_shares` is what `propagation` makes of the labels that are known; None where it is not asked for.
-    """
+    """All that training may see, resident on the device. Labels of unlabelled images are not in it."""
 
     lab_images: jax.Array  # uint8 [L, H, W, C]
     lab_labels: jax.Array  # int32 [L]
     unl_images: jax.Array  # uint8 [N, H, W, C]
-    unl_shares: jax.Array | None = None  # float32 [N, K], each row adding up to 1
+    pseudo_labels: jax.Array | None = None  # float32 [N, K], class probabilities; None where there are none
 
 
 class Batch(NamedTuple):
-    """What one step draws from `Data`; images scaled to [-1, 1]. U is B, or more where an objective wants it."""
+    """What one step draws from `Data`; images scaled to [-1, 1]. U is B, or more where the configuration sets it."""
 
     lab_images: jax.Array  # float32 [B, H, W, C]
     lab_labels: jax.Array  # int32 [B]
     unl_images: jax.Array  # float32 [U, H, W, C]
-    unl_shares: jax.Array | None = None  # float32 [U, K]
+    unl_indices: jax.Array  # int32 [U], of the images in `Data.unl_images`
+    pseudo_labels: jax.Array | None = None  # float32 [U, K]
+
+    def first_unlabelled(self, count: int) -> "Batch":
+        """The batch with its first `count` unlabelled images only, and what belongs to them."""
+        pseudo_labels = None if self.pseudo_labels is None else self.pseudo_labels[:count]
+        cut = self.unl_images[:count], self.unl_indices[:count]
+        return self._replace(unl_images=cut[0], unl_indices=cut[1], pseudo_labels=pseudo_labels)
 
 
 class DiscOut(NamedTuple):
@@ -38,22 +45,29 @@ class DiscOut(NamedTuple):
     features: jax.Array  # [B, F], what the trunk's last layer makes of each image
     class_logits: jax.Array  # [B, K]; K = 0 for a head without a classifier
     real_logit: jax.Array  # [B], log-odds of "real"
+    statistics: Statistics = None  # as this batch changed them; None of a network without any
 
 
-class Players(NamedTuple):
-    """Discriminator and generator."""
+class Model(NamedTuple):
+    """A player after training: its parameters, and its statistics where it has any."""
 
-    d: Params
-    g: Params
+    params: Params
+    statistics: Statistics = None
 
 
 class TrainState(NamedTuple):
     """All that a resume needs: randomness is derived from the seed and `step`, never stored."""
 
-    step: jax.Array  # int32 [], steps taken so far
-    params: Players
+    step: jax.Array  # int32 [], steps taken
+    params: dict[str, Params]  # by player: "d" the discriminator, "g" the generator, and others that an objective has
     opt: dict[str, Any]  # one optimiser state a slot
-    ema: Players  # exponential moving average of the parameters
+    ema: dict[str, Params]  # exponential moving average of the parameters
+    aux: Aux  # state that is not a parameter; empty where there is none
+
+    def model(self, player: str, averaged: bool = False) -> Model:
+        """A player, with its last or its averaged parameters."""
+        params = self.ema if averaged else self.params
+        return Model(params[player], self.aux.get(f"{player}/statistics"))
 
 
 class Layer(NamedTuple):
@@ -67,32 +81,58 @@ class Layer(NamedTuple):
 
 
 class Net(NamedTuple):
-    """A network as two pure functions.
+    """A network as pure functions.
 
     `init(key)` makes parameters; `init(key, examples)`, with inputs as `apply` gets them, may scale layers by them. A
     discriminator's `apply(params, images, key)` takes float images `[B, H, W, C]` and a key for dropout (None: no
-    dropout) and returns a `DiscOut`. A generator's `apply(params, latents)` takes `[B, latent]` and returns images
-    `[B, H, W, C]` in [-1, 1].
+    dropout, as after training) and returns a `DiscOut`. A generator's `apply(params, latents)` takes `[B, latent]` and
+    returns images `[B, H, W, C]` in [-1, 1]; a conditional one takes the classes, int32 `[B]`, after the latents. A
+    network with `statistics` takes them as the argument of that name, and a discriminator returns the new ones in its
+    `DiscOut`.
     """
 
     init: Callable[..., Params]
     apply: Callable[..., Any]
     input_shape: tuple[int, ...]  # without the batch
     layers: Callable[[], list[Layer]]
+    statistics: Callable[[], Statistics] | None = None  # makes the first ones
+    by_example: bool = True  # whether an output depends on its own input only, and not on others of the batch
+    output_layer: str = ""  # the layer of the logits or pixels, by its name in the parameters
+
+    def bound(self, model: Model) -> Callable[..., Any]:
+        """`apply` with parameters and, where it has any, statistics."""
+        if self.statistics is None:
+            return partial(self.apply, model.params)
+        return partial(self.apply, model.params, statistics=model.statistics)
 
 
 Discriminate = Callable[[jax.Array, jax.Array | None], DiscOut]  # (images, key) with parameters bound
-Generate = Callable[[jax.Array], jax.Array]  # latents -> images, with parameters bound
+Generate = Callable[..., jax.Array]  # latents, perhaps with classes -> images; with parameters bound
 DrawLatents = Callable[[jax.Array, int], jax.Array]  # (key, count) -> latents [count, latent]
 
 
 class Bound(NamedTuple):
     """The networks as a move sees them, with their parameters bound."""
 
-    disc: Discriminate
-    gen: Generate
-    teacher: Discriminate  # the discriminator with averaged parameters, which are constants to a move
+    players: Mapping[str, Callable[..., Any]]  # every player's network
+    teachers: Mapping[str, Callable[..., Any]]  # with averaged parameters, which are constants to a move
     latents: DrawLatents
+    aux: Aux  # as the step began, with what earlier moves of the step changed
+
+    @property
+    def disc(self) -> Discriminate:
+        """The discriminator."""
+        return self.players["d"]
+
+    @property
+    def gen(self) -> Generate:
+        """The generator."""
+        return self.players["g"]
+
+    @property
+    def teacher(self) -> Discriminate:
+        """The discriminator with averaged parameters."""
+        return self.teachers["d"]
 
     def generate(self, key: jax.Array, count: int) -> jax.Array:
         """`count` images of fresh latents."""
@@ -102,14 +142,23 @@ class Bound(NamedTuple):
 class Terms(NamedTuple):
     """What a move computes: its loss is the sum of `loss`; `watch` is reported and not descended.
 
-    Names are `player/term`, such as "d/real": they are those of the metrics.
+    Names are `player/term`, such as "d/real": they are those of the metrics. `aux` replaces what the state has under
+    the same names.
     """
 
     loss: dict[str, jax.Array]
     watch: dict[str, jax.Array]
+    aux: Aux = {}  # noqa: RUF012
 
 
-def merge(terms: dict[str, jax.Array], more: dict[str, jax.Array]) -> dict[str, jax.Array]:
+class Metrics(NamedTuple):
+    """The terms of a step's moves by name, what was descended and what was only watched apart."""
+
+    loss: dict[str, Any]
+    watch: dict[str, Any]
+
+
+def merge(terms: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     """Both together.
 
     Raises:
@@ -121,10 +170,11 @@ def merge(terms: dict[str, jax.Array], more: dict[str, jax.Array]) -> dict[str, 
 
 
 class Move(NamedTuple):
-    """A player descends on some terms with its optimiser slot, or both do at once; who has no slot is constant."""
+    """Players descend on some terms, each with its optimiser slot; a player without a slot is constant."""
 
     slots: dict[str, str]  # {"d": "c"}: the discriminator, with the state in `TrainState.opt["c"]`
     terms: Callable[[Bound, Batch, jax.Array], Terms]
+    aux: Aux = {}  # noqa: RUF012 - first values of the state that the terms hand on
 
 
 Objective = tuple[Move, ...]

@@ -4,10 +4,14 @@ All of it is set in the environment before JAX is imported, so that commands whi
 """
 
 import json
+import logging
 import os
 import shutil
 import signal
+import sys
 import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -29,6 +33,12 @@ os.environ |= {
     "KERAS_HOME": f"{_HOME}/keras",
     "MPLBACKEND": "Agg",
     "SGAN_CACHE": f"{_HOME}/cache",  # data sets and compiled steps: not those of the user
+    # As of the commands, so that a program which one process has compiled serves all.
+    "JAX_COMPILATION_CACHE_DIR": f"{_HOME}/cache/xla",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    # Small networks compile as slowly as the full ones, most of it for XLA's optimizer, which they do not need. The
+    # same in every process: bits depend on it.
+    "XLA_FLAGS": "--xla_backend_optimization_level=0",
     "HTTP_PROXY": _NOWHERE,
     "HTTPS_PROXY": _NOWHERE,
     "NO_PROXY": "127.0.0.1,localhost",
@@ -57,3 +67,56 @@ def pytest_unconfigure() -> None:
     """Removes the folder that stood in for the user's."""
     if _OWNS_HOME:
         shutil.rmtree(_HOME, ignore_errors=True)
+
+
+Sgan = Callable[..., tuple[object, str, str]]
+
+
+@pytest.fixture
+def sgan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Sgan:
+    """`sgan ARGUMENTS` in this process and an empty directory: status, standard output, standard error."""
+    from sgan_jax.cli import main, spelling
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        monkeypatch.setenv(name, os.environ[name])  # `main` sets them
+
+    def run(*arguments: object) -> tuple[object, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sgan", *map(str, arguments)])
+        capsys.readouterr()
+        handler = logging.StreamHandler()  # as `main` makes one, which does so once in a process
+        handler.setFormatter(spelling.FlagFormatter("%(message)s"))
+        monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+        with pytest.raises(SystemExit) as exit:
+            main.main()
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return exit.value.code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def does(sgan: Sgan) -> Callable[..., str]:
+    """`sgan ARGUMENTS` that has to succeed; returns what it prints."""
+
+    def run(*arguments: object) -> str:
+        status, printed, error = sgan(*arguments)
+        assert status == 0, (arguments, printed, error)
+        return printed
+
+    return run
+
+
+@pytest.fixture
+def fails(sgan: Sgan) -> Callable[..., str]:
+    """`sgan ARGUMENTS` that has to fail with status 2 and one line; returns the line without `sgan: error: `."""
+
+    def run(*arguments: object) -> str:
+        status, _, error = sgan(*arguments)
+        assert status == 2
+        assert error.startswith("sgan: error: ")
+        assert error.count("\n") == 1, error
+        return error.removeprefix("sgan: error: ").rstrip("\n")
+
+    return run

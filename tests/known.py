@@ -1,5 +1,6 @@
-"""A discriminator and a generator with known answers, for tests of objectives."""
+"""A discriminator and a generator with known outputs, for tests of objectives."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,51 +9,80 @@ import numpy as np
 
 from sgan_jax.types import Batch, Bound, DiscOut, Move, Terms
 
-HALF = 4  # labelled images of a batch
-LAB = jnp.full((HALF, 2, 2, 1), 1.0)
-UNL = jnp.full((HALF, 2, 2, 1), 2.0)
-BATCH = Batch(LAB, jnp.array([0, 1, 2, 0], jnp.int32), UNL)
+SIZE = 4  # images of each source in a batch
+LAB = jnp.full((SIZE, 2, 2, 1), 1.0)
+UNL = jnp.full((SIZE, 2, 2, 1), 2.0)
 
-# What the discriminator below says of every image: class shares of 1/8, 2/8, 5/8; and the odds of "real" by its source.
-SHARES = np.array([1, 2, 5]) / 8
+
+def batch_of(lab_images: jax.Array, unl_images: jax.Array, pseudo_labels: jax.Array | None = None) -> Batch:
+    """A batch of these images; labels are 0, 1, 2, 0, 1, ..."""
+    labels = jnp.arange(len(lab_images), dtype=jnp.int32) % 3
+    return Batch(lab_images, labels, unl_images, jnp.arange(len(unl_images), dtype=jnp.int32), pseudo_labels)
+
+
+BATCH = batch_of(LAB, UNL)
+
+# What the discriminator below predicts for every image, and the odds of "real" by the image's source.
+PROBABILITIES = np.array([1, 2, 5]) / 8
 ODDS = {"lab": 3.0, "unl": 4.0, "fake": 1 / 9}
+
+Discriminate = Callable[[jax.Array, jax.Array | None], DiscOut]
+
+
+def no_teacher(images: jax.Array, key: jax.Array | None) -> DiscOut:
+    """In the place of a teacher, for objectives that must not use one."""
+    raise AssertionError("this objective has no teacher")
+
+
+def no_latents(key: jax.Array, count: int) -> jax.Array:
+    """Latents of one zero each."""
+    return jnp.zeros((count, 1))
+
+
+def bound(
+    disc: Discriminate,
+    gen: Callable[[jax.Array], jax.Array] = lambda latents: latents,
+    teacher: Discriminate = no_teacher,
+    latents: Callable[[jax.Array, int], jax.Array] = no_latents,
+) -> Bound:
+    """The two players, as a move gets them."""
+    return Bound({"d": disc, "g": gen}, {"d": teacher}, latents, {})
 
 
 class Players:
-    """A discriminator and a generator with known answers, which note what they were asked."""
+    """A discriminator and a generator with known outputs, which record their inputs."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[str, int]] = []  # source and number of images, as the discriminator got them
+        self.inputs: list[tuple[str, int]] = []  # source and number of images of each call of the discriminator
         self.keys: dict[str, Any] = {}
 
     def disc(self, images: jax.Array, key: jax.Array | None) -> DiscOut:
-        traced = isinstance(images, jax.core.Tracer)  # which is done to generated images alone
+        traced = isinstance(images, jax.core.Tracer)  # only generated images are
         source = "fake" if traced else {1.0: "lab", 2.0: "unl", 3.0: "fake"}[float(images[0, 0, 0, 0])]
-        self.seen.append((source, len(images)))
-        self.keys[f"{source} {len(self.seen)}"] = key
+        self.inputs.append((source, len(images)))
+        self.keys[f"{source} {len(self.inputs)}"] = key
         size = len(images)
-        class_logits = jnp.asarray(np.log(np.tile(SHARES, (size, 1))), jnp.float32)
+        class_logits = jnp.asarray(np.log(np.tile(PROBABILITIES, (size, 1))), jnp.float32)
         real_logit = jnp.asarray(np.full(size, np.log(ODDS[source])), jnp.float32)
         return DiscOut(images.reshape(size, -1), class_logits, real_logit)
-
-    def teach(self, images: jax.Array, key: jax.Array | None) -> DiscOut:
-        raise AssertionError("no objective here has a teacher")
 
     def gen(self, latents: jax.Array) -> jax.Array:
         return jnp.full((len(latents), 2, 2, 1), 3.0)
 
     def latents(self, key: jax.Array, count: int) -> jax.Array:
         self.keys[f"latents {len(self.keys)}"] = key
-        return jnp.zeros((count, 1))
+        return no_latents(key, count)
 
     def bound(self) -> Bound:
-        return Bound(self.disc, self.gen, self.teach, self.latents)
+        return bound(self.disc, self.gen, latents=self.latents)
 
 
 def play(move: Move) -> tuple[Terms, Players]:
+    """The move's terms, with players of known outputs."""
     players = Players()
     return move.terms(players.bound(), BATCH, jax.random.key(0)), players
 
 
 def numbers(values: dict[str, jax.Array]) -> dict[str, float]:
+    """Scalars as plain numbers."""
     return {name: float(value) for name, value in values.items()}

@@ -15,9 +15,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(os.environ["SGAN_TEST_HOME"], os.environ.get("PYTEST_XDIST_WORKER", "alone"))  # of this process of pytest
 
-# Small networks compile as slowly as the full ones, and need none of what XLA's optimizer takes most of that time for.
-QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
-SMALL = ("--width", "8", "--batch-size", "4", "--steps-per-epoch", "2")
+QUICK = {"XLA_FLAGS": os.environ["XLA_FLAGS"]}
+SMALL = ("--width", "8", "--batch-size", "2", "--steps-per-epoch", "2")
 EPOCHS = ("--epochs", "4")
 DIGITS = ("--dataset", "mnist-5k")
 NOTICE = "mnist-5k: not comparable with MNIST"
@@ -40,9 +39,11 @@ def _interpreter() -> Path:
 
 def environment(**settings: str) -> dict[str, str]:
     """The tests' environment for a launcher, with `settings` on top."""
-    # KERAS_BACKEND is set for tests that compare layers; the benchmark's peer has another.
-    outer = {name: value for name, value in os.environ.items() if name not in ("SGAN_EXTRAS", "KERAS_BACKEND")}
-    return outer | QUICK | {"SGAN_VENV": str(_interpreter())} | settings
+    # KERAS_BACKEND is set for tests that compare layers; the benchmark's peer has another. The compilation cache is
+    # where the commands put it.
+    own = ("SGAN_EXTRAS", "KERAS_BACKEND", "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
+    outer = {name: value for name, value in os.environ.items() if name not in own}
+    return outer | {"SGAN_VENV": str(_interpreter())} | settings
 
 
 def connected() -> dict[str, str]:

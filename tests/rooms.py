@@ -8,7 +8,7 @@ from outer import HOME, succeed
 from PIL import Image
 
 SIZE = 12
-TINY = ("--width", "8", "--batch-size", "8", "--steps-per-epoch", "20", "--learning-rate", "0.003", "--preset", "joint")
+TINY = ("--width", "8", "--batch-size", "4", "--steps-per-epoch", "20", "--learning-rate", "0.003", "--preset", "joint")
 
 
 def picture(kind: str, seed: int) -> Image.Image:

@@ -1,20 +1,19 @@
-"""The configuration: it survives JSON, refuses what no run can be made of, and says which flag is wrong."""
+"""The configuration: its tree and its JSON, of this version and of 0.1, and the values that no run can be made of."""
 
 import dataclasses
-import inspect
 import json
-import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from outer import ROOT
 
-from sgan_jax.cli.describe import Describe
-from sgan_jax.cli.sweep import Sweep
-from sgan_jax.cli.train import Train
 from sgan_jax.config import (
-    LENGTH_FIELDS,
-    PRESETS,
-    SCHEDULES,
+    LENGTH_SETTINGS,
+    REPORT_SETTINGS,
+    SETTINGS,
+    SHORT,
+    SOURCE_SETTINGS,
     AdamConfig,
     AugmentConfig,
     Config,
@@ -22,24 +21,28 @@ from sgan_jax.config import (
     DataConfig,
     ModelConfig,
     MuonConfig,
+    ObjectiveConfig,
     PropagationConfig,
+    Range,
+    ViewsConfig,
+    changed,
     choose,
+    differences,
     flatten,
     from_json,
     located,
+    settings_of_file,
     to_json,
     validate,
 )
 from sgan_jax.engine.system import check_names
 from sgan_jax.errors import UserError
 from sgan_jax.models.heads import HEADS
-from sgan_jax.models.networks.table import NETWORKS
 from sgan_jax.objectives.table import OBJECTIVES
 
 # Every field has a value that is not its default.
 CHANGED = Config(
     preset="joint",
-    objective="joint",
     seed=7,
     epochs=2,
     steps_per_epoch=3,
@@ -48,63 +51,182 @@ CHANGED = Config(
     batch_size=10,
     unlabelled=12,
     ema_decay=0.9,
-    data=DataConfig("mnist", "digits", 32, True, 20, 9, 3),
+    evaluators=("accuracy", "brightness"),
+    data=DataConfig("mnist", "digits", (32, 40), True, 20, 9, 3),
     model=ModelConfig("separate", 8, 16, 0.25, "mlp"),
+    objective=ObjectiveConfig("joint", 0.25, 0.2, 0.4, 0.01, 0.02, 3),
     adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8, 1e-9, "cosine"),
     muon=MuonConfig(2e-3, 0.9),
-    augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5, True),
+    augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5, ("mirror",)),
+    weak=AugmentConfig(10.0, 0.1, 0.1, 1.0, 0.5, 3, ("mirror", "mirror")),
+    views=ViewsConfig("weak", "none", "weak"),
     consistency=ConsistencyConfig(2.0, 0.8),
-    propagation=PropagationConfig(4, 20, 0.25, 0.5, parts=True, slanted=False, back=0.5),
+    propagation=PropagationConfig(
+        neighbours=4,
+        candidates=20,
+        pause_from=0.25,
+        pause_until=0.5,
+        parts=True,
+        deslant=True,
+        reverse_weight=0.5,
+        reach=1,
+        sharpness=4.0,
+        alpha=0.9,
+        alpha_wide=0.95,
+        alpha_narrow=0.96,
+        alpha_many=0.97,
+        alpha_local=0.98,
+        iterations=10,
+        settled=1e-3,
+        trial_iterations=2,
+        stable=1e-2,
+        many_labels=40,
+        few_labels=6,
+        certainty=5.0,
+    ),
+)
+
+# `to_json` of version 0.1, every field with a value that was not its default there, and what it means here.
+OF_0_1: dict[str, Any] = {
+    "preset": "joint",
+    "objective": "joint",
+    "seed": 7,
+    "epochs": 2,
+    "steps_per_epoch": 3,
+    "steps": 5,
+    "precision": "auto",
+    "batch_size": 10,
+    "unlabelled": 12,
+    "ema_decay": 0.9,
+    "data": {
+        "dataset": "mnist",
+        "data_dir": "digits",
+        "image_size": 32,
+        "stream": True,
+        "labels": 20,
+        "label_seed": 9,
+        "validation": 3,
+    },
+    "model": {"head": "separate", "width": 8, "latent": 16, "dropout": 0.25, "networks": "mlp"},
+    "adam": {
+        "learning_rate": 1e-3,
+        "beta1": 0.9,
+        "beta2": 0.99,
+        "epsilon": 1e-8,
+        "epsilon_root": 1e-9,
+        "schedule": "cosine",
+    },
+    "muon": {"learning_rate": 2e-3, "momentum": 0.9},
+    "augment": {
+        "rotation": 20.0,
+        "shear": 0.3,
+        "scale": 0.2,
+        "shift": 2.0,
+        "elastic": 1.0,
+        "cutout": 5,
+        "mirror": True,
+    },
+    "consistency": {"weight": 2.0, "threshold": 0.8},
+    "propagation": {
+        "neighbours": 4,
+        "candidates": 20,
+        "alone_from": 0.25,
+        "alone_until": 0.5,
+        "parts": True,
+        "slanted": False,
+        "back": 0.5,
+    },
+}
+READ_FROM_0_1 = Config(
+    preset="joint",
+    seed=7,
+    epochs=2,
+    steps_per_epoch=3,
+    steps=5,
+    precision="auto",
+    batch_size=5,
+    unlabelled=12,
+    ema_decay=0.9,
+    data=DataConfig("mnist", "digits", (32, 32), True, 20, 9, 3),
+    model=CHANGED.model,
+    objective=ObjectiveConfig("joint"),
+    adam=CHANGED.adam,
+    muon=CHANGED.muon,
+    augment=CHANGED.augment,
+    consistency=CHANGED.consistency,
+    propagation=PropagationConfig(
+        4, 20, pause_from=0.25, pause_until=0.5, parts=True, deslant=True, reverse_weight=0.5
+    ),
 )
 
 
-def changed(**values: Any) -> Config:
-    """The default with fields replaced wherever they live."""
-    config = Config()
-    for name, value in values.items():
-        part = next((p for p in ("data", "model", "adam", "muon") if hasattr(getattr(config, p), name)), None)
-        if part:
-            config = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **{name: value})})
-        else:
-            config = dataclasses.replace(config, **{name: value})
-    return config
+def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
+    """The error's message, which has to be a single line."""
+    assert "\n" not in str(error.value)
+    return str(error.value)
 
 
-def test_a_sweep_takes_the_flags_of_train_but_for_what_it_decides_and_what_is_of_one_run() -> None:
-    train, sweep = ({field.name for field in dataclasses.fields(kind)} for kind in (Train, Sweep))
-    decided, several = {"seed", "label_seed", "run"}, {"devices", "cluster", "coordinator", "processes", "process"}
-    assert train - sweep == decided | several | {"profile", "profile_steps", "log_every"}
-    assert sweep - train == {"draws", "ensemble", "out", "ray"}
+# --- the tree ---
 
 
-def test_a_folder_of_images_is_found_from_anywhere(tmp_path, monkeypatch) -> None:
+def test_a_folder_of_images_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert located(Config()) == Config()
     there = located(Config(data=DataConfig(data_dir="digits")))
     assert there == located(there) == Config(data=DataConfig(data_dir=str(tmp_path / "digits")))
 
 
-def test_rate_of_muon_is_the_presets_or_the_flags() -> None:
-    assert Train(preset="best").config().muon == MuonConfig(3e-3, 0.95)
-    config = Train(preset="best", muon_rate=0.0).config()
-    assert config == dataclasses.replace(Train(preset="best").config(), muon=MuonConfig(0.0, 0.95))
-    assert {config.muon.learning_rate for config in Sweep(preset="best,fast", muon_rate=0.0).configs()} == {0.0}
-    with pytest.raises(UserError, match=r"^muon.learning_rate: -1\.0; must be a number of at least 0$"):
-        validate(Train(muon_rate=-1.0).config())
-
-
 def test_default_is_the_tutorial() -> None:
     config = Config()
-    assert (config.batch_size, config.total_steps, config.steps_per_epoch) == (100, 12_000, 600)
+    assert (config.batch_size, config.total_steps, config.steps_per_epoch) == (50, 12_000, 600)
     assert config.adam == AdamConfig(learning_rate=2e-4, beta1=0.5, beta2=0.999, epsilon=1e-7)
     assert config.model == ModelConfig(head="stacked", width=128, latent=100, dropout=0.4)
-    assert config.data.labels == 100
-    assert PRESETS["tutorial"] == config
+    assert config.data.labels is None, "100, or all of custom images"
 
 
 def test_steps_take_the_place_of_epochs() -> None:
     assert Config(epochs=3, steps_per_epoch=10).total_steps == 30
     assert Config(epochs=3, steps_per_epoch=10, steps=7).total_steps == 7
+
+
+def test_flatten_names_fields_by_their_path() -> None:
+    flat = flatten(CHANGED)
+    assert (flat["model.head"], flat["adam.beta1"], flat["data.labels"], flat["seed"]) == ("separate", 0.9, 20, 7)
+    assert not any(isinstance(value, dict) for value in flat.values())
+
+
+def test_changed_is_the_inverse_of_flatten() -> None:
+    assert changed(Config(), flatten(CHANGED)) == CHANGED
+    assert changed(CHANGED, {}) == CHANGED
+
+
+def test_sets_and_short_names_of_settings_name_settings() -> None:
+    assert SETTINGS.keys() >= LENGTH_SETTINGS | SOURCE_SETTINGS | REPORT_SETTINGS | set(SHORT.values())
+    assert len(set(SHORT.values())) == len(SHORT)
+
+
+def test_every_setting_is_explained() -> None:
+    for place, setting in SETTINGS.items():
+        assert setting.help.endswith(".") and len(setting.help.split()) >= 2, place
+
+
+def test_configuration_cannot_be_changed_in_place() -> None:
+    for part in (Config(), DataConfig(), ModelConfig(), AdamConfig()):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(part, dataclasses.fields(part)[0].name, "other")
+
+
+def test_differences_name_what_decides_the_result_and_leave_length_source_and_reports_out() -> None:
+    free = {"epochs": 30, "steps": 9, "data.dataset": "mnist", "data.data_dir": "here", "evaluators": ("accuracy",) * 2}
+    assert differences(Config(), changed(Config(), free)) == []
+    other = changed(Config(), {"propagation.alpha": 0.5, "objective.entropy_weight": 0.2, "seed": 1})
+    assert differences(Config(), other, frozenset({"seed"})) == [
+        "objective.entropy_weight was 0.1, now 0.2",
+        "propagation.alpha was 0.998, now 0.5",
+    ]
+
+
+# --- JSON ---
 
 
 def test_json_round_trip_keeps_every_field() -> None:
@@ -114,14 +236,18 @@ def test_json_round_trip_keeps_every_field() -> None:
     assert from_json(json.loads(json.dumps(to_json(Config())))) == Config()
 
 
-@pytest.mark.parametrize("part", [(), ("model",), ("data",), ("adam",), ("augment",)])
+@pytest.mark.parametrize("part", [(), ("model",), ("data",), ("adam",), ("augment",), ("objective",)])
 def test_unknown_field_is_an_error_that_names_it(part: tuple[str, ...]) -> None:
     values = to_json(Config())
     inner = values[part[0]] if part else values
-    inner["momentum"] = 0.9
-    with pytest.raises(UserError, match=r"config\.json: .*'momentum'") as error:
+    inner["friction"] = 0.9
+    with pytest.raises(UserError, match=r"config\.json: .*friction'") as error:
         from_json(values)
-    assert "\n" not in str(error.value)
+    one_line(error)
+    inner["friction"] = {"of": "branches"}
+    with pytest.raises(UserError, match=r"config\.json: .*friction'") as error:
+        from_json(values)
+    one_line(error)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +258,7 @@ def test_unknown_field_is_an_error_that_names_it(part: tuple[str, ...]) -> None:
         ("epochs", True),
         ("epochs", None),
         ("steps", "all"),
+        ("evaluators", [1]),
         ("objective", 1),
         ("model", 3),
         ("model", None),
@@ -141,12 +268,28 @@ def test_unknown_field_is_an_error_that_names_it(part: tuple[str, ...]) -> None:
 def test_value_of_another_type_is_an_error_that_names_the_field(field: str, value: Any) -> None:
     with pytest.raises(UserError, match=rf"config\.json: {field}\b") as error:
         from_json(to_json(Config()) | {field: value})
-    assert "\n" not in str(error.value)
+    one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "expected"),
+    [
+        ("data.labels", "many", "a whole number or none"),
+        ("data.image_size", (28, 28, 1), "two whole numbers or none"),
+        ("augment.extra", "mirror", "a list of text"),
+        ("adam.learning_rate", "fast", "a number"),
+        ("propagation.parts", 1, "True or False"),
+    ],
+)
+def test_a_value_of_another_type_is_answered_with_the_type_in_words(place: str, value: Any, expected: str) -> None:
+    with pytest.raises(UserError) as error:
+        changed(Config(), {place: value})
+    assert one_line(error) == f"{place}: {value!r}; expected {expected}"
 
 
 def test_optional_values_and_whole_numbers_in_the_place_of_fractions_are_read() -> None:
     values = to_json(Config()) | {"steps": None, "adam": {"learning_rate": 1}}
-    assert from_json(values) == changed(learning_rate=1.0)
+    assert from_json(values) == changed(Config(), {"adam.learning_rate": 1.0})
 
 
 def test_missing_field_takes_its_default() -> None:
@@ -155,133 +298,184 @@ def test_missing_field_takes_its_default() -> None:
     assert from_json(values) == dataclasses.replace(CHANGED, steps=None, adam=AdamConfig())
 
 
-def test_flatten_names_fields_by_their_path() -> None:
-    flat = flatten(CHANGED)
-    assert (flat["model.head"], flat["adam.beta1"], flat["data.labels"], flat["seed"]) == ("separate", 0.9, 20, 7)
-    assert not any(isinstance(value, dict) for value in flat.values())
+def test_a_file_of_settings_is_a_runs_config_json_whole_or_any_part_of_the_tree() -> None:
+    assert settings_of_file({"config": to_json(CHANGED), "dataset": {}}) == flatten(CHANGED)
+    assert settings_of_file({"seed": 3, "model": {"width": 8}}) == {"seed": 3, "model.width": 8}
+    assert settings_of_file({}) == {}
+    with pytest.raises(UserError, match=r"^model is 3, expected settings by name$"):
+        settings_of_file({"model": 3})
 
 
-def test_length_fields_are_fields() -> None:
-    assert set(flatten(Config())) >= LENGTH_FIELDS
+# --- JSON of version 0.1 ---
 
 
-def test_configuration_cannot_be_changed_in_place() -> None:
-    for part in (Config(), DataConfig(), ModelConfig(), AdamConfig()):
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(part, dataclasses.fields(part)[0].name, "other")
-
-
-def test_every_preset_is_valid_named_after_itself_and_found_in_the_tables() -> None:
-    for name, preset in PRESETS.items():
-        validate(preset)
-        assert preset.preset == name
-        assert preset.objective in OBJECTIVES
-        assert preset.model.head in HEADS
-        assert preset.model.networks in NETWORKS
-        assert preset.adam.schedule in SCHEDULES
-
-
-def test_joint_preset_differs_from_the_tutorial_in_its_objective_only() -> None:
-    tutorial, joint = flatten(PRESETS["tutorial"]), flatten(PRESETS["joint"])
-    assert {name for name in tutorial if tutorial[name] != joint[name]} == {"preset", "objective"}
-
-
-@pytest.mark.parametrize("limit", [-0.1, float("inf"), float("nan")])
-def test_distortions_are_limited_by_numbers_of_at_least_zero(limit: float) -> None:
-    with pytest.raises(UserError, match=r"^augment\.shear: \S+; must be a number of at least 0$"):
-        validate(dataclasses.replace(Config(), augment=AugmentConfig(shear=limit)))
+def test_a_configuration_of_version_0_1_is_read_with_every_field_by_its_new_name() -> None:
+    assert from_json(OF_0_1) == READ_FROM_0_1
+    assert changed(Config(), settings_of_file({"config": OF_0_1})) == READ_FROM_0_1
+    assert from_json(to_json(READ_FROM_0_1)) == READ_FROM_0_1, "what is read is not halved again"
 
 
 @pytest.mark.parametrize(
-    ("config", "message"),
+    "path", sorted(ROOT.glob("benchmarks/records/*/results.jsonl")), ids=lambda path: path.parent.name
+)
+def test_configurations_of_the_records_are_read(path: Path) -> None:
+    for line in path.read_text().splitlines():
+        values = json.loads(line)["config"]
+        config = from_json(values)
+        validate(config)
+        assert (config.objective.name, 2 * config.batch_size) == (values["objective"], values["batch_size"])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
     [
-        (changed(schedule="linear"), "adam.schedule: linear; choose one of constant, cosine"),
-        (changed(unlabelled=49), "unlabelled: 49; must be between half a batch and 65536"),
-        (
-            dataclasses.replace(Config(), consistency=ConsistencyConfig(weight=-1.0)),
-            "consistency.weight: -1.0",
-        ),
-        (
-            dataclasses.replace(Config(), propagation=PropagationConfig(4, 3)),
-            "propagation.candidates: 3; must be at least its neighbours",
-        ),
-        (
-            dataclasses.replace(Config(), propagation=PropagationConfig(4, 20, 1.0)),
-            "propagation.alone_from: 1.0; must be at least 0 and below 1",
-        ),
-        (
-            dataclasses.replace(Config(), propagation=PropagationConfig(4, 20, 0.5, 0.25)),
-            "propagation.alone_until: 0.25; must be at least its alone_from",
-        ),
+        ("batch_size", True, "batch_size: True; expected a whole number"),
+        ("batch_size", "10", "batch_size: '10'; expected a whole number"),
+        ("augment", {"mirror": 1}, "no setting is named 'augment.mirror'"),
+        ("propagation", {"slanted": "no"}, "no setting is named 'propagation.slanted'"),
+        ("propagation", {"back": "far"}, "propagation.reverse_weight: 'far'; expected a number"),
     ],
 )
-def test_fields_of_long_recipes_are_refused_where_they_make_no_sense(config: Config, message: str) -> None:
+def test_a_value_of_another_type_in_a_configuration_of_version_0_1_is_an_error(
+    field: str, value: Any, message: str
+) -> None:
     with pytest.raises(UserError) as error:
-        validate(config)
-    assert str(error.value).startswith(message)
+        from_json(OF_0_1 | {field: value})
+    assert one_line(error).startswith(f"config.json: {message}")
+
+
+# --- values that no run can be made of ---
+
+
+@pytest.mark.parametrize("limit", [-0.1, float("inf"), float("nan")])
+def test_augmentations_are_limited_by_numbers_of_at_least_zero(limit: float) -> None:
+    with pytest.raises(UserError, match=r"^augment\.shear: \S+; must be at least 0$"):
+        validate(changed(Config(), {"augment.shear": limit}))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"adam.schedule": "linear"}, "adam.schedule: linear; choose one of constant, cosine"),
+        ({"views.teacher": "dull"}, "views.teacher: dull; choose one of none, weak, strong"),
+        ({"unlabelled": 49}, "unlabelled: 49; must be at least batch_size, 50"),
+        ({"consistency.weight": -1.0}, "consistency.weight: -1.0; must be at least 0"),
+        (
+            {"propagation.neighbours": 4, "propagation.candidates": 3},
+            "propagation.candidates: 3; must be at least propagation.neighbours, 4",
+        ),
+        ({"propagation.pause_from": 1.0}, "propagation.pause_from: 1.0; must be at least 0 and below 1"),
+        (
+            {"propagation.pause_from": 0.5, "propagation.pause_until": 0.25},
+            "propagation.pause_until: 0.25; must be at least propagation.pause_from, 0.5",
+        ),
+        (
+            {"adam.epsilon": 0.0},
+            "adam.epsilon: 0.0; must be a positive number, or adam.epsilon_root one",
+        ),
+        ({"data.validation": 100, "data.labels": 100}, "data.validation: 100; must be between 0 and 99"),
+        (
+            {"data.validation": 1, "data.labels": 1},
+            "data.validation: 1; must be between 0 and 0; expected at least 2 labels, one to train on",
+        ),
+        ({"data.image_size": (20, 600)}, "data.image_size: 20 x 600; must be between 8 and 512"),
+    ],
+)
+def test_settings_that_do_not_fit_one_another_or_their_choices_are_errors(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        validate(changed(Config(), values))
+    assert one_line(error) == message
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("data.labels", 0),
+        ("epochs", 0),
+        ("epochs", -1),
+        ("steps_per_epoch", 0),
+        ("steps", 0),
+        ("model.width", 0),
+        ("model.latent", 0),
+        ("model.dropout", 1.0),
+        ("adam.beta1", 1.0),
+        ("adam.beta2", -0.1),
+        ("muon.momentum", 1.0),
+        ("muon.learning_rate", -1.0),
+        ("ema_decay", 1.0),
+        ("adam.epsilon", 0.0),
+        ("adam.epsilon", -1e-8),
+        ("adam.epsilon_root", -1e-8),
+        ("batch_size", 0),
+        ("batch_size", -2),
+        ("batch_size", 65537),
+        ("objective.tangents", 0),
+        ("propagation.alpha", 1.0),
+        ("adam.learning_rate", 0.0),
+        ("adam.learning_rate", -1e-3),
+        ("adam.learning_rate", float("nan")),
+        ("adam.learning_rate", float("inf")),
+        ("seed", -1),
+        ("seed", 2**32),
+        ("data.label_seed", -1),
+        ("data.label_seed", 2**32),
+    ],
+)
+def test_impossible_value_is_an_error_that_names_its_setting(place: str, value: Any) -> None:
+    with pytest.raises(UserError) as error:
+        validate(changed(Config(), {place: value}))
+    assert one_line(error).startswith(f"{place}: {value}; must be ")
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("steps", 1),
+        ("steps", None),
+        ("batch_size", 1),
+        ("batch_size", 101),
+        ("seed", 2**32 - 1),
+        ("data.label_seed", 0),
+        ("data.labels", 1),
+        ("model.width", 1),
+        ("data.image_size", (8, 512)),
+    ],
+)
+def test_smallest_and_largest_values_are_accepted(place: str, value: Any) -> None:
+    validate(changed(Config(), {place: value}))
+
+
+def test_a_range_holds_its_ends_where_it_says_so_and_never_nan() -> None:
+    assert Range(low=0, below=1).holds(0) and not Range(low=0, below=1).holds(1)
+    assert Range(above=0).holds(1e-30) and not Range(above=0).holds(0)
+    for number in (float("nan"), float("inf")):
+        assert not Range().holds(number)
+
+
+# --- names ---
 
 
 def test_consistency_needs_a_head_with_classes() -> None:
-    config = dataclasses.replace(changed(head="real_fake"), consistency=ConsistencyConfig(weight=1.0))
+    config = changed(Config(), {"model.head": "real_fake", "consistency.weight": 1.0})
     with pytest.raises(UserError, match="^head 'real_fake' has no classes, which consistency is made of; choose"):
         check_names(config)
 
 
-ALONE = {"propagation.alone_from", "propagation.alone_until"}
-OF_BEST = (
-    ALONE
-    | {"batch_size", "muon.learning_rate"}
-    | {f"propagation.{name}" for name in ("candidates", "parts", "slanted", "back")}
-)
-DISTORTIONS = {f"augment.{name}" for name in ("rotation", "shear", "scale", "shift", "elastic")}
-OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", "shear", "elastic", "mirror"))}
-
-
-@pytest.mark.parametrize(
-    ("name", "beside", "differs"),
-    [
-        ("supervised", "feature_matching", {"objective"}),
-        ("catgan", "feature_matching", {"objective"}),
-        ("complement", "feature_matching", {"objective"}),
-        ("manifold", "feature_matching", {"objective"}),
-        ("invariance", "feature_matching", {"objective"}),
-        ("supervised-augmented", "fast", {"objective", "adam.schedule"}),
-        ("best", "consistency", {"propagation.neighbours", "epochs"} | OF_BEST),
-        ("best-objects", "best", OBJECTS | OF_BEST),
-        ("best-unaugmented", "best", {"epochs"} | ALONE | DISTORTIONS),
-    ],
-)
-def test_presets_that_are_to_be_compared_differ_in_what_they_are_named_after(
-    name: str, beside: str, differs: set[str]
-) -> None:
-    theirs, ours = flatten(PRESETS[beside]), flatten(PRESETS[name])
-    assert {field for field in theirs if theirs[field] != ours[field]} == {"preset"} | differs
-
-
-def test_k_plus_one_preset_is_fast_with_that_head_a_decaying_rate_and_no_distortions() -> None:
-    fast, ours = PRESETS["fast"], PRESETS["k_plus_one"]
-    assert ours.model == dataclasses.replace(fast.model, head="k_plus_one")
-    assert ours.adam == dataclasses.replace(fast.adam, schedule="cosine")
-    assert dataclasses.replace(ours, preset="fast", model=fast.model, adam=fast.adam, augment=fast.augment) == fast
-
-
-def test_command_line_names_the_heads_that_there_are() -> None:
-    for command in (Train, Describe):
-        text = inspect.getsource(command).split("head: Text = None")[1].splitlines()[1]
-        assert re.findall(r"\w+", text.split(":")[0].replace(" or ", " ")) == list(HEADS)
-
-
-def test_an_unknown_head_or_objective_is_refused_before_any_data_is_fetched() -> None:
+def test_an_unknown_head_objective_network_or_augmentation_is_an_error_before_any_data_is_loaded() -> None:
     with pytest.raises(UserError, match=r"unknown head 'stackd'; choose one of k_plus_one, real_fake, separate, stac"):
-        check_names(Config(model=ModelConfig(head="stackd")))
+        check_names(changed(Config(), {"model.head": "stackd"}))
     with pytest.raises(UserError, match=r"unknown objective 'jont'; choose one of catgan, complement, feature_"):
-        check_names(Config(objective="jont"))
+        check_names(changed(Config(), {"objective.name": "jont"}))
+    with pytest.raises(UserError, match=r"unknown networks 'big'; choose one of compact, mlp, tutorial"):
+        check_names(changed(Config(), {"model.networks": "big"}))
+    with pytest.raises(UserError, match=r"unknown augmentation 'blur'; choose one of "):
+        check_names(changed(Config(), {"weak.extra": ("blur",)}))
 
 
 @pytest.mark.parametrize("head", sorted(HEADS))
 @pytest.mark.parametrize("objective", sorted(OBJECTIVES))
-def test_a_head_without_classes_is_refused_by_what_is_made_of_them(objective: str, head: str) -> None:
-    config = Config(objective=objective, model=ModelConfig(head=head))
+def test_a_head_without_classes_does_not_fit_what_is_made_of_them(objective: str, head: str) -> None:
+    config = changed(Config(), {"objective.name": objective, "model.head": head})
     if HEADS[head].classifies or objective in ("tutorial", "joint", "feature_matching"):
         check_names(config)
         return
@@ -293,62 +487,6 @@ def test_a_head_without_classes_is_refused_by_what_is_made_of_them(objective: st
     )
 
 
-@pytest.mark.parametrize(
-    ("flag", "values"),
-    [
-        ("--labels", {"labels": 0}),
-        ("--epochs", {"epochs": 0}),
-        ("--epochs", {"epochs": -1}),
-        ("--steps-per-epoch", {"steps_per_epoch": 0}),
-        ("--steps", {"steps": 0}),
-        ("--width", {"width": 0}),
-        ("model.latent", {"latent": 0}),
-        ("model.dropout", {"dropout": 1.0}),
-        ("adam.beta1", {"beta1": 1.0}),
-        ("adam.beta2", {"beta2": -0.1}),
-        ("muon.momentum", {"momentum": 1.0}),
-        ("ema_decay", {"ema_decay": 1.0}),
-        ("adam.epsilon", {"epsilon": 0.0}),
-        ("adam.epsilon", {"epsilon": -1e-8}),
-        ("adam.epsilon_root", {"epsilon_root": -1e-8}),
-        ("--batch-size", {"batch_size": 0}),
-        ("--batch-size", {"batch_size": -2}),
-        ("--batch-size", {"batch_size": 1}),
-        ("--batch-size", {"batch_size": 101}),
-        ("--learning-rate", {"learning_rate": 0.0}),
-        ("--learning-rate", {"learning_rate": -1e-3}),
-        ("--learning-rate", {"learning_rate": float("nan")}),
-        ("--learning-rate", {"learning_rate": float("inf")}),
-        ("--seed", {"seed": -1}),
-        ("--seed", {"seed": 2**32}),
-        ("--label-seed", {"label_seed": -1}),
-        ("--label-seed", {"label_seed": 2**32}),
-    ],
-)
-def test_impossible_value_is_refused_by_its_flag(flag: str, values: dict[str, Any]) -> None:
-    (value,) = values.values()
-    with pytest.raises(UserError) as error:
-        validate(changed(**values))
-    assert str(error.value).startswith(f"{flag}: {value}; must be "), error.value
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"steps": 1},
-        {"steps": None},
-        {"batch_size": 2},
-        {"seed": 2**32 - 1},
-        {"label_seed": 0},
-        {"labels": 1},
-        {"width": 1},
-    ],
-)
-def test_smallest_and_largest_values_are_accepted(values: dict[str, Any]) -> None:
-    validate(changed(**values))
-
-
 def test_unknown_name_is_answered_with_the_choices() -> None:
     with pytest.raises(UserError) as error:
         choose(HEADS, "stackd", "head")
@@ -356,4 +494,4 @@ def test_unknown_name_is_answered_with_the_choices() -> None:
     with pytest.raises(UserError) as error:
         choose(OBJECTIVES, "", "objective")
     assert str(error.value) == f"unknown objective ''; choose one of {', '.join(sorted(OBJECTIVES))}"
-    assert choose(PRESETS, "joint", "preset") is PRESETS["joint"]
+    assert choose(HEADS, "separate", "head") is HEADS["separate"]

@@ -35,12 +35,12 @@ def main() -> None:
 
     import numpy as np
 
-    from sgan_jax.config import PRESETS
     from sgan_jax.data.load import choose_labelled, load
     from sgan_jax.engine.step import repeat
     from sgan_jax.engine.system import build, derive_keys
     from sgan_jax.metrics.accuracy import accuracy
-    from sgan_jax.metrics.classify import class_logits, make_classify
+    from sgan_jax.metrics.classify import class_logits
+    from sgan_jax.presets import PRESETS
     from sgan_jax.types import Data
 
     config = dataclasses.replace(PRESETS[args.preset], precision=args.precision)
@@ -50,7 +50,7 @@ def main() -> None:
     arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
     data = Data(*map(jax.device_put, arrays))
     if config.propagation.neighbours:  # any values will do: propagation is not timed
-        data = data._replace(unl_shares=jax.numpy.full((len(data.unl_images), dataset.num_classes), 0.1))
+        data = data._replace(pseudo_labels=jax.numpy.full((len(data.unl_images), dataset.num_classes), 0.1))
     device = jax.devices()[0]
     on_cpu = device.platform == "cpu"
     version = f"jax {jax.__version__}" + ("" if on_cpu else f", {device.device_kind}")
@@ -62,10 +62,9 @@ def main() -> None:
     if args.evaluate:
         images = np.resize(dataset.train_images, (70_000, *dataset.train_images.shape[1:]))
         labels = np.resize(dataset.train_labels, 70_000)
-        classify = make_classify(system.disc)
 
         def evaluate() -> float:
-            return accuracy(class_logits(classify, state.params.d, images, dataset.num_classes), labels)
+            return accuracy(class_logits(system.classify, state.model("d"), images, dataset.num_classes), labels)
 
         serve(version, evaluate, BEGAN)
         return

@@ -53,8 +53,8 @@ def of_a_step(preset: str, precision: str) -> Callable[[], object]:
     import jax
     import jax.numpy as jnp
 
-    from sgan_jax.config import PRESETS
     from sgan_jax.engine.system import build
+    from sgan_jax.presets import PRESETS
 
     system = build(dataclasses.replace(PRESETS[preset], precision=precision), (28, 28, 1), 10)
     step = jax.make_jaxpr(system.train_step())(*system.abstract_arguments(100, 4000))

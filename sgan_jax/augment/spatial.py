@@ -1,57 +1,42 @@
-"""Random distortions of images on the device, as pure functions of a key."""
-
-from typing import NamedTuple
+"""Random augmentations that move pixels, as pure functions of a key: affine and elastic ones, mirroring, cutout."""
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 
+from sgan_jax.augment.strengths import Strengths
+
 BLACK = -1.0  # what comes in from outside of the frame; images are scaled to [-1, 1]
 _KNOT = 4  # pixels between two places whose elastic displacement is drawn; between them it is interpolated
 
 
-class Limits(NamedTuple):
-    """The largest distortion of each kind; each image gets one drawn uniformly up to it, in either direction."""
+def resample(images: jax.Array, k_affine: jax.Array, k_elastic: jax.Array, strengths: Strengths) -> jax.Array:
+    """Each image rotated, sheared, scaled, shifted and elastically bent, by one bilinear interpolation.
 
-    rotation: float = 0.0  # degrees
-    shear: float = 0.0  # of a column, up or down, by its distance from the middle one
-    scale: float = 0.0  # logarithm of the magnification, of height and width apart
-    shift: float = 0.0  # pixels, of rows and columns apart
-    elastic: float = 0.0  # pixels: standard deviation of each place's own displacement, not a limit
-    cutout: int = 0  # pixels: side of a square that is made black, anywhere in the image
-    mirror: bool = False  # whether every other image is turned left to right
-
-
-def distort(images: jax.Array, key: jax.Array, limits: Limits) -> jax.Array:
-    """Each image turned, sheared, scaled, shifted and bent, by bilinear interpolation; a square cut out; mirrored.
-
-    Elastic distortions as those of Simard, Steinkraus and Platt ("Best practices for convolutional neural networks
-    applied to visual document analysis", 2003), smooth by interpolation from a coarse grid; the square is DeVries and
-    Taylor's, arXiv 1708.04552.
+    Elastic augmentation as that of Simard, Steinkraus and Platt ("Best practices for convolutional neural networks
+    applied to visual document analysis", 2003), smooth by interpolation from a coarse grid.
 
     Args:
       images: float32 `[B, H, W, C]`.
-      key: draws a distortion for each image.
-      limits: of the distortions; where all are zero, nothing changes.
+      k_affine: draws the affine map of each image.
+      k_elastic: draws the displacements.
+      strengths: how far at most.
 
     Returns:
-      float32 `[B, H, W, C]`.
+      float32 `[B, H, W, C]`; pixels from outside of the frame are black.
     """
-    k_places, k_elastic, k_cutout = jax.random.split(key, 3)
-    places = _affine(images.shape, k_places, limits)
-    if limits.elastic:
-        places = places + limits.elastic * _waves(images.shape, k_elastic)
+    places = _affine(images.shape, k_affine, strengths)
+    if strengths.elastic:
+        places = places + strengths.elastic * _waves(images.shape, k_elastic)
 
-    def resample(image: jax.Array, place: jax.Array) -> jax.Array:  # [H, W], [2, H, W]
+    def of_channel(image: jax.Array, place: jax.Array) -> jax.Array:  # [H, W], [2, H, W]
         return map_coordinates(image, [place[0], place[1]], order=1, mode="constant", cval=BLACK)
 
-    over_channels = jax.vmap(resample, in_axes=(2, None), out_axes=2)
-    images = jax.vmap(over_channels)(images, places)
-    images = _cut_out(images, k_cutout, limits.cutout) if limits.cutout else images
-    return _mirror(images, jax.random.fold_in(key, 3)) if limits.mirror else images
+    over_channels = jax.vmap(of_channel, in_axes=(2, None), out_axes=2)
+    return jax.vmap(over_channels)(images, places)
 
 
-def _affine(shape: tuple[int, ...], key: jax.Array, limits: Limits) -> jax.Array:
+def _affine(shape: tuple[int, ...], key: jax.Array, strengths: Strengths) -> jax.Array:
     """Where each pixel of the results comes from, `[B, 2, H, W]`: rows and columns, in pixels."""
     count, height, width, _ = shape
     k_angle, k_shear, k_scale, k_shift = jax.random.split(key, 4)
@@ -59,8 +44,8 @@ def _affine(shape: tuple[int, ...], key: jax.Array, limits: Limits) -> jax.Array
     def draw(k: jax.Array, limit: float, *shape: int) -> jax.Array:
         return jax.random.uniform(k, (count, *shape), minval=-limit, maxval=limit)
 
-    angle, shear = draw(k_angle, limits.rotation * jnp.pi / 180), draw(k_shear, limits.shear)
-    down, across = jnp.exp(draw(k_scale, limits.scale, 2)).T
+    angle, shear = draw(k_angle, strengths.rotation * jnp.pi / 180), draw(k_shear, strengths.shear)
+    down, across = jnp.exp(draw(k_scale, strengths.scale, 2)).T
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     # The pixel (y, x) about the middle: rotation after shear after scale.
     rows = jnp.stack([cos * down, (shear * cos - sin) * across], axis=1)
@@ -69,7 +54,7 @@ def _affine(shape: tuple[int, ...], key: jax.Array, limits: Limits) -> jax.Array
     grid = jnp.stack(jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")).astype(jnp.float32)
     grid = grid - middle.reshape(2, 1, 1)
     places = jnp.einsum("bij,jhw->bihw", jnp.stack([rows, columns], axis=1), grid)
-    return places + (middle.reshape(1, 2) + draw(k_shift, limits.shift, 2)).reshape(count, 2, 1, 1)
+    return places + (middle.reshape(1, 2) + draw(k_shift, strengths.shift, 2)).reshape(count, 2, 1, 1)
 
 
 def _waves(shape: tuple[int, ...], key: jax.Array) -> jax.Array:
@@ -79,13 +64,21 @@ def _waves(shape: tuple[int, ...], key: jax.Array) -> jax.Array:
     return jax.image.resize(drawn, (count, 2, height, width), "cubic")
 
 
-def _mirror(images: jax.Array, key: jax.Array) -> jax.Array:
-    """Each image or, as likely, its mirror image."""
+def mirror(images: jax.Array, key: jax.Array) -> jax.Array:
+    """Each image `[B, H, W, C]` or, as likely, its mirror image, left to right."""
     return jnp.where(jax.random.bernoulli(key, 0.5, (len(images), 1, 1, 1)), images[:, :, ::-1], images)
 
 
-def _cut_out(images: jax.Array, key: jax.Array, side: int) -> jax.Array:
-    """A black square about a random pixel of each image; what is outside of the frame is lost."""
+def cut_out(images: jax.Array, key: jax.Array, side: int) -> jax.Array:
+    """A black square around a random pixel of each image `[B, H, W, C]`; DeVries and Taylor, arXiv 1708.04552.
+
+    The part of the square outside of the frame is lost.
+
+    Args:
+      images: float32 `[B, H, W, C]`.
+      key: draws the pixels.
+      side: of the square, in pixels.
+    """
     count, height, width, _ = images.shape
 
     def near(k: jax.Array, length: int) -> jax.Array:  # [B, length]

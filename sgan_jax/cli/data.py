@@ -34,13 +34,13 @@ class DataCommand:
         Raises:
           UserError: they cannot be trained on; several problems are printed before.
         """
+        from sgan_jax.config import check_image_size
         from sgan_jax.data.check import check
         from sgan_jax.data.sizes import size_text
-        from sgan_jax.limits import check_image_size
 
         size = None if self.image_size is None else parse_size(self.image_size)
-        for side in size or ():
-            check_image_size(side)
+        if size is not None:
+            check_image_size(size)
         checked = check(self.data_dir, size)
         _print_sizes(checked, size)
         _print_left_out(checked)

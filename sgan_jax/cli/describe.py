@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sgan_jax.cli.flags import Preset, Text
-from sgan_jax.cli.train import Train
+from sgan_jax.cli.settings import preset_with
 
 if TYPE_CHECKING:
     from sgan_jax.inference.describe import NetworkDescription
@@ -31,7 +31,8 @@ class Describe:
         """Runs the command."""
         from sgan_jax.inference.describe import describe, draw
 
-        config = Train(preset=self.preset, head=self.head).config()
+        head = {"model.head": self.head} if self.head else {}
+        config = preset_with({"preset": self.preset} | head)
         networks = describe(config, (self.image_size, self.image_size, self.channels), self.classes)
         for network in networks:
             _print(network)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import tyro
 
-from sgan_jax.config import PRESETS
 from sgan_jax.errors import UserError
+from sgan_jax.presets import PRESETS
 
-# A flag that may be left out, and whose help says what then holds.
+# A flag that may be left out, and whose help states what then holds.
 _NOT_GIVEN = {"help_behavior_hint": ""}
 Text = Annotated[str | None, tyro.conf.arg(metavar="STR", **_NOT_GIVEN)]
 Int = Annotated[int | None, tyro.conf.arg(metavar="INT", **_NOT_GIVEN)]

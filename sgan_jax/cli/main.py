@@ -2,7 +2,7 @@
 
 The launchers in bin/ and the console script `sgan` call `main`.
 
-Only what parsing needs is imported here; a command imports the rest, so that --help answers at once.
+Only what parsing needs is imported here; a command imports everything else, so that --help answers at once.
 """
 
 import contextlib
@@ -13,12 +13,13 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 import tyro
 
+from sgan_jax import __version__
 from sgan_jax.cli.data import DataCommand
 from sgan_jax.cli.describe import Describe
 from sgan_jax.cli.eval import Eval
@@ -35,16 +36,19 @@ from sgan_jax.runs.quiet import quiet_late_errors
 
 __all__ = ["main"]
 
-Command = (
-    Annotated[Train, tyro.conf.subcommand("train")]
-    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
-    | Annotated[Report, tyro.conf.subcommand("report")]
-    | Annotated[DataCommand, tyro.conf.subcommand("data")]
-    | Annotated[Eval, tyro.conf.subcommand("eval")]
-    | Annotated[Predict, tyro.conf.subcommand("predict")]
-    | Annotated[Export, tyro.conf.subcommand("export")]
-    | Annotated[Sample, tyro.conf.subcommand("sample")]
-    | Annotated[Describe, tyro.conf.subcommand("describe")]
+COMMANDS: dict[str, Any] = {
+    "train": Train,
+    "sweep": Sweep,
+    "report": Report,
+    "data": DataCommand,
+    "eval": Eval,
+    "predict": Predict,
+    "export": Export,
+    "sample": Sample,
+    "describe": Describe,
+}
+DESCRIPTION = (
+    "Semi-supervised GANs in JAX. `sgan COMMAND --help` explains a command, `sgan --version` prints the version."
 )
 
 
@@ -54,12 +58,12 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
     handler = logging.StreamHandler()
-    handler.setFormatter(FlagFormatter("sgan: %(message)s"))
+    handler.setFormatter(FlagFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("sgan_jax").setLevel(logging.INFO)  # a first start tells that it fetches data
+    logging.getLogger("sgan_jax").setLevel(logging.INFO)  # a first start reports that it fetches data
     try:
         status = _run()
-        sys.stdout.flush()  # what fails in it only when Python ends, Python tells, in its own way
+        sys.stdout.flush()  # an error when Python itself flushes, at its end, would be Python's own message
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:
@@ -75,15 +79,30 @@ def main() -> None:
 
 
 def _run() -> int | str | None:
+    arguments = sys.argv[1:] or ["--help"]
+    if arguments == ["--version"]:
+        print(f"sgan {__version__}")
+        return 0
     try:
-        command = tyro.cli(Command, prog="sgan", description="Semi-supervised GANs in JAX.")
-    except SystemExit as done:  # --help, or a mistake that it has told
+        command: Any = tyro.cli(_any_command(arguments), prog="sgan", description=DESCRIPTION, args=arguments)
+    except SystemExit as done:  # --help, or a mistake that it has printed
         return done.code
     if not isinstance(command, Report | DataCommand):  # those that do without JAX
         _use_compilation_cache()  # first: JAX reads the environment when it is imported
         keep_scratch()
         quiet_late_errors()
     return command()
+
+
+def _any_command(arguments: Sequence[str]) -> Any:
+    """The union of all commands; where `arguments` name none, each is described by its first line only."""
+    listed = arguments[0] not in COMMANDS
+
+    def subcommand(name: str, kind: Any) -> Any:
+        description = kind.__doc__.partition("\n")[0] if listed else None
+        return Annotated[kind, tyro.conf.subcommand(name, description=description)]
+
+    return Union[tuple(subcommand(name, kind) for name, kind in COMMANDS.items())]  # noqa: UP007 - not known before
 
 
 def _drop_output() -> None:
@@ -121,15 +140,15 @@ def _use_compilation_cache() -> None:
             warnings.showwarning = functools.partial(_mend_compilation_cache, folder, warnings.showwarning)
 
 
-def _mend_compilation_cache(folder: Path, show: Callable[..., None], message: object, *rest: Any) -> None:
-    """Shows a warning; one about a compiled step in our own folder that a kill cut off is heeded instead.
+def _mend_compilation_cache(folder: Path, show: Callable[..., None], message: object, *more: Any) -> None:
+    """Shows a warning, unless it is about a compiled step in our own folder that a kill cut off: that step is removed.
 
     JAX warns of such a step at every start, compiles anew and never replaces it; so it is removed before JAX writes.
     """
-    found = re.match(r"Error reading persistent compilation cache entry for '(\w+)'", str(message))
-    if found is None:
-        show(message, *rest)
+    entry = re.match(r"Error reading persistent compilation cache entry for '(\w+)'", str(message))
+    if entry is None:
+        show(message, *more)
         return
     with contextlib.suppress(OSError):
-        for entry in folder.glob(f"{found[1]}-*"):
-            entry.unlink()
+        for file in folder.glob(f"{entry[1]}-*"):
+            file.unlink()

@@ -1,117 +1,169 @@
 """`train`: trains a run, or resumes it."""
 
 import dataclasses
-from dataclasses import dataclass
-from typing import Any, TypeVar
+import json
+import sys
+import textwrap
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
 
-from sgan_jax.cli.flags import Bool, File, Float, Int, Preset, Text
-from sgan_jax.config import PRESETS, AdamConfig, Config, ModelConfig, MuonConfig, choose
-from sgan_jax.errors import UserError
+import tyro
 
-_Part = TypeVar("_Part", Config, ModelConfig, AdamConfig, MuonConfig)
-
-
-def _with(part: _Part, **flags: Any) -> _Part:
-    """A preset, or a part of one, with the flags that were given: those that are not None."""
-    return dataclasses.replace(part, **{name: value for name, value in flags.items() if value is not None})
+from sgan_jax.cli.flags import File, Int, Text
+from sgan_jax.cli.settings import given, groups, preset_with
+from sgan_jax.config import Config, settings_of_file
+from sgan_jax.errors import UserError, reason
+from sgan_jax.presets import TABLE
 
 
-@dataclass(frozen=True)
-class Train:
-    """Train a semi-supervised GAN; the same command goes on with a run that was interrupted."""
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """How to train, which decides no result."""
 
-    labels: Int = None
-    """How many training images keep their label, balanced over the classes; by default 100, or all of your own."""
-    validation: int = 0
-    """How many of these labels to keep from training: the accuracy on their images is shown, and chooses nothing."""
-    dataset: str = "auto"
-    """mnist, fashion_mnist, kmnist, mnist-5k (inside the package) or a TFDS name; auto: mnist, or else mnist-5k."""
-    data_dir: Text = None
-    """Your own images: a folder with a folder for each class, an .npz file, or the four IDX files."""
-    image_size: Int = None
-    """Height and width to which your own images are resized; by default they must agree."""
-    stream: Bool = None
-    """Read the unlabelled images of a folder from disk at every step; by default where they do not fit in memory."""
-    preset: Preset = "tutorial"
-    head: Text = None
-    """stacked, separate, k_plus_one or real_fake: how logits become scores; by default the preset's."""
-    epochs: Int = None
-    """Epochs to train, a checkpoint after each; by default the preset's (of tutorial, 20)."""
-    steps_per_epoch: Int = None
-    """Steps of an epoch; by default the preset's (of tutorial, 600)."""
-    steps: Int = None
-    """Steps to train in all, instead of --epochs."""
-    batch_size: Int = None
-    """Twice the images of each source that a loss takes (tutorial: as many latents for G). By default the preset's."""
-    precision: Text = None
-    """float32, bfloat16 or auto (bfloat16 where this machine is fast in it); by default the preset's float32."""
-    width: Int = None
-    """Channels of every convolution, or what the networks have for it; by default the preset's (of tutorial, 128)."""
-    learning_rate: Float = None
-    """Adam's learning rate; by default the preset's (of tutorial, 0.0002)."""
-    muon_rate: Float = None
-    """Rate of Muon for the discriminator's hidden layers, 0: Adam for these, too; by default the preset's."""
-    seed: int = 0
-    """Seed of the weights, the batches and the noise."""
-    label_seed: int = 0
-    """Seed of the choice of labelled images."""
     run: File = None
-    """Run directory; by default runs/DATASET-LABELS-PRESET-sSEED."""
+    """Run directory; by default runs/DATASET-LABELS-PRESET-sSEED. With no settings it resumes the run that is there."""
+    config: File = None
+    """JSON or TOML file to start from, such as another run's config.json; the other settings change it."""
     devices: Int = None
-    """How many devices share each step's images; by default one, or all those of several processes."""
+    """How many devices split each step's images; by default one, or all those of several processes."""
     cluster: bool = False
     """Join the other processes of this Slurm, MPI, Kubernetes or TPU job; each runs the same command."""
     coordinator: Text = None
-    """HOST:PORT of process 0, where no cluster tells; with --processes and --process."""
+    """HOST:PORT of process 0, where the cluster does not provide it; with --processes and --process."""
     processes: Int = None
     """How many processes train together."""
     process: Int = None
     """Which of them this is, from 0."""
     profile: File = None
-    """Folder for a trace of some steps, to be looked at in XProf or TensorBoard."""
+    """Folder for a trace of some steps, to be opened in XProf or TensorBoard."""
     profile_steps: Text = None
     """Which steps --profile traces, counted from this call's first; by default 11-20."""
     on_nan: str = "stop"
-    """What to do when a loss is no number any more: stop, or rollback to the last checkpoint with other randomness."""
+    """What to do when a loss is NaN or infinite: stop, or rollback to the last checkpoint with other randomness."""
     log_every: int = 0
     """Print the tutorial's line (>1, c[2.305,6], d[0.096,2.399], g[0.095]) every so many steps."""
 
-    def config(self) -> Config:
-        """The preset with the flags that were given."""
-        preset: Config = choose(PRESETS, self.preset, "preset")
-        return _with(
-            preset,
-            seed=self.seed,
-            precision=self.precision,
-            data=dataclasses.replace(
-                preset.data,
-                dataset=self.dataset,
-                data_dir=self.data_dir,
-                image_size=self.image_size,
-                stream=self.stream,
-                labels=self.labels,
-                label_seed=self.label_seed,
-                validation=self.validation,
-            ),
-            model=_with(preset.model, head=self.head, width=self.width),
-            adam=_with(preset.adam, learning_rate=self.learning_rate),
-            muon=_with(preset.muon, learning_rate=self.muon_rate),
-            epochs=self.epochs,
-            steps_per_epoch=self.steps_per_epoch,
-            steps=self.steps,
-            batch_size=self.batch_size,
-        )
 
+def _table() -> str:
+    """The presets, what each is for, its error and its time; 79 columns."""
+    rows = [("preset", "error %", "min", "what it is for")]
+    rows += [(name, row.error.partition(" ")[0] or "-", row.minutes, row.purpose) for name, row in TABLE.items()]
+    lines = []
+    for name, error, minutes, purpose in rows:
+        first, *others = textwrap.wrap(purpose, 41, break_on_hyphens=False)
+        # tyro joins lines that begin with a letter.
+        lines += [f"- {name:20}  {error:>7}  {minutes:>3}  {first}", *(f"{'':38}{line}" for line in others)]
+    return "\n".join(lines)
+
+
+class _Train:
     def __call__(self) -> int:
         """Runs the command."""
-        config = self.config()
-        if self.log_every < 0:
-            raise UserError(f"--log-every: {self.log_every}; must be 0 (off) or more")
+        call: Call = self.call  # type: ignore[attr-defined]
+        if call.log_every < 0:
+            raise UserError(f"‹log_every›: {call.log_every}; must be 0 (off) or more")
+        config = resolved(given(self), call.config, call.run)
+        from sgan_jax.cli.terminal import Terminal
         from sgan_jax.engine import devices
         from sgan_jax.training import loop, profiler
+        from sgan_jax.training.signals import stop_on_signal
+        from sgan_jax.training.start import Options
 
-        traced = profiler.profile(self.profile, self.profile_steps)
+        traced = profiler.profile(call.profile, call.profile_steps)
+        if call.cluster or (call.coordinator, call.processes, call.process) != (None, None, None):
+            devices.connect(call.coordinator, call.processes, call.process)
+        options = Options(
+            call.run,
+            newest=True,
+            devices=call.devices,
+            profile=traced,
+            on_nan=call.on_nan,
+            command=sys.argv,
+            stopping=stop_on_signal,
+        )
+        result = loop.train(config, options, listener=Terminal(call.log_every))
+        if result.stopped is None:
+            return 0
+        print(f"stopped by {result.stopped.name}; the same command resumes", flush=True)
+        return 128 + result.stopped
 
-        if self.cluster or (self.coordinator, self.processes, self.process) != (None, None, None):
-            devices.connect(self.coordinator, self.processes, self.process)
-        return loop.train(config, self.run, self.log_every, self.devices, traced, on_nan=self.on_nan)
+
+def resolved(settings: dict[str, Any], file: Path | None = None, run: Path | None = None) -> Config:
+    """The configuration that the flags ask for.
+
+    Args:
+      settings: that were given, by place.
+      file: a configuration to start from.
+      run: the run directory; where nothing else names a configuration, its own one is changed.
+
+    Raises:
+      UserError: the file or a setting is wrong.
+    """
+    settings = _replacing(settings)
+    if file is not None:
+        of_file = read_settings(file)
+        if "preset" in settings and "preset" in of_file:
+            raise UserError(f"‹preset›: {file} has its own, {of_file['preset']}; leave ‹preset› or ‹config› out")
+        return preset_with(of_file | settings)
+    if run is not None and "preset" not in settings and _exists(run / "config.json"):
+        from sgan_jax.runs.directory import RunDir
+
+        return preset_with(settings, RunDir(run).record().config)
+    return preset_with(settings)
+
+
+def _replacing(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with those of a file or a run that they replace, although these have other names."""
+    replaced: dict[str, Any] = {}
+    if "epochs" in settings:
+        replaced["steps"] = None
+    if "data.data_dir" in settings:
+        replaced["data.dataset"] = "auto"
+    elif "data.dataset" in settings:
+        replaced |= {"data.data_dir": None, "data.image_size": None, "data.stream": None}
+    return replaced | settings
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, which is reported where the directory is made
+        return False
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Settings by place out of a JSON or TOML file.
+
+    Raises:
+      UserError: it cannot be read, or holds something else.
+    """
+    try:
+        text = path.read_text()
+        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"‹config› {path}: cannot be read as {path.suffix[1:] or 'JSON'} ({reason(error)})") from None
+    try:
+        settings = settings_of_file(values)
+        preset_with(settings)  # names and types are those of settings
+        return settings
+    except UserError as error:
+        raise UserError(f"‹config› {path}: {error.marked}") from None
+
+
+_groups = groups()
+Train: Any = dataclasses.make_dataclass(
+    "Train",
+    [
+        _groups[0],
+        ("call", Annotated[Call, tyro.conf.OmitArgPrefixes], dataclasses.field(default_factory=Call)),
+        *_groups[1:],
+    ],
+    bases=(_Train,),
+    frozen=True,
+)
+Train.__doc__ = f"""Train a semi-supervised GAN, or resume a run: the same command resumes a stopped one.
+
+Presets. Error: of MNIST's test images with 100 labels. Minutes: of the steps on two cores.
+{_table()}
+"""

@@ -37,7 +37,7 @@ def root() -> Path:
     """The cache folder, which need not exist yet.
 
     Raises:
-      UserError: there is no home directory to put it in.
+      UserError: no home directory, so no place for the cache.
     """
     try:
         if chosen := os.environ.get("SGAN_CACHE"):

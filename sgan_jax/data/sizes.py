@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from sgan_jax.config import LARGEST_IMAGE
 from sgan_jax.errors import UserError
-from sgan_jax.limits import LARGEST_IMAGE
 
 Size = tuple[int, int]
 
 HOW_TO_RESIZE = "‹data.image_size› N (28, 32, 64, 96) or HEIGHTxWIDTH to resize all of them"
-
-
-def square(size: int | None) -> Size | None:
-    """The size of a square image of `size` x `size` pixels; None for None."""
-    return None if size is None else (size, size)
 
 
 def size_text(size: Size) -> str:

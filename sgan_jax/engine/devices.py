@@ -1,4 +1,4 @@
-"""The devices at hand: what they are good at, and how several of them share a step."""
+"""The devices of this machine: what they are good at, and how several of them split a step."""
 
 import hashlib
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def resolve_precision(asked: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def _fast_bfloat16(cpuinfo: Path) -> bool:
-    """On a CPU its instruction sets tell, where the system lists them (Linux).
+    """On a CPU its instruction sets decide, where the system lists them (Linux).
 
     TPUs always are; NVIDIA's GPUs are from compute capability 8.0 on.
     """
@@ -64,8 +64,8 @@ class Team(NamedTuple):
             return net
         by_image = NamedSharding(self.mesh, PartitionSpec("batch"))
 
-        def apply(params: Any, batch: jax.Array, *rest: Any) -> Any:
-            return net.apply(params, jax.lax.with_sharding_constraint(batch, by_image), *rest)
+        def apply(params: Any, batch: jax.Array, *others: Any, **statistics: Any) -> Any:
+            return net.apply(params, jax.lax.with_sharding_constraint(batch, by_image), *others, **statistics)
 
         return net._replace(apply=apply)
 
@@ -108,7 +108,7 @@ class Team(NamedTuple):
         self.largest(0)
 
     def leader_is_ready(self) -> bool:
-        """In the other processes: waits until the leader has left `preparing`; whether it may go on."""
+        """In the other processes: waits until the leader has left `preparing`; whether the run may begin."""
         return self.largest(0) == 0
 
 
@@ -116,9 +116,9 @@ def connect(coordinator: str | None, processes: int | None, process: int | None)
     """Joins the processes of a cluster; before anything else asks for a device.
 
     Args:
-      coordinator: HOST:PORT of process 0; None where the cluster tells (Slurm, TPU pods, MPI, Kubernetes).
+      coordinator: HOST:PORT of process 0; None where the cluster provides it (Slurm, TPU pods, MPI, Kubernetes).
       processes: how many there are, and
-      process: which of them this is; None where the cluster tells.
+      process: which of them this is; None where the cluster provides it.
 
     Raises:
       UserError: the cluster is not known, or the others do not come.
@@ -139,12 +139,13 @@ def local(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
 
 
-def team(count: int | None, half_batch: int) -> Team:
+def team(count: int | None, batch_size: int, unlabelled: int | None = None) -> Team:
     """The first `count` devices, by default one of a single process or all of several.
 
     Args:
       count: how many devices share a step.
-      half_batch: the smallest batch of a step; each device gets as many of its images.
+      batch_size: labelled images of a step; each device gets as many of them.
+      unlabelled: unlabelled images of a step; by default as many.
 
     Raises:
       UserError: there are fewer, or they cannot have equal parts.
@@ -157,6 +158,7 @@ def team(count: int | None, half_batch: int) -> Team:
     count = 1 if count is None else count
     if not 1 <= count <= len(devices):
         raise UserError(f"‹devices›: {count}; must be between 1 and {len(devices)}, the {devices[0].platform} devices")
-    if half_batch % count:
-        raise UserError(f"‹devices›: {count}; must divide half of ‹batch_size›, {half_batch}")
+    for setting, images in (("batch_size", batch_size), ("unlabelled", unlabelled or batch_size)):
+        if images % count:
+            raise UserError(f"‹devices›: {count}; must divide ‹{setting}›, {images}")
     return Team(jax.make_mesh((count,), ("batch",), axis_types=(AxisType.Auto,), devices=devices[:count]))

@@ -12,6 +12,11 @@ _RMS = 0.2  # of an update of Muon's, by its rate
 _ITERATIONS = 3  # of Newton and Schulz; with five, an update takes longer and a classifier learns no better
 
 
+def each(learning_rate: optax.Schedule, updates: int) -> optax.Schedule:
+    """A schedule over steps for an optimiser that is updated `updates` times a step, and counts its updates."""
+    return lambda count: learning_rate(count // updates)
+
+
 def adam(
     learning_rate: float | optax.Schedule, beta1: float, beta2: float, epsilon: float, epsilon_root: float = 0.0
 ) -> optax.GradientTransformation:
@@ -55,7 +60,7 @@ def adam(
 
 
 def muon(
-    learning_rate: float | optax.Schedule, momentum: float, others: optax.GradientTransformation
+    learning_rate: float | optax.Schedule, momentum: float, others: optax.GradientTransformation, output_layer: str
 ) -> optax.GradientTransformation:
     """Muon for the kernels of hidden layers, and another optimiser for everything else.
 
@@ -68,12 +73,13 @@ def muon(
       learning_rate: five times the typical change of a weight in one update; or a function of the number of updates
         made before.
       momentum: decay of the moving average, which is looked ahead (Nesterov).
-      others: of biases, norms and the kernel of the last layer, `logits`.
+      others: of biases, norms and the kernel of the output layer.
+      output_layer: its name in the parameters, `Net.output_layer`.
     """
 
     def kinds(params: optax.Params) -> optax.Params:
         def kind(path: tuple[Any, ...], param: jax.Array) -> str:
-            last = any(key.key == "logits" for key in path)
+            last = any(key.key == output_layer for key in path)
             return "other" if last or param.ndim < 2 else "kernel"
 
         return jax.tree_util.tree_map_with_path(kind, params)

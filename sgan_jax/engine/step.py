@@ -3,121 +3,140 @@
 Whoever runs it decides how: a dispatch a step, a scan, a vmap over seeds.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from sgan_jax.models.pixels import scale
-from sgan_jax.types import Batch, Bound, Data, Move, Net, Objective, Params, Players, TrainState, merge
+from sgan_jax.types import Batch, Bound, Data, Metrics, Move, Net, Objective, Params, TrainState, merge
 
-Metrics = dict[str, jax.Array]
 TrainStep = Callable[[TrainState, Data, jax.Array], tuple[TrainState, Metrics]]
 
 
-def init_state(
-    key: jax.Array,
-    disc: Net,
-    gen: Net,
-    objective: Objective,
-    optimizers: Mapping[str, optax.GradientTransformation],
-    examples: jax.Array | None = None,
-) -> TrainState:
-    """Fresh parameters and one fresh optimiser state for each slot that the objective names.
+class Recipe(NamedTuple):
+    """What a step is made of."""
+
+    nets: Mapping[str, Net]  # by player
+    objective: Objective  # moves, made in order; each sees the parameters that the one before left
+    optimizers: Mapping[str, optax.GradientTransformation]  # by slot
+    batch_size: int  # labelled images a step
+    unlabelled: int  # unlabelled images a step
+    ema_decay: float  # of the averaged parameters; over the first 1 / (1 - ema_decay) steps they are the plain mean
+
+
+def owners(objective: Objective) -> dict[str, str]:
+    """The player of each slot.
+
+    Raises:
+      ValueError: two players have the same slot: one state cannot fit both.
+    """
+    pairs = {(slot, player) for move in objective for player, slot in move.slots.items()}
+    if shared := [slot for slot, count in Counter(slot for slot, _ in pairs).items() if count > 1]:
+        raise ValueError(f"two players have the optimiser slot {', '.join(shared)}; give each its own")
+    return dict(sorted(pairs))
+
+
+def updates_a_step(objective: Objective) -> Counter[str]:
+    """How many times a step updates each slot."""
+    return Counter(slot for move in objective for slot in move.slots.values())
+
+
+def init_state(key: jax.Array, recipe: Recipe, examples: jax.Array | None = None) -> TrainState:
+    """Fresh parameters, and one fresh optimiser state for each slot that the objective names.
 
     Args:
       key: of the parameters.
-      disc: discriminator.
-      gen: generator.
-      objective: moves.
-      optimizers: of each player's slots, by the player.
+      recipe: networks, objective and optimisers.
       examples: uint8 images `[N, H, W, C]`, for networks that scale their layers by them; by default none.
     """
     k_d, k_g = jax.random.split(key)
-    if examples is None:
-        params = Players(d=disc.init(k_d), g=gen.init(k_g))
-    else:
-        latents = jax.random.normal(jax.random.fold_in(k_g, 1), (len(examples), *gen.input_shape))
-        params = Players(d=disc.init(k_d, scale(examples)), g=gen.init(k_g, latents))
-    slots = {slot: player for move in objective for player, slot in move.slots.items()}
-    opt = {slot: optimizers[player].init(getattr(params, player)) for slot, player in slots.items()}
+    keys = {"d": k_d, "g": k_g}
+    params: dict[str, Params] = {}
+    for index, (name, net) in enumerate(recipe.nets.items()):
+        k = keys.get(name, jax.random.fold_in(key, index))
+        if examples is None:
+            params[name] = net.init(k)
+        elif name == "g":
+            params[name] = net.init(k, jax.random.normal(jax.random.fold_in(k, 1), (len(examples), *net.input_shape)))
+        else:
+            params[name] = net.init(k, scale(examples))
+    opt = {slot: recipe.optimizers[slot].init(params[player]) for slot, player in owners(recipe.objective).items()}
     # Buffers of its own: both are donated.
-    return TrainState(jnp.zeros((), jnp.int32), params, opt, jax.tree.map(jnp.copy, params))
+    return TrainState(jnp.zeros((), jnp.int32), params, opt, jax.tree.map(jnp.copy, params), _first_aux(recipe))
 
 
-def draw(data: Data, size: int, key: jax.Array, unlabelled: int | None = None) -> Batch:
-    """`size` labelled and `unlabelled` unlabelled images, by default as many, with replacement."""
+def _first_aux(recipe: Recipe) -> dict[str, Any]:
+    aux = {f"{name}/statistics": net.statistics() for name, net in recipe.nets.items() if net.statistics is not None}
+    for move in recipe.objective:
+        aux = merge(aux, {name: jax.tree.map(jnp.array, value) for name, value in move.aux.items()})
+    return aux
+
+
+def draw(data: Data, recipe: Recipe, key: jax.Array) -> Batch:
+    """Labelled and unlabelled images, each drawn with replacement."""
     k_lab, k_unl = jax.random.split(key)
-    lab = jax.random.randint(k_lab, (size,), 0, len(data.lab_images))
-    unl = jax.random.randint(k_unl, (unlabelled or size,), 0, len(data.unl_images))
-    shares = None if data.unl_shares is None else data.unl_shares[unl]
-    return Batch(scale(data.lab_images[lab]), data.lab_labels[lab], scale(data.unl_images[unl]), shares)
+    lab = jax.random.randint(k_lab, (recipe.batch_size,), 0, len(data.lab_images))
+    unl = jax.random.randint(k_unl, (recipe.unlabelled,), 0, len(data.unl_images))
+    pseudo_labels = None if data.pseudo_labels is None else data.pseudo_labels[unl]
+    return Batch(scale(data.lab_images[lab]), data.lab_labels[lab], scale(data.unl_images[unl]), unl, pseudo_labels)
 
 
-def take(data: Data, size: int, key: jax.Array, unlabelled: int | None = None) -> Batch:
-    """`size` labelled images, as of `draw`, and the unlabelled images as they are: whoever streams them has drawn."""
-    lab = jax.random.randint(jax.random.split(key)[0], (size,), 0, len(data.lab_images))
-    return Batch(scale(data.lab_images[lab]), data.lab_labels[lab], scale(data.unl_images))
+def take(data: Data, recipe: Recipe, key: jax.Array) -> Batch:
+    """Labelled images as of `draw`, and the unlabelled images as they are: whoever streams them has drawn."""
+    lab = jax.random.randint(jax.random.split(key)[0], (recipe.batch_size,), 0, len(data.lab_images))
+    indices = jnp.arange(len(data.unl_images), dtype=jnp.int32)
+    return Batch(scale(data.lab_images[lab]), data.lab_labels[lab], scale(data.unl_images), indices)
 
 
-def make_train_step(
-    disc: Net,
-    gen: Net,
-    objective: Objective,
-    optimizers: Mapping[str, optax.GradientTransformation],
-    half_batch: int,
-    ema_decay: float,
-    unlabelled: int | None = None,
-    sample: Callable[[Data, int, jax.Array, int | None], Batch] = draw,
-) -> TrainStep:
+def make_train_step(recipe: Recipe, sample: Callable[[Data, Recipe, jax.Array], Batch] = draw) -> TrainStep:
     """Builds `train_step(state, data, key) -> (state, metrics)`.
 
     The key is the run's, the same at every step: the step's own randomness is derived from it and `state.step`, so that
     a resume is exact. Metrics are scalars named `player/term`.
 
     Args:
-      disc: discriminator.
-      gen: generator.
-      objective: moves, made in order; each sees the parameters that the one before left.
-      optimizers: each player's, applied with a state of its own for each slot.
-      half_batch: labelled images a step.
-      ema_decay: what is left of the averaged parameters after a step; of the first 1 / (1 - ema_decay) steps they are
-        the plain mean.
-      unlabelled: unlabelled images a step, by default as many.
+      recipe: what the step is made of.
       sample: `draw`, or `take` where the data's unlabelled images are those of this step.
     """
+    nets, owner = recipe.nets, owners(recipe.objective)
 
     def latents(key: jax.Array, count: int) -> jax.Array:
-        return jax.random.normal(key, (count, *gen.input_shape))
+        return jax.random.normal(key, (count, *nets["g"].input_shape))
 
     def make_move(state: TrainState, move: Move, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
-        def loss(descending: dict[str, Params]) -> tuple[jax.Array, Metrics]:
-            players = state.params._replace(**descending)
-            bound = partial(disc.apply, players.d), partial(gen.apply, players.g), partial(disc.apply, state.ema.d)
-            nets = Bound(*bound, latents)
-            terms = move.terms(nets, batch, key)
-            return sum(terms.loss.values(), jnp.zeros(())), merge(terms.loss, terms.watch)
+        def loss(descending: dict[str, Params]) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
+            params = state.params | descending
+            now = state._replace(params=params)
+            players = {name: net.bound(now.model(name)) for name, net in nets.items()}
+            teachers = {name: net.bound(now.model(name, averaged=True)) for name, net in nets.items()}
+            terms = move.terms(Bound(players, teachers, latents, state.aux), batch, key)
+            merge(terms.loss, terms.watch)  # or one would hide the other
+            return sum(terms.loss.values(), jnp.zeros(())), (Metrics(terms.loss, terms.watch), terms.aux)
 
-        params = {player: getattr(state.params, player) for player in move.slots}
-        grads, metrics = jax.grad(loss, has_aux=True)(params)
+        params = {player: state.params[player] for player in move.slots}
+        grads, (metrics, aux) = jax.grad(loss, has_aux=True)(params)
         grads = jax.lax.optimization_barrier(grads)  # or a CPU adds their parts up for either of Adam's moments anew
         opt = dict(state.opt)
-        for player, slot in move.slots.items():
-            updates, opt[slot] = optimizers[player].update(grads[player], opt[slot], params[player])
+        for slot in move.slots.values():
+            player = owner[slot]
+            updates, opt[slot] = recipe.optimizers[slot].update(grads[player], opt[slot], params[player])
             params[player] = optax.apply_updates(params[player], updates)
-        return state._replace(params=state.params._replace(**params), opt=opt), metrics
+        return state._replace(params=state.params | params, opt=opt, aux=state.aux | aux), metrics
 
     def train_step(state: TrainState, data: Data, key: jax.Array) -> tuple[TrainState, Metrics]:
-        k_batch, *k_moves = jax.random.split(jax.random.fold_in(key, state.step), 1 + len(objective))
-        batch = sample(data, half_batch, k_batch, unlabelled)
-        metrics: Metrics = {}
-        for move, k in zip(objective, k_moves, strict=True):
+        k_batch, *k_moves = jax.random.split(jax.random.fold_in(key, state.step), 1 + len(recipe.objective))
+        batch = sample(data, recipe, k_batch)
+        metrics = Metrics({}, {})
+        for move, k in zip(recipe.objective, k_moves, strict=True):
             state, named = make_move(state, move, batch, k)
-            metrics = merge(metrics, named)
+            metrics = Metrics(merge(metrics.loss, named.loss), merge(metrics.watch, named.watch))
+        merge(metrics.loss, metrics.watch)
         step = state.step + 1
-        rate = jnp.maximum(1.0 - ema_decay, 1.0 / step.astype(jnp.float32))
+        rate = jnp.maximum(1.0 - recipe.ema_decay, 1.0 / step.astype(jnp.float32))
         return state._replace(step=step, ema=optax.incremental_update(state.params, state.ema, rate)), metrics
 
     return train_step

@@ -1,24 +1,39 @@
-"""Resolves a configuration into networks, objective and optimiser: the last place that sees it."""
+"""Resolves a configuration into networks, objective and optimisers: the last place that knows the configuration."""
 
-import dataclasses
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from sgan_jax.augment.spatial import Limits
-from sgan_jax.config import AugmentConfig, Config, choose
+from sgan_jax.augment.strengths import Strengths
+from sgan_jax.augment.views import AUGMENTATIONS, View, view_of
+from sgan_jax.config import AugmentConfig, Config, DataConfig, PropagationConfig, choose
 from sgan_jax.engine import optimizers
 from sgan_jax.engine.devices import Team, resolve_precision
-from sgan_jax.engine.step import TrainStep, draw, init_state, make_train_step, take
+from sgan_jax.engine.step import (
+    Recipe,
+    TrainStep,
+    draw,
+    init_state,
+    make_train_step,
+    owners,
+    repeat,
+    take,
+    updates_a_step,
+)
 from sgan_jax.errors import UserError
 from sgan_jax.models.heads import HEADS
 from sgan_jax.models.networks.table import NETWORKS
 from sgan_jax.models.ops import convolutions
-from sgan_jax.objectives.table import OBJECTIVES, with_augmentation, with_consistency
-from sgan_jax.types import Data, Net, Objective, Params, TrainState
+from sgan_jax.models.pixels import scale
+from sgan_jax.objectives.modifiers import with_augmentation, with_consistency
+from sgan_jax.objectives.table import OBJECTIVES
+from sgan_jax.types import Data, Metrics, Model, Net, Objective, TrainState
 
 SMALLEST_BATCH = 100  # of generated images
 
@@ -39,18 +54,29 @@ def derive_keys(seed: int) -> Keys:
 class System(NamedTuple):
     """What is trained, and how."""
 
-    disc: Net
-    gen: Net
-    objective: Objective
-    optimizers: dict[str, optax.GradientTransformation]  # by the player
+    recipe: Recipe
     classifies: bool
-    half_batch: int  # labelled images that a step draws
-    unlabelled: int  # unlabelled ones
-    ema_decay: float  # of the averaged parameters
+    programs: dict[Any, Any]  # compiled functions by what they are of, kept for further runs
+
+    @property
+    def disc(self) -> Net:
+        """The discriminator."""
+        return self.recipe.nets["d"]
+
+    @property
+    def gen(self) -> Net:
+        """The generator."""
+        return self.recipe.nets["g"]
 
     def init(self, key: jax.Array, examples: jax.Array | None = None) -> TrainState:
         """A fresh state; `examples` are some of the images, uint8, by which networks may scale their layers."""
-        return init_state(key, self.disc, self.gen, self.objective, self.optimizers, examples)
+        return init_state(key, self.recipe, examples)
+
+    def begin(self, key: jax.Array, examples: np.ndarray) -> TrainState:
+        """`init`, compiled."""
+        if "begin" not in self.programs:
+            self.programs["begin"] = jax.jit(self.init)
+        return self.programs["begin"](key, examples)
 
     def abstract_state(self) -> TrainState:
         """Shapes and dtypes of the state, without computing it."""
@@ -66,43 +92,60 @@ class System(NamedTuple):
 
         return self.abstract_state(), jax.eval_shape(data), jax.random.key(0)
 
+    def advance(self, team: Team, streamed: bool) -> Callable[..., tuple[TrainState, Metrics]]:
+        """`repeat` of the step, compiled: `advance(state, data, key, steps)`. The state given is given up."""
+        if (team, streamed) not in self.programs:
+            several = repeat(self.train_step(team, streamed))
+            self.programs[team, streamed] = jax.jit(several, static_argnums=3, donate_argnums=0)
+        return self.programs[team, streamed]
+
+    def classify(self, model: Model, images: np.ndarray | jax.Array) -> jax.Array:
+        """Class logits, float32 `[B, K]`, of uint8 images `[B, H, W, C]` by a discriminator; without dropout."""
+        if "classify" not in self.programs:
+            disc = self.disc
+            self.programs["classify"] = jax.jit(lambda m, x: disc.bound(m)(scale(x), None).class_logits)
+        return self.programs["classify"](model, images)
+
+    def generate(self, model: Model, key: jax.Array, count: int) -> np.ndarray:
+        """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents."""
+        if "generate" not in self.programs:
+            gen = self.gen
+            self.programs["generate"] = jax.jit(lambda m, latents: gen.bound(m)(latents))
+        # At least so many at once: where layers normalise over the batch, an image depends on how many there are.
+        latents = jax.random.normal(key, (max(count, SMALLEST_BATCH), *self.gen.input_shape))
+        images = self.programs["generate"](model, latents)[:count]
+        return np.asarray(jnp.clip(jnp.round((images + 1.0) * 127.5), 0, 255).astype(jnp.uint8))
+
     def train_step(self, team: Team | None = None, streamed: bool = False) -> TrainStep:
-        """The step, not compiled; its work shared by the devices of `team`.
+        """The step, not compiled; its work split over the devices of `team`.
 
         Where it is streamed, the data's unlabelled images are those of this step.
         """
-        disc, gen = (team.spread(net) if team else net for net in (self.disc, self.gen))
-        return make_train_step(
-            disc,
-            gen,
-            self.objective,
-            self.optimizers,
-            self.half_batch,
-            self.ema_decay,
-            self.unlabelled,
-            take if streamed else draw,
-        )
+        nets = {name: team.spread(net) if team else net for name, net in self.recipe.nets.items()}
+        return make_train_step(self.recipe._replace(nets=nets), take if streamed else draw)
 
 
 def check_names(config: Config) -> None:
-    """Refuses an unknown head or objective, or two that do not fit, before any data is fetched.
+    """Checks names of networks, head, objective and augmentations, and that they fit, before any data is fetched.
 
     Raises:
       UserError: names it and what there is to choose from.
     """
     choose(NETWORKS, config.model.networks, "networks")
     head = choose(HEADS, config.model.head, "head")
-    recipe = choose(OBJECTIVES, config.objective, "objective")
-    if (recipe.needs_classifier or config.consistency.weight) and not head.classifies:
+    entry = choose(OBJECTIVES, config.objective.name, "objective")
+    for name in (*config.augment.extra, *config.weak.extra):
+        choose(AUGMENTATIONS, name, "augmentation")
+    if (entry.needs_classifier or config.consistency.weight) and not head.classifies:
         fitting = ", ".join(sorted(name for name, other in HEADS.items() if other.classifies))
-        what = f"objective '{config.objective}'" if recipe.needs_classifier else "consistency"
+        what = f"objective '{config.objective.name}'" if entry.needs_classifier else "consistency"
         raise UserError(f"head '{config.model.head}' has no classes, which {what} is made of; choose one of {fitting}")
 
 
 def build(
     config: Config, image_shape: tuple[int, int, int], classes: int, maps: convolutions.Maps | None = None
 ) -> System:
-    """The system that `config` describes.
+    """The system that `config` describes; the same one for the same settings, so that its programs compile once.
 
     Args:
       config: preset with the user's changes.
@@ -114,42 +157,80 @@ def build(
       UserError: an unknown head or objective, two that do not fit, or images that the networks do not fit.
     """
     check_names(config)
-    head = HEADS[config.model.head]
     maps = maps or convolutions.maps_for(jax.default_backend(), resolve_precision(config.precision))
-    objective = OBJECTIVES[config.objective].objective(head.classifies)
-    limits = Limits(**dataclasses.asdict(config.augment))
-    if config.augment != AugmentConfig():
-        objective = with_augmentation(objective, limits)
-    if config.consistency.weight:
-        objective = with_consistency(objective, limits, config.consistency.weight, config.consistency.threshold)
+    return _build(_of_system(config), image_shape, classes, maps)
+
+
+def _of_system(config: Config) -> Config:
+    """The configuration without settings that do not change the system, which another seed then shares."""
+    config = replace(config, preset="", seed=0, evaluators=(), data=DataConfig(), propagation=PropagationConfig())
+    if config.adam.schedule == "constant":  # or the rate depends on the length
+        config = replace(config, epochs=1, steps_per_epoch=1, steps=None)
+    return config
+
+
+@lru_cache(maxsize=32)
+def _build(config: Config, image_shape: tuple[int, int, int], classes: int, maps: convolutions.Maps) -> System:
+    head = HEADS[config.model.head]
     model, made = config.model, NETWORKS[config.model.networks]
-    return System(
-        disc=made.discriminator(image_shape, classes, head, model.width, model.dropout, maps),
-        gen=made.generator(image_shape, model.latent, model.width, maps),
-        objective=objective,
-        optimizers=_optimizers(config),
-        classifies=head.classifies,
-        half_batch=config.batch_size // 2,
-        unlabelled=config.unlabelled or config.batch_size // 2,
-        ema_decay=config.ema_decay,
+    nets = {
+        "d": made.discriminator(image_shape, classes, head, model.width, model.dropout, maps),
+        "g": made.generator(image_shape, model.latent, model.width, maps),
+    }
+    objective = _objective(config, head.classifies, nets["d"])
+    recipe = Recipe(
+        nets,
+        objective,
+        _optimizers(config, objective, nets["d"]),
+        config.batch_size,
+        config.unlabelled or config.batch_size,
+        config.ema_decay,
     )
+    return System(recipe, head.classifies, {})
 
 
-def _optimizers(config: Config) -> dict[str, optax.GradientTransformation]:
-    """Adam, and Muon for the discriminator's hidden layers where the configuration has a rate for it."""
+def _objective(config: Config, classifies: bool, disc: Net) -> Objective:
+    """The objective with the weights, views and modifiers that the configuration asks for."""
+    entry, settings = OBJECTIVES[config.objective.name], config.objective
+    if entry.by_example and not disc.by_example:
+        raise UserError(
+            f"objective '{settings.name}' needs a discriminator that treats images one by one, which networks "
+            f"'{config.model.networks}' do not; choose another objective"
+        )
+    objective = entry.objective(classifies, {name: getattr(settings, name) for name in entry.weights})
+    labelled = _view(config, config.views.labelled)
+    if labelled is not None:
+        objective = with_augmentation(objective, labelled)
+    if config.consistency.weight:
+        student = _view(config, config.views.student) or view_of(Strengths())
+        teacher = _view(config, config.views.teacher)
+        weight, threshold = config.consistency.weight, config.consistency.threshold
+        objective = with_consistency(objective, student, weight, threshold, teacher)
+    return objective
 
-    def rate(peak: float) -> float | optax.Schedule:
-        return optax.cosine_decay_schedule(peak, config.total_steps) if adam.schedule == "cosine" else peak
 
-    adam, muon = config.adam, config.muon
-    ours = optimizers.adam(rate(adam.learning_rate), adam.beta1, adam.beta2, adam.epsilon, adam.epsilon_root)
-    disc = optimizers.muon(rate(muon.learning_rate), muon.momentum, ours) if muon.learning_rate else ours
-    return {"d": disc, "g": ours}
+def _view(config: Config, name: str) -> View | None:
+    """The view of that name; None where it leaves images as they are."""
+    settings = {"none": AugmentConfig(), "weak": config.weak, "strong": config.augment}[name]
+    if settings == AugmentConfig():
+        return None
+    return view_of(Strengths(**{field: getattr(settings, field) for field in Strengths._fields}))
 
 
-def sample_images(gen: Net, params: Params, key: jax.Array, count: int) -> np.ndarray:
-    """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents."""
-    # At least so many at once: where layers are normalised over the batch, an image of a few is another than of many.
-    latents = jax.random.normal(key, (max(count, SMALLEST_BATCH), *gen.input_shape))
-    images = jax.jit(gen.apply)(params, latents)[:count]
-    return np.asarray(jnp.clip(jnp.round((images + 1.0) * 127.5), 0, 255).astype(jnp.uint8))
+def _optimizers(config: Config, objective: Objective, disc: Net) -> dict[str, optax.GradientTransformation]:
+    """By slot: Adam, and Muon for the discriminator's hidden layers where the configuration has a rate for it."""
+    updates = updates_a_step(objective)
+
+    def rate(peak: float, slot: str) -> float | optax.Schedule:
+        if config.adam.schedule != "cosine":
+            return peak
+        return optimizers.each(optax.cosine_decay_schedule(peak, config.total_steps), updates[slot])
+
+    def of_slot(slot: str, player: str) -> optax.GradientTransformation:
+        adam, muon = config.adam, config.muon
+        plain = optimizers.adam(rate(adam.learning_rate, slot), adam.beta1, adam.beta2, adam.epsilon, adam.epsilon_root)
+        if player != "d" or not muon.learning_rate:
+            return plain
+        return optimizers.muon(rate(muon.learning_rate, slot), muon.momentum, plain, disc.output_layer)
+
+    return {slot: of_slot(slot, player) for slot, player in owners(objective).items()}

@@ -1,8 +1,8 @@
-"""A function of one array as an ONNX graph: its jaxpr, operation by operation. https://onnx.ai/onnx/operators
+"""Translates a function of one array into an ONNX graph: its jaxpr, operation by operation.
 
-Networks are exported as they compute, so that a new one needs nothing here unless it is made of a new operation. What
-depends on the parameters alone is computed now and becomes a constant. The first axis of the argument may have any
-size: in the jaxpr it is a symbol.
+A new network needs nothing here unless it uses an operation that no table below has. Values that depend only on the
+parameters are computed during the translation and become constants. The first axis of the argument may have any size:
+in the jaxpr it is a symbol. ONNX's operations: https://onnx.ai/onnx/operators
 """
 
 import math
@@ -15,15 +15,15 @@ from jax.extend import core
 
 OPSET = 18
 
-Value = np.ndarray | str  # a constant, or the name of what a node makes
+Value = np.ndarray | str  # a constant, or the name of a node's output
 
 
 class Unsupported(Exception):
-    """An operation that has no row here; its text names it."""
+    """An operation that no table here has; the text of the error names it."""
 
 
 class Graph:
-    """Nodes and constants, as they come about."""
+    """Nodes and constants, in the order in which they were added."""
 
     def __init__(self, argument: str):
         from onnx import helper
@@ -52,23 +52,23 @@ class Graph:
         return self.node("Shape", self.argument, start=0, end=1)
 
     def shape(self, sizes: Sequence[Any]) -> Value:
-        """Sizes as a tensor, of which one may be the symbol."""
+        """Sizes as a tensor, int64; one of them may be the symbol."""
         if all(isinstance(size, int) for size in sizes):
             return np.asarray(sizes, np.int64)
-        parts = [np.asarray([size], np.int64) if isinstance(size, int) else self.batch() for size in sizes]
-        return self.node("Concat", *parts, axis=0)
+        tensors = [np.asarray([size], np.int64) if isinstance(size, int) else self.batch() for size in sizes]
+        return self.node("Concat", *tensors, axis=0)
 
 
 def graph_of(function: Callable[[jax.Array], jax.Array], argument: jax.ShapeDtypeStruct, names: tuple[str, str]) -> Any:
     """The ONNX graph of `function`.
 
     Args:
-      function: of one array; whatever else it needs is bound.
-      argument: its shape, whose first size is to be a symbol of `jax.export.symbolic_shape`, and dtype.
+      function: a function of one array, with its parameters bound.
+      argument: shape and dtype of the array; the first size is a symbol of `jax.export.symbolic_shape`.
       names: of argument and result.
 
     Raises:
-      Unsupported: the function does something that has no row in the table below.
+      Unsupported: the function uses an operation that no table below has.
     """
     from onnx import numpy_helper
 
@@ -102,13 +102,13 @@ def _type(graph: Graph, dtype: Any) -> int:
 
 
 def _needed(nodes: list[Any], result: str) -> list[Any]:
-    """The nodes that the result depends on: a jaxpr has others as well."""
-    wanted, kept = {result}, []
+    """The nodes that the result depends on; a jaxpr may have others."""
+    names, needed = {result}, []
     for node in reversed(nodes):
-        if wanted.intersection(node.output):
-            kept.append(node)
-            wanted.update(node.input)
-    return kept[::-1]
+        if names.intersection(node.output):
+            needed.append(node)
+            names.update(node.input)
+    return needed[::-1]
 
 
 def _evaluate(graph: Graph, jaxpr: core.Jaxpr, constants: Sequence[Any], arguments: Sequence[Value]) -> list[Value]:
@@ -129,7 +129,7 @@ def _evaluate(graph: Graph, jaxpr: core.Jaxpr, constants: Sequence[Any], argumen
 def _apply(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
     name, settings = equation.primitive.name, equation.params
     inner = settings.get("jaxpr") or settings.get("call_jaxpr")
-    if inner is not None:  # jit and the functions with derivatives of their own
+    if inner is not None:  # jit, and functions with custom derivatives
         return _evaluate(graph, inner.jaxpr, inner.consts, values)
     if values and all(isinstance(value, np.ndarray) for value in values) and not _symbolic(settings):
         made = equation.primitive.bind(*map(jax.numpy.asarray, values), **settings)
@@ -147,7 +147,7 @@ def _symbolic(settings: dict[str, Any]) -> bool:
 
 
 def _numeric(equation: Any, values: list[Value]) -> list[Value]:
-    """Constants in the dtype that JAX takes them in: ONNX converts nothing by itself."""
+    """The values with constants in the dtypes of the jaxpr: ONNX converts nothing by itself."""
     dtypes = [atom.aval.dtype for atom in equation.invars]
     return [v.astype(d) if isinstance(v, np.ndarray) else v for v, d in zip(values, dtypes, strict=True)]
 
@@ -222,7 +222,7 @@ def _select(graph: Graph, equation: Any, which: Value, *cases: Value) -> str:
 
 
 def _convolution(graph: Graph, equation: Any, x: Value, kernel: Value) -> str:
-    """NHWC by HWIO, with a kernel that is known; dilated inputs are a transposed convolution by the kernel turned."""
+    """NHWC by HWIO, by a constant kernel. With dilated inputs: a transposed convolution by the flipped kernel."""
     settings = equation.params
     layout = settings["dimension_numbers"]
     plain = settings["rhs_dilation"] == (1, 1) and settings["feature_group_count"] == settings["batch_group_count"] == 1

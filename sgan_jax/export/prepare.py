@@ -18,7 +18,7 @@ from sgan_jax.models.layers import with_moments_of
 from sgan_jax.models.ops.convolutions import maps_for
 from sgan_jax.models.pixels import scale
 from sgan_jax.runs.opened import Opened
-from sgan_jax.types import Net, Params
+from sgan_jax.types import Model, Net
 
 KINDS = ("classifier", "generator")
 MOMENT_LATENTS = 1000  # the moments of this many latents replace those of a batch
@@ -45,7 +45,7 @@ class Exported(NamedTuple):
     function: ExportedFunction
     argument: Argument
     result: str  # the name of the result
-    params: Params
+    model: Model
     metadata: dict[str, Any]  # what a user of the file has to know, as JSON values
 
 
@@ -63,7 +63,6 @@ def prepare(opened: Opened, kind: str, averaged: bool = False) -> Exported:
     if kind not in KINDS:
         raise UserError(f"‹kind›: {kind}; choose one of {', '.join(KINDS)}")
     system = build(opened.config, opened.image_shape, len(opened.class_names), maps_for("gpu", "float32"))
-    players = opened.state.ema if averaged else opened.state.params
     metadata = {
         "kind": kind,
         "image_shape": list(opened.image_shape),
@@ -79,23 +78,25 @@ def prepare(opened: Opened, kind: str, averaged: bool = False) -> Exported:
         metadata["pixels"] = "float32, 0 to 1"
         metadata["latents"] = "normally distributed, of mean 0 and deviation 1"
         argument = Argument("latents", system.gen.input_shape, jnp.float32)
-        return Exported(generator(system.gen, players.g), argument, "images", players.g, metadata)
+        model = opened.state.model("g", averaged)
+        return Exported(generator(system.gen, model), argument, "images", model, metadata)
     opened.needs_classifier("export")
     argument = Argument("images", opened.image_shape, jnp.uint8)
-    return Exported(classifier(system.disc, players.d), argument, "probabilities", players.d, metadata)
+    model = opened.state.model("d", averaged)
+    return Exported(classifier(system.disc, model), argument, "probabilities", model, metadata)
 
 
-def classifier(disc: Net, params: Params) -> ExportedFunction:
+def classifier(disc: Net, model: Model) -> ExportedFunction:
     """A function of uint8 images `[N, H, W, C]` that returns probabilities, float32 `[N, K]`."""
-    return lambda images: jax.nn.softmax(disc.apply(params, scale(images), None).class_logits)
+    return lambda images: jax.nn.softmax(disc.bound(model)(scale(images), None).class_logits)
 
 
-def generator(gen: Net, params: Params) -> ExportedFunction:
+def generator(gen: Net, model: Model) -> ExportedFunction:
     """A function of latents `[N, latent]` that returns images, float32 `[N, H, W, C]` in 0..1.
 
     An image does not depend on the other latents of its batch: where the generator normalises over a batch, it does
     so here by the moments of fixed latents.
     """
     latents = jax.random.normal(jax.random.key(0), (MOMENT_LATENTS, *gen.input_shape))
-    apply = with_moments_of(gen, params, latents)
+    apply = with_moments_of(gen, model, latents)
     return lambda latents: (apply(latents) + 1.0) / 2.0

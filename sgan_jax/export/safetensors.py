@@ -13,6 +13,7 @@ from sgan_jax.engine.system import build
 from sgan_jax.errors import UserError, missing_extra
 from sgan_jax.export.prepare import Exported, ExportedFunction, classifier, generator
 from sgan_jax.models.ops.convolutions import maps_for
+from sgan_jax.types import Model
 
 
 def to_safetensors(exported: Exported) -> bytes:
@@ -25,7 +26,7 @@ def to_safetensors(exported: Exported) -> bytes:
         from safetensors.numpy import save
     except ImportError:
         raise _missing_package() from None
-    leaves = jax.tree_util.tree_leaves_with_path(exported.params)
+    leaves = jax.tree_util.tree_leaves_with_path(_tree(exported.model))
     tensors = {_name(path): np.asarray(leaf) for path, leaf in leaves}
     metadata = {name: json.dumps(value) for name, value in exported.metadata.items()}
     return bytes(save(tensors, metadata=metadata))
@@ -57,13 +58,18 @@ def _function(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> Expor
     height, width, channels = metadata["image_shape"]
     config = from_json(metadata["config"])
     system = build(config, (height, width, channels), len(metadata["class_names"]), maps_for("gpu", "float32"))
-    like = system.abstract_state().params
+    like = system.abstract_state()
     if metadata["kind"] == "generator":
-        return generator(system.gen, _params(tensors, like.g))
-    return classifier(system.disc, _params(tensors, like.d))
+        return generator(system.gen, _model(tensors, like.model("g")))
+    return classifier(system.disc, _model(tensors, like.model("d")))
 
 
-def _params(tensors: dict[str, np.ndarray], like: Any) -> Any:
+def _tree(model: Model) -> Any:
+    """The parameters by layer; statistics, where there are any, beside the layers."""
+    return model.params if model.statistics is None else model.params | {"statistics": model.statistics}
+
+
+def _model(tensors: dict[str, np.ndarray], like: Model) -> Model:
     """The tensors in the structure of `like`, whose shapes and dtypes they must have."""
 
     def leaf(path: Any, expected: Any) -> jax.Array:
@@ -73,7 +79,9 @@ def _params(tensors: dict[str, np.ndarray], like: Any) -> Any:
             raise ValueError(f"{name} is missing or of another shape")
         return jnp.asarray(tensor)
 
-    return jax.tree_util.tree_map_with_path(leaf, like)
+    tree = jax.tree_util.tree_map_with_path(leaf, _tree(like))
+    statistics = None if like.statistics is None else tree.pop("statistics")
+    return Model(tree, statistics)
 
 
 def _name(path: Any) -> str:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sgan_jax.config import Config, validate
+from sgan_jax.config import LARGEST_SIDE, Config, validate
 from sgan_jax.engine.system import build
 from sgan_jax.errors import UserError
-from sgan_jax.limits import LARGEST_SIDE
 from sgan_jax.report import pictures
 from sgan_jax.types import Layer
 

@@ -4,9 +4,8 @@ It runs what `train` runs; what it saves is a run directory, as every command ta
 """
 
 import contextlib
-import dataclasses
-import io
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,20 +14,21 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sgan_jax.cli.train import Train
-from sgan_jax.config import Config, choose, from_json
+from sgan_jax.config import SETTINGS, SHORT, Config, changed, choose
 from sgan_jax.data.arrays import are_known, as_classes, as_images
 from sgan_jax.data.load import UNKNOWN, Dataset
-from sgan_jax.engine.memory import keep_scratch
-from sgan_jax.engine.system import System, build, derive_keys, sample_images
-from sgan_jax.errors import UserError
-from sgan_jax.metrics.classify import class_logits, make_classify, probabilities
+from sgan_jax.engine.system import System, build, derive_keys
+from sgan_jax.errors import UserError, spelled
+from sgan_jax.files import write_json
+from sgan_jax.metrics.classify import class_logits, probabilities
 from sgan_jax.models.heads import HEADS
+from sgan_jax.presets import PRESETS
 from sgan_jax.runs import checkpoint
-from sgan_jax.runs.directory import RunDir, write_json
+from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.opened import Opened, open_run
 from sgan_jax.training import loop
-from sgan_jax.training.signals import Stop
+from sgan_jax.training.events import Listener
+from sgan_jax.training.start import Options
 from sgan_jax.types import TrainState
 
 
@@ -39,11 +39,12 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
       preset: as of `train`.
       head, epochs, steps_per_epoch, steps, batch_size, width, learning_rate, precision: as of `train`; by default the
         preset's.
+      settings: any other settings of the configuration, by place: `{"augment.rotation": 10.0}`.
       image_shape: (H, W) or (H, W, C) of images that come as rows, `[N, H * W * C]`, as pipelines hand them on; by
         default those are grey squares.
       averaged: predict with the averaged weights.
       random_state: seed, an integer; None is 0.
-      run_dir: where to train; a run that is there goes on. By default a temporary folder.
+      run_dir: where to train; a run that is there is resumed. By default a temporary folder.
       verbose: print what `train` prints.
 
     Attributes:
@@ -64,6 +65,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         width: int | None = None,
         learning_rate: float | None = None,
         precision: str | None = None,
+        settings: Mapping[str, Any] | None = None,
         image_shape: tuple[int, ...] | None = None,
         averaged: bool = False,
         random_state: int | None = None,
@@ -79,6 +81,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         self.width = width
         self.learning_rate = learning_rate
         self.precision = precision
+        self.settings = settings
         self.image_shape = image_shape
         self.averaged = averaged
         self.random_state = random_state
@@ -103,20 +106,15 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
                 raise UserError(f"y: {len(labels)} labels for {len(images)} images; expected one each (-1: unknown)")
             none = np.zeros(0, np.int32)
             dataset = Dataset("images", images, labels, images[:0], none, names, custom=True)
+            config = self._config()
+            if not choose(HEADS, config.model.head, "head").classifies:
+                raise UserError(f"‹model.head›: '{config.model.head}' has no classifier to fit")
             with contextlib.ExitStack() as stack:
                 folder = self.run_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="sgan-"))
-                if not self.verbose:
-                    stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-                keep_scratch()
-                config = self._config()
-                if not choose(HEADS, config.model.head, "head").classifies:
-                    raise UserError(f"head: '{config.model.head}' has no classifier to fit")
-                # The caller's signals stay the caller's: Ctrl-C interrupts.
-                loop.train(config, Path(folder), stop=Stop(), dataset=dataset)
-                opened = open_run(Path(folder))
-                self._take(opened)
+                loop.train(config, Options(Path(folder)), dataset, self._listener())
+                self._take(open_run(Path(folder)))
         except UserError as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(_spelled(error)) from None
         self.classes_ = np.unique(given.reshape(-1)[labels != UNKNOWN])
         self.n_features_in_ = int(np.prod(images.shape[1:]))
         return self
@@ -132,12 +130,12 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         try:
             images = self._images(X, self.image_shape_)
         except UserError as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(_spelled(error)) from None
         if images.shape[1:] != self.image_shape_:
             raise ValueError(f"X: images of shape {images.shape[1:]}; expected {self.image_shape_} as in fit")
         system, state = self._opened()
-        params = (state.ema if self.averaged else state.params).d
-        return probabilities(class_logits(make_classify(system.disc), params, images, len(self.classes_)))
+        model = state.model("d", self.averaged)
+        return probabilities(class_logits(system.classify, model, images, len(self.classes_)))
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each image, `[N]`."""
@@ -157,7 +155,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         """Generated images, uint8 `[count, H, W, C]`."""
         check_is_fitted(self)
         system, state = self._opened()
-        return sample_images(system.gen, state.params.g, derive_keys(random_state).samples, count)
+        return system.generate(state.model("g"), derive_keys(random_state).samples, count)
 
     def save(self, path: str | Path) -> Path:
         """Writes a run directory, which `load` reads, and `eval`, `predict` and `export` as well.
@@ -172,13 +170,13 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         try:
             with checkpoint.saver(run.checkpoints) as saver:
                 saver.save(int(self.state_.step), self.state_)
-            write_json(run.labels_file, {"indices": self.labelled_})
-            if int(self.state_.step) >= from_json(self.record_["config"]).total_steps:
+            run.write_labelled(self.labelled_)
+            if int(self.state_.step) >= self.record_.config.total_steps:
                 write_json(run.result_file, self.result_)
             run.log(self.result_)
-            write_json(run.config_file, self.record_ | {"estimator": {"labels": self.classes_.dtype.kind}})  # last
+            run.write_record(self.record_._replace(label_kind=self.classes_.dtype.kind))  # last
         except (UserError, OSError) as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(_spelled(error) if isinstance(error, UserError) else str(error)) from None
         return run.path
 
     @classmethod
@@ -196,7 +194,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             opened = open_run(Path(path), ckpt)
             opened.needs_classifier("load")
         except UserError as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(_spelled(error)) from None
         config = opened.config
         made = cls(
             config.preset,
@@ -211,7 +209,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             random_state=config.seed,
         )
         made._take(opened)
-        names, kind = opened.class_names, opened.run.record().get("estimator", {}).get("labels")
+        names, kind = opened.class_names, opened.record.label_kind
         # What `train` made has classes by name: numbers if all are, as those of MNIST.
         numbers = kind in ("i", "u") if kind else all(name.isdecimal() and str(int(name)) == name for name in names)
         made.classes_ = np.asarray([int(name) if numbers else name for name in names])
@@ -230,11 +228,17 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         return hasattr(self, "state_")
 
     def _config(self) -> Config:
-        fields = {field.name for field in dataclasses.fields(Train)}
         params = {name: _plain(value) for name, value in self.get_params().items()}
-        given = {name: value for name, value in params.items() if name in fields}
-        config: Config = Train(**given, seed=params["random_state"] or 0).config()
-        return config
+        given = {SHORT[name]: value for name, value in params.items() if name in SHORT and value is not None}
+        given |= {"seed": params["random_state"] or 0} | dict(self.settings or {})
+        return changed(choose(PRESETS, self.preset, "preset"), given)
+
+    def _listener(self) -> Listener | None:
+        if not self.verbose:
+            return None
+        from sgan_jax.cli.terminal import Terminal  # the one place that prints
+
+        return Terminal()
 
     def _shape_of_rows(self) -> tuple[int, int, int] | None:
         if self.image_shape is None:
@@ -251,20 +255,20 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             side = round(array.shape[1] ** 0.5)
             wanted = shape or (side, side, 1)
             if array.shape[1] != np.prod(wanted):
-                what = f"expected rows of {np.prod(wanted)}" if shape else "which is no square; give image_shape"
+                what = f"expected rows of {np.prod(wanted)}" if shape else "which is not square; give image_shape"
                 raise UserError(f"X: rows of {array.shape[1]} pixels; {what}")
             array = array.reshape(-1, *wanted)
         return as_images(array, "X")
 
     def _take(self, opened: Opened) -> None:
         self.image_shape_ = opened.image_shape
-        self.record_ = opened.run.record()
-        self.labelled_ = opened.run.labelled().tolist()
+        self.record_ = opened.record
+        self.labelled_ = opened.run.labelled()
         self.state_: TrainState = jax.tree.map(np.asarray, opened.state)
         self.result_ = _figures(opened)
 
     def _opened(self) -> tuple[System, TrainState]:
-        system = build(from_json(self.record_["config"]), self.image_shape_, len(self.classes_))
+        system = build(self.record_.config, self.image_shape_, len(self.classes_))
         return system, jax.tree.map(jax.numpy.asarray, self.state_)
 
 
@@ -273,8 +277,17 @@ def _figures(opened: Opened) -> dict[str, Any]:
     end = opened.run.result()
     if end.get("step") == opened.step:
         return end
-    about = {"dataset": opened.run.record()["dataset"]["name"], "notice": opened.notice}
+    about = {"dataset": opened.record.dataset.name, "notice": opened.notice}
     return about | {"labels": opened.config.data.labels, "step": opened.step} | opened.run.metrics_of(opened.step)
+
+
+def _spelled(error: UserError) -> str:
+    """The error with settings spelled as parameters."""
+
+    def parameter(place: str) -> str:
+        return (SETTINGS[place].short if place in SETTINGS else "") or place
+
+    return spelled(error.marked, parameter)
 
 
 def _plain(value: Any) -> Any:

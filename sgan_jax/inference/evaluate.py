@@ -7,11 +7,10 @@ import numpy as np
 
 from sgan_jax.data.dataset import Dataset
 from sgan_jax.data.load import load
-from sgan_jax.data.sizes import square
 from sgan_jax.errors import UserError
 from sgan_jax.metrics import per_class
 from sgan_jax.metrics.accuracy import accuracy
-from sgan_jax.metrics.classify import Classify, class_logits, make_classify, probabilities
+from sgan_jax.metrics.classify import Classify, class_logits, probabilities
 from sgan_jax.metrics.confusion import confusion_matrix
 from sgan_jax.metrics.subsets import Subset, held_out_subset, subsets
 from sgan_jax.report import pictures
@@ -19,7 +18,7 @@ from sgan_jax.runs import predictions
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.opened import Opened
 from sgan_jax.runs.predictions import Predictions
-from sgan_jax.types import Params
+from sgan_jax.types import Model
 
 
 class EvaluationResult(NamedTuple):
@@ -68,9 +67,9 @@ def evaluate(opened: Opened, data_dir: str | None = None) -> EvaluationResult:
     by_name = subsets(dataset, labelled[len(labelled) - opened.config.data.validation :])
     held_out = held_out_subset(by_name)
     subset = held_out or "train"
-    classify, classes = make_classify(opened.system.disc), dataset.num_classes
-    logits = _logits(classify, opened.state.params.d, by_name, classes)
-    averaged_logits = _logits(classify, opened.state.ema.d, by_name, classes)
+    classify, state, classes = opened.system.classify, opened.state, dataset.num_classes
+    logits = _logits(classify, state.model("d"), by_name, classes)
+    averaged_logits = _logits(classify, state.model("d", averaged=True), by_name, classes)
     shown, (images, labels) = logits[subset], by_name[subset]
     return EvaluationResult(
         run=opened.run.path,
@@ -100,30 +99,28 @@ def save_evaluation(result: EvaluationResult) -> None:
 
 def _data_of(opened: Opened, data_dir: str | None) -> Dataset:
     """The data set that the run was trained on."""
-    run, config = opened.run, opened.config
-    record = run.record()["dataset"]
+    run, config, record = opened.run, opened.config, opened.record.dataset
     folder = data_dir or config.data.data_dir
-    if record.get("own") and not folder:
-        names = "x_train, y_train, x_test and y_test" if record.get("test") else "x_train and y_train alone"
+    if record.custom and not folder:
+        names = "x_train, y_train, x_test and y_test" if record.test else "x_train and y_train alone"
         raise UserError(
             f"{run.path}: a Python program trained it on arrays; give them as ‹data.data_dir› FILE.npz with {names}"
         )
     dataset = load(
         config.data.dataset if folder else run.dataset(),
         folder,
-        square(config.data.image_size),
+        config.data.image_size,
         config.data.stream if folder else None,
     )
-    if dataset.digest != record["digest"]:
+    if dataset.digest != record.digest:
         raise UserError(
-            f"{dataset.name}: {run.path} was trained on other data, {record['name']}; "
-            "give its folder with ‹data.data_dir›"
+            f"{dataset.name}: {run.path} was trained on other data, {record.name}; give its folder with ‹data.data_dir›"
         )
     return dataset
 
 
-def _logits(classify: Classify, params: Params, by_name: dict[str, Subset], classes: int) -> dict[str, np.ndarray]:
-    return {name: class_logits(classify, params, subset.images, classes) for name, subset in by_name.items()}
+def _logits(classify: Classify, model: Model, by_name: dict[str, Subset], classes: int) -> dict[str, np.ndarray]:
+    return {name: class_logits(classify, model, subset.images, classes) for name, subset in by_name.items()}
 
 
 def _accuracies(logits: dict[str, np.ndarray], by_name: dict[str, Subset]) -> dict[str, float]:

@@ -9,7 +9,7 @@ import numpy as np
 from sgan_jax.data.images import BadImage, each, read_image
 from sgan_jax.data.listing import files_below
 from sgan_jax.errors import UserError
-from sgan_jax.metrics.classify import BATCH_SIZE, class_logits, make_classify, probabilities
+from sgan_jax.metrics.classify import BATCH_SIZE, class_logits, probabilities
 from sgan_jax.runs.opened import Opened
 
 
@@ -50,7 +50,7 @@ def predict(opened: Opened, paths: Sequence[Path], averaged: bool = False) -> Pr
       averaged: use the averaged weights.
 
     Raises:
-      UserError: the run has no classifier, a path does not exist, or there are no files.
+      UserError: the run has no classifier, a path does not exist, or the folders are empty.
     """
     opened.needs_classifier("predict")
     files = list(_expand(paths))
@@ -78,8 +78,7 @@ def classify_files(
     """
     height, width, channels = opened.image_shape
     names = opened.class_names
-    params = (opened.state.ema if averaged else opened.state.params).d
-    classify = make_classify(opened.system.disc)
+    model, classify = opened.state.model("d", averaged), opened.system.classify
     size = max(1, min(BATCH_SIZE, len(files)))  # only this batch size is compiled, however many files are readable
     for first in range(0, len(files), size):
         paths = files[first : first + size]
@@ -87,7 +86,7 @@ def classify_files(
         images = [image for image in read if not isinstance(image, BadImage)]
         batch = np.zeros((size, height, width, channels), np.uint8)
         batch[: len(images)] = np.stack(images) if images else batch[:0]
-        rows = iter(probabilities(class_logits(classify, params, batch, len(names))))
+        rows = iter(probabilities(class_logits(classify, model, batch, len(names))))
         for path, image in zip(paths, read, strict=True):
             if isinstance(image, BadImage):
                 yield LeftOut(path, str(image))

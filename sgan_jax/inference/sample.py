@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sgan_jax.engine.system import derive_keys, sample_images
+from sgan_jax.engine.system import derive_keys
 from sgan_jax.errors import UserError
 from sgan_jax.report import pictures
 from sgan_jax.runs.opened import Opened
@@ -28,7 +28,7 @@ def generate(opened: Opened, count: int, seed: int | None = None) -> np.ndarray:
     if seed is not None and not 0 <= seed < 2**32:
         raise UserError(f"‹seed›: {seed}; must be between 0 and 4294967295")
     keys = derive_keys(opened.config.seed if seed is None else seed)
-    return sample_images(opened.system.gen, opened.state.params.g, keys.samples, count)
+    return opened.system.generate(opened.state.model("g"), keys.samples, count)
 
 
 def sample(opened: Opened, count: int = 100, seed: int | None = None, out: Path | None = None) -> Path:

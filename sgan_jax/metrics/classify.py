@@ -1,39 +1,30 @@
 """Runs the classifier that the discriminator carries: class logits and probabilities of any number of images."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sgan_jax.models.pixels import scale
-from sgan_jax.types import Net, Params
+from sgan_jax.types import Model
 
 BATCH_SIZE = 1000
 
 ImageArray = np.ndarray | jax.Array  # uint8 [N, H, W, C], on the host or on the device
-Classify = Callable[[Params, ImageArray], jax.Array]
-
-
-def make_classify(disc: Net) -> Classify:
-    """Compiles `classify(params_d, images)`: uint8 `[B, H, W, C]` to class logits, float32 `[B, K]`; no dropout."""
-
-    def classify(params: Params, images: jax.Array) -> jax.Array:
-        return disc.apply(params, scale(images), None).class_logits
-
-    return jax.jit(classify)
+Classify = Callable[[Any, ImageArray], jax.Array]  # (model, images [B, H, W, C]) -> class logits, float32 [B, K]
 
 
 def class_logits(
-    classify: Classify, params: Params, images: ImageArray, classes: int, indices: np.ndarray | None = None
+    classify: Classify, model: Model | None, images: ImageArray, classes: int, indices: np.ndarray | None = None
 ) -> np.ndarray:
     """Class logits of every image, a batch at a time.
 
     Only one batch size is compiled: zeros fill up the last batch, and their logits are dropped.
 
     Args:
-      classify: from `make_classify` or `ensemble`.
-      params: the discriminator's.
+      classify: `System.classify`, or from `ensemble`.
+      model: the discriminator; None for an ensemble, which has its own.
       images: uint8 `[N, H, W, C]`.
       classes: K.
       indices: which images to classify, in this order; None for all.
@@ -41,12 +32,12 @@ def class_logits(
     Returns:
       float32 `[N, K]`, or a row for each index.
     """
-    batches = [np.asarray(classify(params, batch))[:count] for batch, count in _batches(images, indices)]
+    batches = [np.asarray(classify(model, batch))[:count] for batch, count in _batches(images, indices)]
     return np.concatenate([np.zeros((0, classes), np.float32), *batches])
 
 
 def _batches(images: ImageArray, indices: np.ndarray | None) -> Iterable[tuple[ImageArray, int]]:
-    """Batches of one size, each with the number of its images that are no filling."""
+    """Batches of one size, each with the number of its images before the filling."""
     total = len(images) if indices is None else len(indices)
     size = max(1, min(BATCH_SIZE, total))
     for start in range(0, total, size):
@@ -64,18 +55,18 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     return odds / odds.sum(axis=-1, keepdims=True)
 
 
-def ensemble(classify: Classify, members: Sequence[Params]) -> Classify:
+def ensemble(classify: Classify, members: Sequence[Model]) -> Classify:
     """A classifier that averages the class probabilities of several.
 
-    Its logits are the logarithm of the averaged probabilities. It ignores the parameters that it is called with.
+    Its logits are the logarithm of the averaged probabilities. It ignores the model that it is called with.
 
     Args:
-      classify: from `make_classify`.
-      members: the discriminator's parameters of each classifier.
+      classify: `System.classify`.
+      members: the discriminator of each classifier.
     """
 
-    def averaged(_: Params, images: ImageArray) -> jax.Array:
-        total = sum(probabilities(np.asarray(classify(params, images))) for params in members)
+    def averaged(_: Model | None, images: ImageArray) -> jax.Array:
+        total = sum(probabilities(np.asarray(classify(model, images))) for model in members)
         return jnp.asarray(np.log(np.maximum(total, np.finfo(np.float64).tiny) / len(members)), jnp.float32)
 
     return averaged

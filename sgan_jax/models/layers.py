@@ -1,6 +1,6 @@
 """What networks are made of: layers on `ops.Maps`, and how a Linen module becomes a `Net`.
 
-Layers are Keras's where not said otherwise: SAME padding, Glorot-uniform kernels, zero biases, leaky ReLU of slope 0.2.
+Layers are Keras's unless stated otherwise: SAME padding, Glorot-uniform kernels, zero biases, leaky ReLU of slope 0.2.
 """
 
 import math
@@ -14,9 +14,10 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from sgan_jax.models.heads import Head
-from sgan_jax.types import DiscOut, Layer, Net, Params
+from sgan_jax.types import DiscOut, Layer, Model, Net, Params
 
 _SLOPE = 0.2
+LOGITS = "logits"  # name of the layer that makes them, in every discriminator of this package
 glorot = nn.initializers.glorot_uniform()
 
 
@@ -75,8 +76,8 @@ def dropout(rate: float) -> Function:
 def _dropout(x: jax.Array, key: jax.Array | None, *, rate: float) -> jax.Array:
     if key is None:
         return x
-    kept = jax.random.bernoulli(key, 1.0 - rate, x.shape)
-    return jnp.where(kept, x / (1.0 - rate), jnp.zeros_like(x))
+    remains = jax.random.bernoulli(key, 1.0 - rate, x.shape)
+    return jnp.where(remains, x / (1.0 - rate), jnp.zeros_like(x))
 
 
 def in_float32(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
@@ -86,8 +87,8 @@ def in_float32(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     which JAX has in float32 alone. Where layers compute in float32 it changes nothing.
     """
 
-    def exact(x: jax.Array, *rest: Any, **settings: Any) -> jax.Array:
-        widened = [array.astype(jnp.float32) for array in (x, *rest)]
+    def exact(x: jax.Array, *others: Any, **settings: Any) -> jax.Array:
+        widened = [array.astype(jnp.float32) for array in (x, *others)]
         return function(*widened, **settings).astype(x.dtype)
 
     return exact
@@ -158,7 +159,7 @@ def as_discriminator(
         features, logits = _cast(jnp.float32, *out)
         return DiscOut(features, *head.split(logits))
 
-    net = _net(module, image_shape, apply, (None,))
+    net = _net(module, image_shape, apply, (None,))._replace(output_layer=LOGITS)
 
     def layers() -> list[Layer]:
         rows = net.layers()
@@ -171,7 +172,7 @@ def as_discriminator(
 
 
 class BatchNorm(nn.Module):
-    """Mean 0 and deviation 1 over the batch at hand, in training and after it; then a trained bias."""
+    """Mean 0 and deviation 1 over the current batch, in training and after it; then a trained bias."""
 
     kind: str = "Batch norm"
 
@@ -191,15 +192,15 @@ class BatchNorm(nn.Module):
         return in_float32(normal)(x) + bias.reshape(1, -1)
 
 
-def with_moments_of(gen: Net, params: Params, latents: jax.Array) -> Callable[[jax.Array], jax.Array]:
+def with_moments_of(gen: Net, model: Model, latents: jax.Array) -> Callable[[jax.Array], jax.Array]:
     """A generator, latents -> images, whose images do not depend on the others of their batch.
 
     Args:
       gen: the generator.
-      params: its parameters.
+      model: its parameters.
       latents: what batch norms take mean and variance of, once and for all, `[B, latent]`.
     """
-    found: dict[tuple[str, ...], tuple[jax.Array, jax.Array]] = {}
+    moments: dict[tuple[str, ...], tuple[jax.Array, jax.Array]] = {}
 
     def is_moments(context: Any) -> bool:
         return isinstance(context.module, BatchNorm) and context.method_name == "moments"
@@ -207,18 +208,18 @@ def with_moments_of(gen: Net, params: Params, latents: jax.Array) -> Callable[[j
     def note(next_call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         out = next_call(*args, **kwargs)
         if is_moments(context):
-            found[context.module.path] = out
+            moments[context.module.path] = out
         return out
 
     def keep(next_call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        return found[context.module.path] if is_moments(context) else next_call(*args, **kwargs)
+        return moments[context.module.path] if is_moments(context) else next_call(*args, **kwargs)
 
     with nn.intercept_methods(note):
-        gen.apply(params, latents)
+        gen.bound(model)(latents)
 
     def apply(latents: jax.Array) -> jax.Array:
         with nn.intercept_methods(keep):
-            images: jax.Array = gen.apply(params, latents)
+            images: jax.Array = gen.bound(model)(latents)
         return images
 
     return apply
@@ -244,12 +245,12 @@ def _cast(dtype: DTypeLike, *trees: Any) -> list[Any]:
     return [jax.tree.map(lambda leaf: leaf.astype(dtype), tree) for tree in trees]
 
 
-def _net(module: nn.Module, input_shape: tuple[int, ...], apply: Any, rest: tuple[None, ...]) -> Net:
+def _net(module: nn.Module, input_shape: tuple[int, ...], apply: Any, further: tuple[None, ...]) -> Net:
     example = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
 
     def init(key: jax.Array, examples: jax.Array | None = None) -> Params:
         given = jnp.zeros(example.shape, example.dtype) if examples is None else examples
-        params: Params = module.init(key, given, *rest)["params"]
+        params: Params = module.init(key, given, *further)["params"]
         return params
 
     def layers() -> list[Layer]:
@@ -265,7 +266,7 @@ def _net(module: nn.Module, input_shape: tuple[int, ...], apply: Any, rest: tupl
 
         params = jax.eval_shape(init, jax.random.key(0))
         with nn.intercept_methods(record):
-            jax.eval_shape(lambda p, x: module.apply({"params": p}, x, *rest), params, example)
+            jax.eval_shape(lambda p, x: module.apply({"params": p}, x, *further), params, example)
         return rows
 
     return Net(init, apply, input_shape, layers)

@@ -1,1 +1,1 @@
-"""What each player minimises: losses, terms, objectives, modifiers."""
+"""What each player minimises: losses, terms, objectives (tuples of moves), modifiers, and the table of them."""

@@ -24,5 +24,5 @@ def joint(classifies: bool = True) -> Objective:
     there are unlabelled ones, in one pass through either network (Shen et al., "Training GANs in One Stage", arXiv
     2103.00430): about half of the work of the tutorial's four moves.
     """
-    parts = (classify, real, fake_and_fool) if classifies else (real, fake_and_fool)
-    return (Move({"d": "d", "g": "g"}, together(*parts)),)
+    terms = (classify, real, fake_and_fool) if classifies else (real, fake_and_fool)
+    return (Move({"d": "d", "g": "g"}, together(*terms)),)

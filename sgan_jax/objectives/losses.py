@@ -83,7 +83,7 @@ def hits(class_logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def entropy(class_logits: jax.Array) -> jax.Array:
-    """`H(softmax(class_logits))` in nats, `[B]`: 0 for a certain class, log K for all K alike.
+    """`H(softmax(class_logits))` in nats, `[B]`: 0 for a certain class, log K for K equally probable ones.
 
     Conditional entropy of Springenberg, arXiv 1511.06390, and of Dai et al., arXiv 1705.09783.
     """

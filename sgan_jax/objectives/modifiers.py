@@ -5,39 +5,38 @@ import math
 import jax
 import jax.numpy as jnp
 
-from sgan_jax.augment.spatial import Limits, distort
+from sgan_jax.augment.views import View
 from sgan_jax.objectives.losses import cross_entropy, entropy
-from sgan_jax.objectives.terms import Part, together
+from sgan_jax.objectives.terms import Term, statistics_of, together
 from sgan_jax.types import Batch, Bound, Objective, Terms
 
 
-def with_augmentation(objective: Objective, limits: Limits) -> Objective:
-    """The objective on labelled images that are distorted anew at every step; what else it sees stays as it is.
+def with_augmentation(objective: Objective, view: View) -> Objective:
+    """The objective on labelled images that are augmented anew at every step; its other images stay as they are.
 
     Args:
       objective: any.
-      limits: of the distortions, which are to leave the class as it is.
+      view: of the labelled images; it must leave the class of an image as it is.
     """
 
-    def on_distorted(terms: Part) -> Part:
-        def distorted(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
+    def on_view(terms: Term) -> Term:
+        def augmented(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
             k_images, k_terms = jax.random.split(key)
-            images = distort(batch.lab_images, k_images, limits)
-            return terms(nets, batch._replace(lab_images=images), k_terms)
+            return terms(nets, batch._replace(lab_images=view(batch.lab_images, k_images)), k_terms)
 
-        return distorted
+        return augmented
 
-    return tuple(move._replace(terms=on_distorted(move.terms)) for move in objective)
+    return tuple(move._replace(terms=on_view(move.terms)) for move in objective)
 
 
 def with_manifold(objective: Objective, weight: float = 1e-3) -> Objective:
     """The objective with a classifier that changes little along the generator's manifold, "d/manifold".
 
     The term is |J v|^2, J the Jacobian of the class logits of G(z) by z, and v a normal direction for each of as many
-    latents as there are unlabelled images. On average that is the squared Frobenius norm of J, the Laplacian norm which
-    Lecouat et al., arXiv 1805.08957, take a Monte Carlo approximation of. They take differences over a small step;
-    here J v is exact, by forward-mode differentiation, and no step is to be chosen. The generator does not descend on
-    it.
+    latents as there are unlabelled images. On average that is the squared Frobenius norm of J, the Laplacian norm of
+    which Lecouat et al., arXiv 1805.08957, take a Monte Carlo approximation. They take differences over a small step;
+    here J v is exact, by forward-mode differentiation, and there is no step size. The generator does not descend on
+    the term.
 
     Args:
       objective: any in which the discriminator moves, for a head that classifies. Its first move of the discriminator
@@ -54,7 +53,7 @@ def with_manifold(objective: Objective, weight: float = 1e-3) -> Objective:
         _, slope = jax.jvp(lambda x: nets.disc(x, k_disc).class_logits, (images,), (along,))
         return Terms(loss={"d/manifold": weight * jnp.square(slope).sum(axis=-1).mean()}, watch={})
 
-    return _beside_the_first_of_the_discriminator(objective, smooth)
+    return _added_to_discriminator(objective, smooth)
 
 
 def with_invariance(objective: Objective, weight: float = 1e-3, tangents: int = 4) -> Objective:
@@ -62,10 +61,11 @@ def with_invariance(objective: Objective, weight: float = 1e-3, tangents: int = 
 
     The term is the sum of |J_f t|^2 over orthonormal tangents t of the generator's manifold at G(z), J_f the Jacobian
     of the class logits by the image: Kumar, Sattigeri and Fletcher, arXiv 1705.08850, section 2.1. Unlike
-    `with_manifold` it does not weigh a direction by how far the generator moves along it.
+    `with_manifold` it does not weight a direction by how far the generator moves along it.
 
-    Left out is their encoder, with which they take tangents at real images; here they are at generated ones. Their
-    dominant singular vectors of the generator's Jacobian are taken as the span of its products with random directions.
+    Their encoder, with which they take tangents at real images, is left out; here the tangents are at generated images.
+    Their dominant singular vectors of the generator's Jacobian are taken as the span of its products with random
+    directions.
 
     Args:
       objective: any in which the discriminator moves, for a head that classifies. Its first move of the discriminator
@@ -87,55 +87,59 @@ def with_invariance(objective: Objective, weight: float = 1e-3, tangents: int = 
         slopes = jax.vmap(slope)(across)  # [T, B, K]
         return Terms(loss={"d/invariance": weight * jnp.square(slopes).sum(axis=(0, 2)).mean()}, watch={})
 
-    return _beside_the_first_of_the_discriminator(objective, invariant)
+    return _added_to_discriminator(objective, invariant)
 
 
-def with_consistency(objective: Objective, limits: Limits, weight: float = 1.0, threshold: float = 0.95) -> Objective:
-    """The objective with a classifier that is to say of a distorted image what its teacher says of the image.
+def with_consistency(
+    objective: Objective, student: View, weight: float = 1.0, threshold: float = 0.95, teacher: View | None = None
+) -> Objective:
+    """The objective with a classifier that is to predict for an augmented image what its teacher predicts.
 
-    "d/consistency" is the cross-entropy of distorted unlabelled images with the class that the teacher finds most
-    probable, over those of which it is surer than the threshold (Sohn et al., "FixMatch", arXiv 2001.07685, eq. 4).
-    The teacher is the classifier with averaged weights (Tarvainen and Valpola, "Mean teacher", arXiv 1703.01780), and
-    sees the images as they are.
+    "d/consistency" is the cross-entropy of augmented unlabelled images with the class that the teacher finds most
+    probable, over those of which its probability is above the threshold (Sohn et al., "FixMatch", arXiv 2001.07685,
+    eq. 4). The teacher is the classifier with averaged weights (Tarvainen and Valpola, "Mean teacher", arXiv
+    1703.01780).
 
-    Where the batch has shares, the class is that of the product of teacher's and shares' probabilities: two judges of
-    different views, of which neither can outvote the other where it is certain. In the place of the threshold each
-    image then counts by how certain the product is, 1 - entropy / log K.
+    Where the batch has pseudo-labels, the class is that of the product of the teacher's probabilities and these: two
+    independent sources, of which neither outvotes the other where that one is certain. Instead of the threshold each
+    image then counts by the certainty of the product, 1 - entropy / log K.
 
     Args:
-      objective: any in which the discriminator moves, for a head that classifies; it sees as many of the unlabelled
+      objective: any in which the discriminator moves, for a head that classifies; it gets as many of the unlabelled
         images as there are labelled ones. Its first move of the discriminator gets the term.
-      limits: of the distortions.
+      student: view of the unlabelled images that the classifier is trained on.
       weight: of the term.
       threshold: 0..1; 0.95 in the paper.
+      teacher: view of the unlabelled images that the teacher gets; by default the images as they are.
     """
 
     def agree(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
         k_images, k_disc = jax.random.split(key)
-        believed = jax.nn.log_softmax(nets.teacher(batch.unl_images, None).class_logits)
-        if batch.unl_shares is None:
-            counts = (believed.max(axis=-1) > math.log(max(threshold, 1e-30))).astype(jnp.float32)
+        weak = batch.unl_images if teacher is None else teacher(batch.unl_images, jax.random.fold_in(key, 2))
+        log_p = jax.nn.log_softmax(nets.teacher(weak, None).class_logits)
+        if batch.pseudo_labels is None:
+            counts = (log_p.max(axis=-1) > math.log(max(threshold, 1e-30))).astype(jnp.float32)
         else:
-            believed = believed + jnp.log(jnp.maximum(batch.unl_shares, 1e-9))
-            counts = 1.0 - entropy(believed) / math.log(believed.shape[-1])
-        believed, counts = jax.lax.stop_gradient((believed, counts))
-        answers = nets.disc(distort(batch.unl_images, k_images, limits), k_disc).class_logits
-        disagreement = cross_entropy(answers, jnp.argmax(believed, axis=-1))
+            log_p = log_p + jnp.log(jnp.maximum(batch.pseudo_labels, 1e-9))
+            counts = 1.0 - entropy(log_p) / math.log(log_p.shape[-1])
+        log_p, counts = jax.lax.stop_gradient((log_p, counts))
+        out = nets.disc(student(batch.unl_images, k_images), k_disc)
+        disagreement = cross_entropy(out.class_logits, jnp.argmax(log_p, axis=-1))
         return Terms(
-            loss={"d/consistency": weight * (counts * disagreement).mean()}, watch={"d/confident": counts.mean()}
+            loss={"d/consistency": weight * (counts * disagreement).mean()},
+            watch={"d/confident": counts.mean()},
+            aux=statistics_of(out),
         )
 
-    def of_half(terms: Part) -> Part:
-        def without_the_rest(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
-            return terms(nets, batch._replace(unl_images=batch.unl_images[: len(batch.lab_images)]), key)
+    def on_fewer(terms: Term) -> Term:
+        return lambda nets, batch, key: terms(nets, batch.first_unlabelled(len(batch.lab_images)), key)
 
-        return without_the_rest
-
-    halved = tuple(move._replace(terms=of_half(move.terms)) for move in objective)
-    return _beside_the_first_of_the_discriminator(halved, agree)
+    fewer = tuple(move._replace(terms=on_fewer(move.terms)) for move in objective)
+    return _added_to_discriminator(fewer, agree)
 
 
-def _beside_the_first_of_the_discriminator(objective: Objective, part: Part) -> Objective:
+def _added_to_discriminator(objective: Objective, term: Term) -> Objective:
+    """The objective with a further term in its first move of the discriminator."""
     first = next(index for index, move in enumerate(objective) if "d" in move.slots)
-    both = objective[first]._replace(terms=together(objective[first].terms, part))
+    both = objective[first]._replace(terms=together(objective[first].terms, term))
     return (*objective[:first], both, *objective[first + 1 :])

@@ -1,14 +1,18 @@
 """What moves are made of: the losses of one source of images each, as `(nets, batch, key) -> Terms`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import reduce
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from sgan_jax.objectives.losses import cross_entropy, hits, score_as_fake, score_as_real, score_for_both_players
-from sgan_jax.types import Batch, Bound, DiscOut, Terms, merge
+from sgan_jax.types import Aux, Batch, Bound, DiscOut, Terms, merge
 
-Part = Callable[[Bound, Batch, jax.Array], Terms]
+Term = Callable[[Bound, Batch, jax.Array], Terms]
+
+_STATISTICS = "/statistics"
 
 
 def classify(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
@@ -17,6 +21,7 @@ def classify(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
     return Terms(
         loss={"d/supervised": cross_entropy(lab.class_logits, batch.lab_labels).mean()},
         watch={"d/accuracy": hits(lab.class_logits, batch.lab_labels).mean()},
+        aux=statistics_of(lab),
     )
 
 
@@ -26,10 +31,11 @@ def real(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
 
 
 def real_terms(unl: DiscOut) -> Terms:
-    """What `real` makes of the discriminator's answer."""
+    """The terms of `real` from the discriminator's output on unlabelled images."""
     return Terms(
         loss={"d/real": score_as_real(unl.real_logit).mean()},
         watch={"d/real_accuracy": (unl.real_logit > 0).astype(jnp.float32).mean()},
+        aux=statistics_of(unl),
     )
 
 
@@ -40,19 +46,23 @@ def fake(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
     return Terms(
         loss={"d/fake": score_as_fake(fake.real_logit).mean()},
         watch={"d/fake_accuracy": (fake.real_logit <= 0).astype(jnp.float32).mean()},
+        aux=statistics_of(fake),
     )
 
 
 def fool(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
-    """The generator on what the discriminator says of its images."""
-    # Twice the discriminator's half batch, as the tutorial has it; the discriminator's dropout is active.
+    """The generator on the discriminator's score of its images."""
+    # Twice the discriminator's batch, as the tutorial has it; the discriminator's dropout is active.
     k_gen, k_disc = jax.random.split(key)
     fake = nets.disc(nets.generate(k_gen, 2 * len(batch.unl_images)), k_disc)
     return Terms(loss={"g/fool": score_as_real(fake.real_logit).mean()}, watch={})
 
 
 def fake_and_fool(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
-    """Either player on the same generated images: one pass through each network, forwards and backwards."""
+    """Either player on the same generated images: one pass through each network, forwards and backwards.
+
+    The discriminator must treat images one by one (`Net.by_example`).
+    """
     k_gen, k_disc = jax.random.split(key)
     images = nets.generate(k_gen, len(batch.unl_images))
     as_fake, real_logit = score_for_both_players(lambda x: nets.disc(x, k_disc).real_logit, images)
@@ -65,18 +75,38 @@ def fake_and_fool(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
     )
 
 
-def together(*parts: Part) -> Part:
-    """The terms of several parts as one, whose loss is their sum."""
+def statistics_of(out: DiscOut, player: str = "d") -> Aux:
+    """The network's statistics as a pass changed them, to be handed on; nothing where it has none."""
+    return {} if out.statistics is None else {f"{player}{_STATISTICS}": out.statistics}
 
-    def terms(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
-        loss: dict[str, jax.Array] = {}
-        watch: dict[str, jax.Array] = {}
-        for part, k in zip(parts, jax.random.split(key, len(parts)), strict=True):
-            one = part(nets, batch, k)
-            loss, watch = merge(loss, one.loss), merge(watch, one.watch)
-        return Terms(loss, watch)
 
-    return terms
+def together(*terms: Term) -> Term:
+    """Several terms as one, whose loss is their sum.
+
+    Statistics that several passes changed are averaged: each pass saw a batch of its own.
+    """
+
+    def all_terms(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
+        keys = jax.random.split(key, len(terms))
+        each = [term(nets, batch, k) for term, k in zip(terms, keys, strict=True)]
+        loss, watch = (reduce(merge, named) for named in ([one.loss for one in each], [one.watch for one in each]))
+        return Terms(loss, watch, _joined(one.aux for one in each))
+
+    return all_terms
+
+
+def _joined(each: Iterable[Aux]) -> Aux:
+    passes: dict[str, list[Any]] = {}
+    for aux in each:
+        for name, value in aux.items():
+            passes.setdefault(name, []).append(value)
+    if twice := [name for name, values in passes.items() if len(values) > 1 and not name.endswith(_STATISTICS)]:
+        raise ValueError(f"two terms hand on {', '.join(twice)}: one would hide the other")
+
+    def mean(*leaves: jax.Array) -> jax.Array:
+        return sum(leaves[1:], leaves[0]) / len(leaves)
+
+    return {name: values[0] if len(values) == 1 else jax.tree.map(mean, *values) for name, values in passes.items()}
 
 
 def times(weight: float, terms: Terms) -> Terms:
@@ -84,6 +114,6 @@ def times(weight: float, terms: Terms) -> Terms:
     return terms._replace(loss={name: weight * value for name, value in terms.loss.items()})
 
 
-def weighted(weight: float, part: Part) -> Part:
-    """The part with its terms `times` the weight."""
-    return lambda nets, batch, key: times(weight, part(nets, batch, key))
+def weighted(weight: float, term: Term) -> Term:
+    """The term `times` the weight."""
+    return lambda nets, batch, key: times(weight, term(nets, batch, key))

@@ -21,7 +21,9 @@ from sgan_jax.metrics.measure import Measure, is_number, measures
 from sgan_jax.report import pictures
 from sgan_jax.report.charts import charts, words
 from sgan_jax.runs import predictions
-from sgan_jax.runs.directory import RunDir, existing
+from sgan_jax.runs.directory import RunDir
+from sgan_jax.runs.find import existing
+from sgan_jax.runs.record import RunRecord
 
 GRIDS = 6  # grids of generated images that are shown, evenly spaced over the run
 MISTAKE = 112  # pixels up to which the image of a mistake is enlarged
@@ -61,26 +63,26 @@ def render(run: RunDir, refresh: int = 0) -> str:
     """
     import jinja2
 
-    record, lines, config = run.record(), list(run.metrics()), run.config()
-    values, dataset, result = to_json(config), record["dataset"], run.result()
+    record, lines, result = run.record(), list(run.metrics()), run.result()
+    config, dataset = record.config, record.dataset
     last = max((line["step"] for line in lines), default=0)
     # Names of classes and folders are text, whatever characters they contain.
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     page = environment.from_string((Path(__file__).parent / "page.html.jinja").read_text("utf-8"))
     return page.render(
-        title=f"{dataset['name']}, {config.data.labels} labels, {config.preset}",
+        title=f"{dataset.name}, {config.data.labels} labels, {config.preset}",
         state="finished" if result else f"step {last} of {config.total_steps}",
         refresh=refresh,
-        notice=dataset["notice"],
+        notice=dataset.notice,
         figures=_figures(lines, last, config.total_steps),
         charts=[_trusted(chart) for chart in charts(lines)],
-        samples=_samples(run, dataset["image_shape"]),
-        predictions=_predictions(run, list(map(str, dataset["class_names"]))),
-        labels=_labels(values["data"], dataset),
-        per_class=list(zip(dataset["class_names"], dataset.get("labels_per_class", []), strict=False)),
-        commands=list(dict.fromkeys(_command(part.get("command")) for part in run.parts())),
+        samples=_samples(run, dataset.image_shape),
+        predictions=_predictions(run, list(dataset.class_names)),
+        labels=_labels(record),
+        per_class=list(zip(dataset.class_names, dataset.labels_per_class, strict=False)),
+        commands=list(dict.fromkeys(_command(part.command) for part in record.parts)),
         facts=_facts(run, record, lines),
-        config=json.dumps(values, indent=1),
+        config=json.dumps(to_json(config), indent=1),
     )
 
 
@@ -172,30 +174,30 @@ def _mistakes(newest: predictions.Predictions, names: Sequence[str]) -> list[dic
     ]
 
 
-def _labels(data: Mapping[str, Any], dataset: Mapping[str, Any]) -> str:
+def _labels(record: RunRecord) -> str:
     """How many labels the run uses, of how many images."""
-    labels, streamed = data.get("labels"), dataset.get("streamed", 0)
-    images = streamed if isinstance(streamed, int) and streamed else dataset["train"]
-    fraction = f" ({100 * labels / images:.2g} %)" if labels and images else ""
-    validation = f", {data['validation']} of them for validation only" if data.get("validation") else ""
-    return f"{labels} of {images:,} training images{fraction} with their label{validation}."
+    data = record.config.data
+    images = record.dataset.streamed or record.dataset.train
+    fraction = f" ({100 * data.labels / images:.2g} %)" if data.labels and images else ""
+    validation = f", {data.validation} of them for validation only" if data.validation else ""
+    return f"{data.labels} of {images:,} training images{fraction} with their label{validation}."
 
 
-def _command(arguments: object) -> str:
-    if not isinstance(arguments, list):
+def _command(arguments: Sequence[str]) -> str:
+    if not arguments:
         return "not recorded"
-    program, *options = map(str, arguments)
+    program, *options = arguments
     name = "sgan" if Path(program).name in ("__main__.py", "sgan") else program
     return shlex.join([name, *options])
 
 
-def _facts(run: RunDir, record: Mapping[str, Any], lines: Sequence[Line]) -> list[Fact]:
-    device, dataset = record.get("device", {}), record["dataset"]
+def _facts(run: RunDir, record: RunRecord, lines: Sequence[Line]) -> list[Fact]:
+    first_part, dataset = record.parts[0], record.dataset
     facts = [
         ("run", str(run.path)),
-        ("data", f"{dataset['name']} ({dataset['digest'][:12]}...), {' x '.join(map(str, dataset['image_shape']))}"),
-        ("device", ", ".join(f"{name} {value}" for name, value in device.items())),
-        ("versions", ", ".join(f"{name} {value}" for name, value in record["versions"].items())),
+        ("data", f"{dataset.images}, {' x '.join(map(str, dataset.image_shape))}"),
+        ("device", ", ".join(f"{name} {value}" for name, value in first_part.device.items())),
+        ("versions", ", ".join(f"{name} {value}" for name, value in first_part.versions.items())),
     ]
     seconds = [(line["step"], line["seconds"]) for line in lines if is_number(line.get("seconds"))]
     if len(seconds) > 1 and seconds[-1][1] > seconds[0][1]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sgan_jax.errors import UserError
 from sgan_jax.report.page import render
-from sgan_jax.runs.directory import existing
+from sgan_jax.runs.find import existing
 
 _DRAWING = threading.Lock()  # Matplotlib's settings belong to the process
 HOST = "127.0.0.1"  # reachable from this machine only

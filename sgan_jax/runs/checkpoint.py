@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -52,11 +53,38 @@ def digest(tree: Any) -> str:
     return sha.hexdigest()
 
 
+class _Turns:
+    """Lets one save of the process run at a time: Orbax would mix up the signals of two, and wait for them in vain."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: Saver | None = None  # whose save may still be running
+
+    @contextmanager
+    def of(self, saver: "Saver") -> Iterator[None]:
+        """Around the beginning of a save; it begins when those of other savers have ended."""
+        with self._lock:
+            if self._last is not None and self._last is not saver:
+                self._last.settle()
+            self._last = saver
+            yield
+
+    def leave(self, saver: "Saver") -> None:
+        """Forgets a saver whose saves have ended."""
+        with self._lock:
+            if self._last is saver:
+                self._last = None
+
+
+_turns = _Turns()
+
+
 class Saver:
     """Saves in the background, one checkpoint at a time. The next call raises the error of a save that failed."""
 
     def __init__(self, manager: ocp.CheckpointManager):
         self._manager = manager
+        self._error: Exception | None = None  # of a save that another saver has waited for
 
     def save(self, step: int, state: Any) -> None:
         """Copies the state to the host and begins to write `step_<step>`; an existing checkpoint is not replaced.
@@ -70,7 +98,8 @@ class Saver:
         host = jax.tree.map(lambda leaf: np.array(leaf, copy=True), state)
         meta = {"step": step, "sha256": digest(host)}
         args = ocp.args.Composite(state=ocp.args.StandardSave(host), meta=ocp.args.JsonSave(meta))
-        with _as_user_error(self._manager.directory):
+        with _as_user_error(self._manager.directory), _turns.of(self):
+            self._raise_error()
             self._manager.save(step, args=args, force=True)
 
     def reload(self) -> None:
@@ -85,6 +114,27 @@ class Saver:
         """
         with _as_user_error(self._manager.directory):
             self._manager.wait_until_finished()
+            self._raise_error()
+
+    def settle(self) -> None:
+        """Waits as `wait` does, and leaves an error to the saver's own next call."""
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:
+            self._error = error
+
+    def close(self) -> None:
+        """Waits for the last checkpoint, and ends."""
+        try:
+            self._manager.close()
+        finally:
+            _turns.leave(self)
+        self._raise_error()
+
+    def _raise_error(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
 
 @contextmanager
@@ -106,14 +156,15 @@ def saver(directory: Path) -> Iterator[Saver]:
             # Orbax removes leftovers in a thread, and waits for it only in a save. A program that saves nothing would
             # end while the thread runs, with a traceback.
             getattr(manager, "_maybe_await_cleanup_tmp_directory", lambda: None)()
+        made = Saver(manager)
         try:
-            yield Saver(manager)
+            yield made
         except BaseException:
             with suppress(Exception):  # it raises the error of a failed save a second time
-                manager.close()
+                made.close()
             raise
         with _as_user_error(directory):
-            manager.close()
+            made.close()
 
 
 @contextmanager
@@ -133,7 +184,7 @@ def restore(path: Path, like: Any) -> Any:
 
     Raises:
       Damaged: a file is missing or was changed since it was saved.
-      UserError: there is no such checkpoint, or its networks are others.
+      UserError: the checkpoint does not exist, or its networks are others.
     """
     if not path.is_dir():
         raise UserError(f"{path}: no such checkpoint; {listing(path.parent)}")
@@ -161,20 +212,22 @@ def restore(path: Path, like: Any) -> Any:
 
 
 def _read(path: Path, like: Any) -> tuple[dict[str, str], Any]:
-    """What `_describe` says of the state in `path`, and the state; None for the state where it is not as `like`."""
-    args = ocp.args.PyTreeRestore(
-        item=like, restore_args=jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), like)
-    )
+    """The description of the state in `path`, and the state, or None if its description is not that of `like`."""
     handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=_this_process())
     with quiet(), ocp.Checkpointer(handler, multiprocessing_options=_this_process()) as reader:
-        saved = _describe(reader.metadata(path).item_metadata.tree)
+        tree = reader.metadata(path).item_metadata.tree
+        saved = _describe(tree)
         if saved != _describe(like):  # Orbax would silently cast, or return other shapes
             return saved, None
-        return saved, reader.restore(path, args=args)
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
+        state = reader.restore(path, args=ocp.args.PyTreeRestore(restore_args=as_numpy))
+    # By name: a state that has got a field since, without a leaf in it, has the same leaves in another structure.
+    by_name = {_name(where): leaf for where, leaf in jax.tree_util.tree_leaves_with_path(state)}
+    return saved, jax.tree_util.tree_map_with_path(lambda where, _: by_name[_name(where)], like)
 
 
 def _read_error(path: Path) -> OSError | None:
-    """The error of the first file that cannot be read, or None: TensorStore's own errors have no number."""
+    """The error of the first file that cannot be read, or None: TensorStore's own errors lack an errno."""
 
     def give_up(error: OSError) -> None:
         raise error

@@ -9,7 +9,9 @@ from sgan_jax.config import Config
 from sgan_jax.engine.system import System, build
 from sgan_jax.errors import UserError
 from sgan_jax.runs import checkpoint
-from sgan_jax.runs.directory import RunDir, checkpoint_path, existing
+from sgan_jax.runs.directory import RunDir
+from sgan_jax.runs.find import checkpoint_path, existing
+from sgan_jax.runs.record import RunRecord
 from sgan_jax.types import TrainState
 
 
@@ -17,13 +19,30 @@ class Opened(NamedTuple):
     """A run, its networks, and the state of a checkpoint. Opening a run needs no data set."""
 
     run: RunDir
-    config: Config
-    image_shape: tuple[int, int, int]  # (H, W, C)
-    class_names: tuple[str, ...]
-    notice: str  # a warning that belongs to every result of the run, or nothing
+    record: RunRecord
     system: System
     state: TrainState
     step: int
+
+    @property
+    def config(self) -> Config:
+        """What was trained."""
+        return self.record.config
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return self.record.dataset.image_shape
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the K classes."""
+        return self.record.dataset.class_names
+
+    @property
+    def notice(self) -> str:
+        """A warning that belongs to every result of the run, or nothing."""
+        return self.record.dataset.notice
 
     def needs_classifier(self, command: str) -> None:
         """Checks that the run has a classifier.
@@ -49,13 +68,11 @@ def open_run(path: Path | None, ckpt: str = "latest") -> Opened:
       ckpt: `latest`, `step_7200` or a path.
 
     Raises:
-      UserError: there is no such run or checkpoint, or it is damaged or of another version.
+      UserError: the run or checkpoint does not exist, is damaged or of another version.
     """
     run = existing(path, ckpt)
-    dataset, config = run.record()["dataset"], run.config()
-    height, width, channels = dataset["image_shape"]
-    names = tuple(map(str, dataset["class_names"]))
-    system = build(config, (height, width, channels), len(names))
+    record = run.record()
+    system = build(record.config, record.dataset.image_shape, len(record.dataset.class_names))
     chosen = checkpoint_path(run, ckpt, checkpoint.steps(run.checkpoints))
     state = jax.tree.map(jax.numpy.asarray, checkpoint.restore(chosen, system.abstract_state()))
-    return Opened(run, config, (height, width, channels), names, dataset["notice"], system, state, int(state.step))
+    return Opened(run, record, system, state, int(state.step))

@@ -21,7 +21,8 @@ from sgan_jax import config as settings
 from sgan_jax.config import MAX_DRAWS, Config, from_json
 from sgan_jax.errors import UserError
 from sgan_jax.files import named, write_atomically
-from sgan_jax.runs.directory import Images, RunDir
+from sgan_jax.runs.directory import RunDir
+from sgan_jax.runs.record import Images
 
 ROOT = Path("sweeps")
 
@@ -162,16 +163,15 @@ class SweepDir:
         """Refuses recorded trials and unfinished runs whose settings differ from what is asked for now."""
         presets = {config.preset: config for config in configs}
         for record in records:
-            was = from_json(record["config"])
-            now = presets.get(record["preset"], was)
-            self._refuse(key_of(record), _differences(was, _images(record), now, images))
+            recorded = from_json(record["config"])
+            now = presets.get(record["preset"], recorded)
+            self._refuse(key_of(record), _differences(recorded, _images(record), now, images))
         done = set(map(key_of, records))
         for config in configs:
             run = self.run(key(config))
             if key(config) not in done and run.config_file.exists() and run.holds_results():
-                dataset = run.record()["dataset"]
-                was_images = Images(dataset["name"], dataset["digest"])
-                self._refuse(key(config), _differences(run.config(), was_images, config, images))
+                was = run.record()
+                self._refuse(key(config), _differences(was.config, was.dataset.images, config, images))
 
     def _refuse(self, trial: Key, differences: list[str]) -> None:
         if differences:

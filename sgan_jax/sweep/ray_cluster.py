@@ -9,7 +9,6 @@ import logging
 import os
 import shutil
 import socket
-import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ from sgan_jax.runs import checkpoint
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.sweep import trial
 from sgan_jax.sweep.trial import Ended, Shared, Trial
-from sgan_jax.training.signals import Stop
+from sgan_jax.training.signals import Stop, stop_on_signal
 
 _LOST = 10  # times that a trial may be lost with its worker before it counts as the cause
 _PATIENCE = 10  # seconds for an answer
@@ -99,7 +98,7 @@ def train(trials: Sequence[Trial], shared: Shared, stop: Stop) -> Iterator[Ended
     resources = {"num_gpus": 1} if ray.cluster_resources().get("GPU") else {"num_cpus": 1}
     again: dict[str, Any] = {"max_retries": _LOST, "retry_exceptions": [_Stopped]}  # Ray's types have no list here
     on_worker: Any = ray.remote(_train).options(**resources, **again)
-    waiting = {on_worker.remote(one.config, on_workers, sys.argv): one for one in trials}
+    waiting = {on_worker.remote(one.config, on_workers): one for one in trials}
     while waiting and not stop.by:
         for task in ray.wait(list(waiting), timeout=_POLL)[0]:
             one = waiting.pop(task)
@@ -121,12 +120,12 @@ class _Stopped(Exception):
     """A signal ended the run, as it does where a machine is reclaimed."""
 
 
-def _train(config: Config, shared: Shared, command: list[str]) -> bytes:
+def _train(config: Config, shared: Shared) -> bytes:
     """Trains on a worker; returns the run directory as a tar file, with its last checkpoint only."""
-    sys.argv = command  # for config.json
-    with tempfile.TemporaryDirectory(prefix="sgan-") as folder:
+    # The worker's process is the run's own: a signal to it is for the run.
+    with tempfile.TemporaryDirectory(prefix="sgan-") as folder, stop_on_signal() as stop:
         run = RunDir(Path(folder) / "run")
-        if not trial.train(config, run.path, shared):
+        if not trial.train(config, run.path, shared, stop):
             raise _Stopped
         for step in checkpoint.steps(run.checkpoints)[:-1]:
             shutil.rmtree(run.checkpoints / f"step_{step}")

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import jax
 
-from sgan_jax.config import Config
+from sgan_jax.config import Config, to_json
 from sgan_jax.data.load import Dataset
 from sgan_jax.engine.system import build
+from sgan_jax.files import read_json
 from sgan_jax.metrics.accuracy import accuracy
-from sgan_jax.metrics.classify import class_logits, ensemble, make_classify
+from sgan_jax.metrics.classify import class_logits, ensemble
 from sgan_jax.runs import checkpoint
-from sgan_jax.runs.directory import RunDir, read_json
+from sgan_jax.runs.directory import RunDir
 from sgan_jax.sweep.directory import Record, SweepDir, key, key_of
-from sgan_jax.types import Params
 
 _FROM_FIRST = (
     "preset",
@@ -39,7 +39,7 @@ def record_of(config: Config, run: RunDir) -> Record:
       run: its run directory.
     """
     trial = key(config)
-    record, parts, result = run.record(), run.parts(), read_json(run.result_file)
+    record, result = run.record(), read_json(run.result_file)
     accuracies = [line["test_accuracy"] for line in run.metrics() if line.get("test_accuracy") is not None]
     drop = max(accuracies) - result["test_accuracy"]  # from the best epoch to the last
     return {
@@ -53,11 +53,11 @@ def record_of(config: Config, run: RunDir) -> Record:
         "steps": result.pop("step"),
         **result,
         "fall": drop,
-        "digest": record["dataset"]["digest"],
-        "config": record["config"],
-        "versions": _merged([part["versions"] for part in parts]),
-        "device": _merged([part["device"] for part in parts]),
-        "commit": _each_once(run.commits()),
+        "digest": record.dataset.digest,
+        "config": to_json(record.config),
+        "versions": _merged([part.versions for part in record.parts]),
+        "device": _merged([part.device for part in record.parts]),
+        "commit": _each_once(record.commits),
     }
 
 
@@ -79,10 +79,10 @@ def averaged_record(members: Sequence[Config], folder: SweepDir, dataset: Datase
     for config in members:
         state = checkpoint.restore(last_checkpoint(config, folder), system.abstract_state())
         states.append(jax.tree.map(jax.numpy.asarray, state))
-    classify = make_classify(system.disc)
 
-    def test_accuracy(members: list[Params]) -> float:
-        logits = class_logits(ensemble(classify, members), None, dataset.test_images, dataset.num_classes)
+    def test_accuracy(averaged: bool) -> float:
+        models = [state.model("d", averaged) for state in states]
+        logits = class_logits(ensemble(system.classify, models), None, dataset.test_images, dataset.num_classes)
         return accuracy(logits, dataset.test_labels)
 
     commits = [str(records[key(config)].get("commit") or "").split(", ") for config in members]
@@ -90,8 +90,8 @@ def averaged_record(members: Sequence[Config], folder: SweepDir, dataset: Datase
         "commit": _each_once(chain(*commits)),
         "together": len(members),
         "seconds": round(sum(records[key(config)]["seconds"] for config in members), 2),
-        "test_accuracy": test_accuracy([state.params.d for state in states]),
-        "ema_test_accuracy": test_accuracy([state.ema.d for state in states]),
+        "test_accuracy": test_accuracy(averaged=False),
+        "ema_test_accuracy": test_accuracy(averaged=True),
     }
 
 

@@ -6,31 +6,33 @@ labelled images, so that presets can be compared draw by draw.
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from signal import Signals
 from typing import NamedTuple, Protocol
 
 from sgan_jax.config import Config, located, validate
 from sgan_jax.data.load import EMBEDDED, Dataset, load
-from sgan_jax.data.sizes import square
 from sgan_jax.engine.system import build, check_names
 from sgan_jax.errors import UserError, mendable
-from sgan_jax.runs.directory import Images, locked
+from sgan_jax.files import locked
+from sgan_jax.runs.record import Images
 from sgan_jax.sweep import ray_cluster, table, trial
 from sgan_jax.sweep.directory import ROOT, Key, SweepDir, key
 from sgan_jax.sweep.record import averaged_record, last_checkpoint, record_of
 from sgan_jax.sweep.trial import Ended, Shared, Trial
-from sgan_jax.training import loop
-from sgan_jax.training.signals import Stop, stop_on_signal
-from sgan_jax.training.start import labelled_images
+from sgan_jax.training import events
+from sgan_jax.training.signals import Stop
+from sgan_jax.training.start import check_on_nan, labelled_images
 
 log = logging.getLogger(__name__)
 
 
 class Listener(Protocol):
     """What `sweep` calls as it proceeds."""
+
+    training: events.Listener | None  # of each trial that is trained in this process
 
     def started(self, trial: Trial) -> None:
         """The training of a trial begins in this process."""
@@ -44,6 +46,8 @@ class Listener(Protocol):
 
 class _Silent:
     """Ignores every call."""
+
+    training: events.Listener | None = None
 
     def started(self, trial: Trial) -> None: ...
 
@@ -63,6 +67,16 @@ class Result(NamedTuple):
     report: table.Report | None  # of all trials in the directory; None where it was stopped, or has no trial
 
 
+class Options(NamedTuple):
+    """How a call trains the trials, which decides none of their results."""
+
+    out: Path | None = None  # the sweep directory; by default one named after the data set under `sweeps/`
+    ray: str | None = None  # address of a Ray cluster that trains the trials; by default they are trained here, in turn
+    on_nan: str = "stop"  # as of `training.start.Options`, for each trial
+    command: Sequence[str] = ()  # the caller's command line, for config.json
+    stopping: Callable[[], AbstractContextManager[Stop]] = lambda: nullcontext(Stop())  # whom to ask whether to end
+
+
 class _Sweep(NamedTuple):
     """A sweep whose settings and data have been checked."""
 
@@ -73,28 +87,21 @@ class _Sweep(NamedTuple):
     listener: Listener
 
 
-def sweep(
-    configs: Sequence[Config],
-    out: Path | None = None,
-    ray: str | None = None,
-    on_nan: str = "stop",
-    listener: Listener | None = None,
-) -> Result:
+def sweep(configs: Sequence[Config], options: Options | None = None, listener: Listener | None = None) -> Result:
     """Trains the trials that are not done yet and reports on all trials of the directory.
 
     A trial that cannot be trained to its end is logged as a warning, and the other trials are trained.
 
     Args:
       configs: one for each trial; `dataset` "auto" is resolved here.
-      out: the sweep directory; by default one named after the data set under `sweeps/`.
-      ray: address of a Ray cluster that trains the trials; by default they are trained here, one after the other.
-      on_nan: as of `loop.train`, for each trial.
+      options: how to train them.
       listener: called as the sweep proceeds.
 
     Raises:
       UserError: the settings, the data, the directory or the cluster do not permit it; no trial has been trained.
     """
-    checked = _check(configs, out, ray, on_nan, listener or _Silent())
+    options = options or Options()
+    checked = _check(configs, options, listener or _Silent())
     configs, folder = checked.configs, checked.folder
     with ExitStack() as stack:
         stack.enter_context(locked(folder.path, "‹out›"))
@@ -109,9 +116,9 @@ def sweep(
             for number, config in enumerate(configs, 1)
             if key(config) not in done
         ]
-        if ray and trials:
-            stack.enter_context(ray_cluster.connected(ray))  # first: Ray installs signal handlers, too
-        stop = stack.enter_context(stop_on_signal())
+        if options.ray and trials:
+            stack.enter_context(ray_cluster.connected(options.ray))  # first: Ray installs signal handlers, too
+        stop = stack.enter_context(options.stopping())
         trained, failed = _train(trials, checked, stop)
         if stop.by:
             return Result(folder.path, trained, failed, len(configs), stop.by, None)
@@ -122,13 +129,13 @@ def sweep(
         return Result(folder.path, trained, failed, len(configs), None, report)
 
 
-def _check(configs: Sequence[Config], out: Path | None, ray: str | None, on_nan: str, listener: Listener) -> _Sweep:
+def _check(configs: Sequence[Config], options: Options, listener: Listener) -> _Sweep:
     """Loads the data and refuses what no sweep can be made of, before anything is written or trained."""
-    loop.check_on_nan(on_nan)
+    check_on_nan(options.on_nan)
     for config in configs:
         validate(config)
         check_names(config)
-    dataset = _load(configs[0], out)
+    dataset = _load(configs[0], options.out)
     name = configs[0].data.dataset if configs[0].data.data_dir else dataset.name
     # Located here: a worker of a cluster has another working directory.
     resolved = [located(dataclasses.replace(c, data=dataclasses.replace(c.data, dataset=name))) for c in configs]
@@ -139,15 +146,15 @@ def _check(configs: Sequence[Config], out: Path | None, ray: str | None, on_nan:
     for config in {config.preset: config for config in resolved}.values():
         if not build(config, dataset.train_images.shape[1:], dataset.num_classes).classifies:
             raise UserError(f"‹model.head› {config.model.head}: has no classifier whose error a sweep could measure")
-    folder = SweepDir(out or ROOT / dataset.name.replace("/", "-"))
-    return _Sweep(resolved, folder, Shared(dataset, on_nan), ray, listener)
+    folder = SweepDir(options.out or ROOT / dataset.name.replace("/", "-"))
+    return _Sweep(resolved, folder, Shared(dataset, options.on_nan, options.command), options.ray, listener)
 
 
 def _load(config: Config, out: Path | None) -> Dataset:
     """The data; "auto" stays what it was when the sweep began that is resumed here."""
     data = config.data
     if data.dataset != "auto" or (data.data_dir, data.image_size, data.stream) != (None, None, None):
-        return load(data.dataset, data.data_dir, square(data.image_size), data.stream)
+        return load(data.dataset, data.data_dir, data.image_size, data.stream)
     places = [out] if out else [ROOT / name for name in ("mnist", EMBEDDED)]
     begun = [name for name in (SweepDir(place).dataset() for place in places) if name]
     return load(begun[0] if len(begun) == 1 else "auto")
@@ -178,7 +185,7 @@ def _here(trials: Sequence[Trial], checked: _Sweep, stop: Stop) -> Iterator[Ende
         checked.listener.started(one)
         failure = None
         try:
-            if not trial.train(one.config, one.path, checked.shared, stop):
+            if not trial.train(one.config, one.path, checked.shared, stop, checked.listener.training):
                 return
         except Exception as error:
             message = mendable(error)

@@ -6,14 +6,14 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import NamedTuple
 
-from sgan_jax.config import usual_head
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
 from sgan_jax.metrics.measure import Measure, label, measures, number
+from sgan_jax.presets import usual_head
 from sgan_jax.report import pictures
+from sgan_jax.report.text import duration
 from sgan_jax.sweep.directory import Record, SweepDir, differences, key_of
 from sgan_jax.sweep.published import PUBLISHED
-from sgan_jax.training.progress import duration
 
 COLUMNS = (
     "preset",

@@ -1,5 +1,7 @@
 """One trial of a sweep: what identifies it, and its training."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +10,9 @@ from sgan_jax.data.load import Dataset
 from sgan_jax.errors import UserError
 from sgan_jax.sweep.directory import Key, key
 from sgan_jax.training import loop
+from sgan_jax.training.events import Listener
 from sgan_jax.training.signals import Stop
+from sgan_jax.training.start import Options
 
 
 class Trial(NamedTuple):
@@ -40,17 +44,19 @@ class Shared(NamedTuple):
     """What all trials of a sweep are trained with."""
 
     dataset: Dataset
-    on_nan: str  # as of `loop.train`
+    on_nan: str  # as of `training.start.Options`
+    command: Sequence[str] = ()  # for config.json
 
 
-def train(config: Config, path: Path, shared: Shared, stop: Stop | None = None) -> bool:
+def train(config: Config, path: Path, shared: Shared, stop: Stop, listener: Listener | None = None) -> bool:
     """Trains one run in this process, or resumes it; the only place where a sweep calls `loop.train`.
 
     Args:
       config: what to train.
       path: the run directory.
       shared: what all trials are trained with.
-      stop: asked at each step whether to stop; by default the run installs signal handlers of its own.
+      stop: asked at each step whether to stop.
+      listener: of the training.
 
     Returns:
       Whether the run reached its last step; otherwise a signal stopped it.
@@ -58,4 +64,5 @@ def train(config: Config, path: Path, shared: Shared, stop: Stop | None = None) 
     Raises:
       UserError: the settings, the data or the directory do not permit it.
     """
-    return loop.train(config, path, stop=stop, dataset=shared.dataset, on_nan=shared.on_nan) == 0
+    options = Options(path, on_nan=shared.on_nan, command=shared.command, stopping=lambda: nullcontext(stop))
+    return loop.train(config, options, shared.dataset, listener).finished

@@ -45,7 +45,7 @@ def profile(folder: Path | None, steps: str | None) -> Profile | None:
     """`--profile` and `--profile-steps` as a `Profile`; makes the folder.
 
     Raises:
-      UserError: the folder cannot be made, the steps are no range, or there is no folder for them.
+      UserError: the folder cannot be made, the steps are not a range, or they have no folder.
     """
     if folder is None:
         if steps is not None:

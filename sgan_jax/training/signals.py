@@ -9,7 +9,7 @@ from sgan_jax.engine.devices import Team
 
 
 class Stopped(Exception):
-    """A signal has asked for the end, and what was being computed is given up: it is begun anew another time."""
+    """A signal has asked for the end, and the computation is given up: a resume begins it anew."""
 
 
 class Stop:
@@ -20,7 +20,7 @@ class Stop:
     def anywhere(self, group: Team) -> bool:
         """Whether a signal came to any process of the run; each then takes it for its own.
 
-        One that comes while the processes tell each other is kept, and heard of the next time.
+        A signal that comes while the processes exchange this is kept for the next call.
         """
         number = group.largest(self.by or 0)
         if number:
@@ -35,11 +35,6 @@ class Stop:
         """
         if self.by:
             raise Stopped
-
-    def tell(self) -> None:
-        """Says that a signal ended what was going on."""
-        if self.by:
-            print(f"stopped by {self.by.name}; the same command goes on from there", flush=True)
 
 
 @contextmanager

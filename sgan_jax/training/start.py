@@ -1,11 +1,88 @@
-"""What settings and data must be together for training to begin; asked before anything is trained or written."""
+"""What must be true before the first step: settings, data and devices together, checked before anything is written."""
 
+import dataclasses
+import platform
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
 import numpy as np
 
-from sgan_jax.config import Config
-from sgan_jax.data.load import Dataset, choose_labelled, how_many
+from sgan_jax import __version__
+from sgan_jax.config import Config, choose, located, to_json, validate
+from sgan_jax.data.load import DEFAULT_LABELS, EMBEDDED, Dataset, choose_labelled, how_many, load
+from sgan_jax.engine.devices import Team, resolve_precision, team
+from sgan_jax.engine.system import System, build, check_names
 from sgan_jax.errors import UserError
 from sgan_jax.graph import cache
+from sgan_jax.metrics.table import EVALUATORS
+from sgan_jax.runs import source
+from sgan_jax.runs.directory import RunDir
+from sgan_jax.runs.find import default_path
+from sgan_jax.runs.record import DatasetRecord, Part, RunRecord
+from sgan_jax.training.profiler import Profile
+from sgan_jax.training.signals import Stop
+
+ON_NAN = ("stop", "rollback")
+
+
+class Options(NamedTuple):
+    """How a call trains, in contrast to what: nothing here decides a run's result."""
+
+    run: Path | None = None  # the run directory; by default one named after the configuration under `runs/`
+    newest: bool = False  # whether `runs/latest` is to point at it
+    devices: int | None = None  # that share each step; by default one of a single process, or all of several
+    profile: Profile | None = None  # the steps to trace
+    on_nan: str = "stop"  # or "rollback": to the last checkpoint, and on from there with other randomness
+    command: Sequence[str] = ()  # the caller's command line, for config.json
+    stopping: Callable[[], AbstractContextManager[Stop]] = lambda: nullcontext(Stop())  # whom to ask whether to end
+
+
+class Prepared(NamedTuple):
+    """What training begins with."""
+
+    config: Config  # as the run keeps it
+    dataset: Dataset
+    system: System
+    team: Team
+    labelled: np.ndarray  # int64 [labels], indices of the images that keep their label
+
+
+def prepare(config: Config, options: Options, dataset: Dataset | None = None) -> Prepared:
+    """Loads the data and checks everything that training needs.
+
+    Args:
+      config: what to train; `dataset` "auto" is resolved here.
+      options: how.
+      dataset: what `config.data` names, if the caller has it.
+
+    Raises:
+      UserError: the settings, the data or the devices do not permit it.
+    """
+    validate(config)
+    check_names(config)
+    for name in config.evaluators:
+        choose(EVALUATORS, name, "evaluator")
+    check_on_nan(options.on_nan)
+    dataset = dataset or _load(config, options.run)
+    config = _resolved(config, dataset)
+    validate(config)
+    system = build(config, dataset.train_images.shape[1:], dataset.num_classes)
+    labelled = labelled_images(config, dataset)
+    group = team(options.devices, config.batch_size, config.unlabelled)
+    steps = options.profile and options.profile.steps
+    if not group.same(f"{to_json(config)} {dataset.digest} {steps}".encode()):
+        raise UserError("the processes of this run have other flags or other data; start each with the same")
+    return Prepared(config, dataset, system, group, labelled)
+
+
+def check_on_nan(on_nan: str) -> None:
+    """Raises a UserError for a reaction to a NaN loss that training does not have."""
+    if on_nan not in ON_NAN:
+        raise UserError(f"‹on_nan›: {on_nan}; choose one of {', '.join(ON_NAN)}")
 
 
 def labelled_images(config: Config, dataset: Dataset) -> np.ndarray:
@@ -29,7 +106,7 @@ def labelled_images(config: Config, dataset: Dataset) -> np.ndarray:
         if dataset.streamed is not None:
             raise UserError(
                 f"‹preset› {config.preset}: compares all images with one another, and these do not fit in memory; "
-                f"‹preset› consistency does not"
+                "‹preset› consistency does not"
             )
         cache.check_size(dataset, config.propagation)
     return drawn
@@ -39,6 +116,59 @@ def split(labelled: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]
     """Indices of the labelled images, for training and for validation: the last ones, balanced as the first are."""
     first = len(labelled) - config.data.validation
     return labelled[:first], labelled[first:]
+
+
+def record(prepared: Prepared, command: Sequence[str]) -> RunRecord:
+    """What config.json holds of a run that begins now."""
+    config, dataset = prepared.config, prepared.dataset
+    device = jax.devices()[0]
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    labels = dataset.train_labels[prepared.labelled]
+    of_dataset = DatasetRecord(
+        dataset.name,
+        dataset.digest,
+        dataset.notice,
+        train=len(dataset.train_images),
+        image_shape=dataset.train_images.shape[1:],
+        class_names=dataset.class_names,
+        custom=dataset.custom,
+        streamed=len(dataset.streamed) if dataset.streamed is not None else 0,
+        test=len(dataset.test_images),
+        labels_per_class=tuple(np.bincount(labels, minlength=dataset.num_classes).tolist()),
+    )
+    part = Part(
+        {"sgan_jax": __version__, "python": platform.python_version()} | {p: version(p) for p in packages},
+        source.commit(),
+        {
+            "platform": device.platform,
+            "kind": device.device_kind,
+            "count": prepared.team.mesh.size,
+            "precision": resolve_precision(config.precision),
+        },
+        tuple(command),
+    )
+    return RunRecord(config, of_dataset, (part,))
+
+
+def _load(config: Config, path: Path | None) -> Dataset:
+    """The data; "auto" stays what it was when the run began that this call resumes."""
+    data = config.data
+    if data.dataset != "auto" or (data.data_dir, data.image_size) != (None, None) or data.stream:
+        return load(data.dataset, data.data_dir, data.image_size, data.stream)
+    if path:
+        places = [path]
+    else:
+        counted = dataclasses.replace(config, data=dataclasses.replace(data, labels=data.labels or DEFAULT_LABELS))
+        places = [default_path(counted, name) for name in ("mnist", EMBEDDED)]
+    begun = [RunDir(place).dataset() for place in places if (place / "config.json").exists()]
+    return load(begun[0] if len(begun) == 1 else "auto")
+
+
+def _resolved(config: Config, dataset: Dataset) -> Config:
+    """The configuration as the run keeps it: with the number of labels, and a folder that other places find, too."""
+    streamed = dataset.streamed is not None
+    data = dataclasses.replace(config.data, labels=how_many(config.data.labels, dataset), stream=streamed)
+    return located(dataclasses.replace(config, data=data))
 
 
 def _missing_class(dataset: Dataset, labelled: np.ndarray) -> str | None:

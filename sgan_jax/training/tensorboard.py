@@ -1,6 +1,9 @@
 """A run's figures and pictures for TensorBoard, written without TensorFlow."""
 
+import sys
+import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +14,23 @@ import numpy as np
 
 from sgan_jax.errors import UserError
 
+_IMPORTING = threading.Lock()
+
+
+def _writers() -> tuple[Any, Any, Any]:
+    """What writes event files, imported without warnings.
+
+    Filters of warnings are the whole process's: threads that replace them together could leave the wrong ones behind.
+    """
+    with _IMPORTING:
+        if "tensorboardX" not in sys.modules:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of protobuf's, about how the package was built
+    from tensorboardX import event_file_writer, summary
+    from tensorboardX.proto import event_pb2
+
+    return event_file_writer, summary, event_pb2
+
 
 class Board:
     """Event files in a folder; one more for each start of the run, which takes back the steps it repeats."""
@@ -20,20 +40,14 @@ class Board:
 
         Args:
           folder: where TensorBoard is to look.
-          first: the step that the run goes on from.
+          first: the step from which the run resumes.
         """
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of protobuf's, about how the package was built
-            from tensorboardX import event_file_writer, summary
-            from tensorboardX.proto import event_pb2
-
+        event_file_writer, summary, event_pb2 = _writers()
         self._folder, self._summary, self._event = folder, summary, event_pb2
         with self._told():
             folder.mkdir(parents=True, exist_ok=True)
             # Its SummaryWriter would leave the file to a thread, behind which training waits for ever once a full disk
-            # has ended it. Files are told apart by the second in which they were begun: a start within the same would
+            # has ended it. Files are named by the second in which they were begun: a start within the same would
             # replace the other.
             prefix, own = str(folder / "events"), f".{time.time_ns()}"
             self._writer: Any = event_file_writer.EventsWriter(prefix, filename_suffix=own)

@@ -1,14 +1,16 @@
-"""Facts about the distortions: what their limits mean, that each image has its own, that they follow from the key."""
+"""Facts about augmentations: what their strengths mean, that each image has its own, that they follow from the key."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sgan_jax.augment.spatial import BLACK, Limits, distort
+from sgan_jax.augment.spatial import BLACK
+from sgan_jax.augment.strengths import Strengths
+from sgan_jax.augment.views import augment
 
-NONE = Limits()
-EVERY = Limits(rotation=20.0, shear=0.3, scale=0.2, shift=2.0, elastic=1.0, cutout=5)
+NONE = Strengths()
+EVERY = Strengths(rotation=20.0, shear=0.3, scale=0.2, shift=2.0, elastic=1.0, cutout=5)
 KEY = jax.random.key(3)
 SIZE, MANY = 29, 64  # odd, so that one pixel is the middle
 
@@ -27,33 +29,33 @@ def centers(images: jax.Array) -> np.ndarray:
     return np.stack([(light * axis).sum((1, 2)) for axis in (y, x)], 1) / light.sum((1, 2))[:, None]
 
 
-def test_without_limits_nothing_changes() -> None:
+def test_without_strengths_nothing_changes() -> None:
     images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (5, 8, 6, 3)), jnp.float32)
-    np.testing.assert_allclose(distort(images, KEY, NONE), images, atol=1e-5)
+    np.testing.assert_allclose(augment(images, KEY, NONE), images, atol=1e-5)
 
 
 def test_shifts_are_up_to_the_limit_in_every_direction_and_each_image_has_its_own() -> None:
-    moved = centers(distort(blob(14, 14), KEY, NONE._replace(shift=3.0))) - 14
+    moved = centers(augment(blob(14, 14), KEY, NONE._replace(shift=3.0))) - 14
     assert np.abs(moved).max() < 3.01
     assert (moved.max(0) > 2).all() and (moved.min(0) < -2).all()
     assert len(np.unique(moved.round(4), axis=0)) == MANY
 
 
 def test_rotations_keep_the_distance_from_the_middle_and_are_up_to_the_limit() -> None:
-    places = centers(distort(blob(14, 22), KEY, NONE._replace(rotation=30.0))) - 14
+    places = centers(augment(blob(14, 22), KEY, NONE._replace(rotation=30.0))) - 14
     np.testing.assert_allclose(np.linalg.norm(places, axis=1), 8, atol=0.05)
     angles = np.degrees(np.arctan2(places[:, 0], places[:, 1]))
     assert 25 < angles.max() < 30.1 and -30.1 < angles.min() < -25
 
 
 def test_scales_are_up_to_the_exponential_of_the_limit_and_differ_between_height_and_width() -> None:
-    factors = (centers(distort(blob(18, 18), KEY, NONE._replace(scale=0.3))) - 14) / 4
+    factors = (centers(augment(blob(18, 18), KEY, NONE._replace(scale=0.3))) - 14) / 4
     assert np.exp(-0.3) - 0.01 < factors.min() < 0.8 and 1.2 < factors.max() < np.exp(0.3) + 0.01
     assert abs(np.corrcoef(factors.T)[0, 1]) < 0.5
 
 
 def test_shear_moves_a_column_by_its_distance_from_the_middle() -> None:
-    left, middle = (centers(distort(blob(14, x), KEY, NONE._replace(shear=0.5))) - (14, x) for x in (8, 14))
+    left, middle = (centers(augment(blob(14, x), KEY, NONE._replace(shear=0.5))) - (14, x) for x in (8, 14))
     np.testing.assert_allclose(middle, 0, atol=0.01)
     np.testing.assert_allclose(left[:, 1], 0, atol=0.05)
     assert np.abs(left[:, 0]).max() == pytest.approx(3, abs=0.3)  # half of six columns
@@ -61,48 +63,50 @@ def test_shear_moves_a_column_by_its_distance_from_the_middle() -> None:
 
 def test_what_comes_in_from_outside_is_black() -> None:
     white = jnp.ones((MANY, SIZE, SIZE, 1))
-    moved = np.asarray(distort(white, KEY, NONE._replace(shift=5.0)))
+    moved = np.asarray(augment(white, KEY, NONE._replace(shift=5.0)))
     assert moved.min() == BLACK and moved.max() == 1
     np.testing.assert_allclose(moved[:, 14, 14], 1, atol=1e-6)
 
 
 def test_channels_move_together() -> None:
-    image = distort(jnp.concatenate([blob(10, 12), blob(10, 12)], axis=-1), KEY, EVERY)
+    image = augment(jnp.concatenate([blob(10, 12), blob(10, 12)], axis=-1), KEY, EVERY)
     np.testing.assert_array_equal(image[..., 0], image[..., 1])
 
 
 def test_a_mirror_turns_about_half_of_the_images_left_to_right_and_does_nothing_else() -> None:
     images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (400, 3, 4, 2)), jnp.float32)
-    found = np.asarray(distort(images, jax.random.key(0), Limits(mirror=True)))
-    turned = np.isclose(found, images[:, :, ::-1]).all(axis=(1, 2, 3))
-    np.testing.assert_allclose(found[~turned], images[~turned], atol=1e-6)
+    mirrored = np.asarray(augment(images, jax.random.key(0), Strengths(extra=("mirror",))))
+    turned = np.isclose(mirrored, images[:, :, ::-1]).all(axis=(1, 2, 3))
+    np.testing.assert_allclose(mirrored[~turned], images[~turned], atol=1e-6)
     assert 160 < turned.sum() < 240
 
 
-def test_distortions_follow_from_the_key() -> None:
+def test_augmentations_follow_from_the_key() -> None:
     images = blob(10, 12)
-    np.testing.assert_array_equal(distort(images, KEY, EVERY), distort(images, KEY, EVERY))
-    assert not np.allclose(distort(images, KEY, EVERY), distort(images, jax.random.key(4), EVERY))
+    np.testing.assert_array_equal(augment(images, KEY, EVERY), augment(images, KEY, EVERY))
+    assert not np.allclose(augment(images, KEY, EVERY), augment(images, jax.random.key(4), EVERY))
 
 
-def test_elastic_distortion_moves_places_in_proportion_to_its_deviation_and_makes_no_light() -> None:
+def test_elastic_augmentation_moves_places_in_proportion_to_its_deviation_and_makes_no_light() -> None:
     def moved(elastic: float) -> np.ndarray:
-        limits = NONE._replace(elastic=elastic)
-        return np.concatenate([centers(distort(blob(14, 14, 0.7), jax.random.key(k), limits)) for k in range(8)]) - 14
+        strengths = NONE._replace(elastic=elastic)
+        return (
+            np.concatenate([centers(augment(blob(14, 14, 0.7), jax.random.key(k), strengths)) for k in range(8)]) - 14
+        )
 
     weak, strong = moved(0.4), moved(0.8)
     assert abs(strong.mean()) < 0.1
     assert 0.4 < strong.std() < 0.8  # below what was drawn: between two places it is interpolated
     assert strong.std() / weak.std() == pytest.approx(2, abs=0.2)
-    limits = NONE._replace(elastic=0.8)
+    strengths = NONE._replace(elastic=0.8)
     flat = jnp.full((MANY, SIZE, SIZE, 1), 0.25)
-    inner = np.asarray(distort(flat, KEY, limits))[:, 6:-6, 6:-6]
+    inner = np.asarray(augment(flat, KEY, strengths))[:, 6:-6, 6:-6]
     np.testing.assert_allclose(inner, 0.25, atol=1e-6)  # it moves light, and makes none
 
 
-def test_a_square_of_the_side_given_is_cut_out_of_each_image_and_the_rest_stays() -> None:
+def test_a_square_of_the_side_given_is_cut_out_of_each_image_and_nothing_else_changes() -> None:
     white = jnp.ones((MANY, SIZE, SIZE, 1))
-    cut = np.asarray(distort(white, KEY, NONE._replace(cutout=6)))[..., 0]
+    cut = np.asarray(augment(white, KEY, NONE._replace(cutout=6)))[..., 0]
     assert set(np.unique(cut)) == {BLACK, 1.0}
     rows, columns = ((cut == BLACK).any(axis) for axis in (2, 1))  # [MANY, SIZE] each
     lost = (cut == BLACK).sum((1, 2))

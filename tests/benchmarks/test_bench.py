@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from outer import call, succeed
 
-from sgan_jax.config import PRESETS
+from sgan_jax.presets import PRESETS
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 

@@ -5,12 +5,9 @@ import jax.numpy as jnp
 import pytest
 from flops import count
 
-from sgan_jax.config import PRESETS
 from sgan_jax.engine.system import System, build
 from sgan_jax.models.ops.convolutions import MATRIX_PRODUCTS, NATIVE
-from sgan_jax.types import Data
-
-KEY = jax.random.key(0)
+from sgan_jax.presets import PRESETS
 
 
 def array(*shape: int) -> jax.ShapeDtypeStruct:
@@ -22,13 +19,8 @@ def system(preset: str) -> System:
 
 
 def step_operations(preset: str) -> int:
-    data = Data(
-        jax.ShapeDtypeStruct((100, 28, 28, 1), jnp.uint8),
-        jax.ShapeDtypeStruct((100,), jnp.int32),
-        jax.ShapeDtypeStruct((60_000, 28, 28, 1), jnp.uint8),
-    )
     one = system(preset)
-    return count(one.train_step(), one.abstract_state(), data, KEY)
+    return count(one.train_step(), *one.abstract_arguments(labelled=100, unlabelled=60_000))
 
 
 def test_a_product_counts_two_for_each_element_of_each_sum() -> None:
@@ -74,11 +66,11 @@ def test_networks_of_the_tutorial_worked_by_hand() -> None:
     discriminator = 2 * (convolutions + 4 * 4 * 128 * 10)
     one = system("tutorial")
     state = one.abstract_state()
-    assert count(lambda p, x: one.disc.apply(p, x, None), state.params.d, array(1, 28, 28, 1)) == discriminator
+    assert count(lambda p, x: one.disc.apply(p, x, None), state.params["d"], array(1, 28, 28, 1)) == discriminator
 
     up = 7 * 7 * 16 * 128 * 128 + 14 * 14 * 16 * 128 * 128
     generator = 2 * (100 * 7 * 7 * 128 + up + 28 * 28 * 49 * 128)
-    assert count(one.gen.apply, state.params.g, array(1, 100)) == generator
+    assert count(one.gen.apply, state.params["g"], array(1, 100)) == generator
     assert (discriminator, generator) == pytest.approx((19.7e6, 139.5e6), rel=0.01)
 
 

@@ -81,5 +81,5 @@ def test_arrays_have_one_size_without_a_count(tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.parametrize("size", ["7", "600x28", "28x7"])
 def test_sizes_out_of_range_are_errors(tmp_path: Path, size: str) -> None:
-    with pytest.raises(UserError, match=r"data.image_size: \d+; must be between 8 and 512"):
+    with pytest.raises(UserError, match=r"data.image_size: \d+ x \d+; must be between 8 and 512"):
         DataCommand("check", tmp_path, size)()

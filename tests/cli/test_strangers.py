@@ -142,11 +142,10 @@ def records(folder: Path, random: Random) -> Callable[[], object]:
         path.write_bytes(as_json(odd(held, random)))
     page = random.random() < 0.02  # which takes a while
     return lambda: (
-        run.config(),
+        run.record(),
         run.labelled(),
         list(run.metrics()),
         run.result(),
-        run.rollbacks(),
         page and (render(run), open_run(run.path)),
     )
 
@@ -258,7 +257,7 @@ def test_a_name_in_a_record_leads_nowhere(tmp_path: Path, monkeypatch) -> None:
     # What a record calls its data set and classes is told, and is no place to write to.
     monkeypatch.chdir(tmp_path)
     run = RunDir(copy_of_finished_run(tmp_path))
-    record = run.record()
+    record = json.loads(run.config_file.read_text())
     record["dataset"]["name"] = "../../outside"
     record["dataset"]["class_names"] = [f"../{name}" for name in record["dataset"]["class_names"]]
     run.config_file.write_text(json.dumps(record))

@@ -1,4 +1,4 @@
-"""Facts about what is chosen for the devices at hand, and that several of them compute what one does."""
+"""Facts about what is chosen for the devices that there are, and that several of them compute what one does."""
 
 import json
 import socket
@@ -13,7 +13,7 @@ from rooms import rooms
 from sgan_jax.engine.devices import connect, resolve_precision, team
 from sgan_jax.errors import UserError
 
-SIZES = ("--width", "8", "--batch-size", "16", "--steps-per-epoch", "2")
+SIZES = ("--width", "8", "--batch-size", "8", "--steps-per-epoch", "2")
 RUN = (*DIGITS, *SIZES)
 EIGHT = {"XLA_FLAGS": f"{QUICK['XLA_FLAGS']} --xla_force_host_platform_device_count=8"}
 
@@ -45,6 +45,14 @@ def test_what_is_asked_for_by_name_is_taken_on_any_processor(tmp_path: Path, ask
         assert resolve_precision(asked, cpuinfo(tmp_path, flags)) == asked
 
 
+def assert_close(run: Path, other: Path) -> None:
+    """Two runs have the same metrics, within the rounding of sums over devices."""
+    for ours, theirs in zip(metrics(run), metrics(other), strict=True):
+        assert ours.keys() == theirs.keys()
+        for name, value in ours.items():
+            assert theirs[name] == (pytest.approx(value, rel=1e-4, abs=1e-3) if isinstance(value, float) else value)
+
+
 # --- several devices of one process ---
 
 # Run where there are eight: the tests' own process has one.
@@ -52,24 +60,23 @@ IN_EIGHT = """
 import jax, numpy as np
 from sgan_jax.config import Config, ModelConfig
 from sgan_jax.engine.devices import local, team
-from sgan_jax.training.dispatch import dispatches
 from sgan_jax.engine.system import build
-from sgan_jax.types import Data
+from sgan_jax.training.dispatch import Dispatcher, Feed
+from sgan_jax.types import Data, Model, Net
 
-config = Config(steps=3, batch_size=16, model=ModelConfig(width=4, dropout=0.4))
+config = Config(steps=3, batch_size=8, model=ModelConfig(width=4, dropout=0.4))
 system = build(config, (8, 8, 1), 3)
 draw = np.random.default_rng(0)
 images = draw.integers(0, 256, (40, 8, 8, 1), np.uint8)
 data = Data(images[:9], np.arange(9, dtype=np.int32) % 3, images)
 
 def train(count):
-    group = team(count, system.half_batch)
+    group = team(count, config.batch_size)
     state = jax.jit(system.init)(jax.random.key(0))
-    steps = dispatches(config, system, group, data, state, jax.random.key(1), lambda: False)
-    *_, last = steps
+    *_, last = Dispatcher(config, system, group, lambda: False).run(Feed(data), state, jax.random.key(1))
     assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(last.state)} == {count}
     text = jax.jit(system.train_step(group)).lower(*map(group.place, (state, data, jax.random.key(1)))).as_text()
-    return local(last.state), last.columns, text
+    return local(last.state), last.metrics.loss | last.metrics.watch, text
 
 (one, columns_1, text_1), (eight, columns_8, text_8) = train(1), train(8)
 for name, column in columns_1.items():
@@ -77,6 +84,9 @@ for name, column in columns_1.items():
 for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(eight.params), strict=True):
     np.testing.assert_allclose(a, b, atol=1e-5)
 assert "batch" in text_8 and '"batch"' not in text_1
+
+mean = Net(lambda key: None, lambda _, x, statistics: x.mean() + statistics, (8,), list, lambda: 3.0)
+assert float(jax.jit(team(8, 8).spread(mean).bound(Model(None, 2.0)))(jax.numpy.arange(8.0))) == 5.5
 print("equal")
 """
 
@@ -87,17 +97,34 @@ def test_eight_devices_compute_what_one_does(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "equal\n"), done.stderr
 
 
+@pytest.mark.parametrize("count", [0, 2])
+def test_devices_that_are_not_there_are_an_error(count: int) -> None:
+    with pytest.raises(UserError) as error:
+        team(count, 50)
+    assert str(error.value) == f"devices: {count}; must be between 1 and 1, the cpu devices"
+
+
+class Two:
+    """Two devices, of which nothing is asked but that they are there."""
+
+    platform = "cpu"
+
+
 @pytest.mark.parametrize(
-    ("count", "half", "message"),
+    ("labelled", "unlabelled", "message"),
     [
-        (2, 50, "devices: 2; must be between 1 and 1, the cpu devices"),
-        (0, 50, "devices: 0; must be between 1 and 1, the cpu devices"),
+        (25, None, "‹devices›: 2; must divide ‹batch_size›, 25"),
+        (25, 50, "‹devices›: 2; must divide ‹batch_size›, 25"),
+        (50, 75, "‹devices›: 2; must divide ‹unlabelled›, 75"),
     ],
 )
-def test_devices_that_are_not_there_are_an_error(count: int, half: int, message: str) -> None:
+def test_images_that_the_devices_do_not_divide_are_an_error(
+    monkeypatch: pytest.MonkeyPatch, labelled: int, unlabelled: int | None, message: str
+) -> None:
+    monkeypatch.setattr("jax.devices", lambda: [Two(), Two()])
     with pytest.raises(UserError) as error:
-        team(count, half)
-    assert str(error.value) == message
+        team(2, labelled, unlabelled)
+    assert error.value.marked == message
 
 
 @pytest.mark.slow
@@ -106,17 +133,16 @@ def test_a_run_moves_between_one_device_and_eight(tmp_path: Path) -> None:
     succeed("train", *RUN, "--epochs", 1, "--run", "moved", "--devices", 8, cwd=tmp_path, **EIGHT)
     printed = succeed("train", *RUN, "--epochs", 2, "--run", "moved", cwd=tmp_path)
     assert "moved: from step 2, to step 4\n" in printed
-    for one, other in zip(*(metrics(tmp_path / name) for name in ("one", "moved")), strict=True):
-        assert one == pytest.approx(other, rel=1e-4, abs=1e-3)
+    assert_close(tmp_path / "one", tmp_path / "moved")
     record = json.loads((tmp_path / "moved/config.json").read_text())
     assert [part["device"]["count"] for part in (record, *record["resumed"])] == [8, 1]
 
 
 @pytest.mark.slow
 def test_devices_that_cannot_have_equal_parts_are_an_error(tmp_path: Path) -> None:
-    done = call("train", *DIGITS, "--batch-size", 20, "--devices", 8, "--run", "run", cwd=tmp_path, **EIGHT)
+    done = call("train", *DIGITS, "--batch-size", 10, "--devices", 8, "--run", "run", cwd=tmp_path, **EIGHT)
     assert done.returncode == 2
-    assert done.stderr == "sgan: error: --devices: 8; must divide half of --batch-size, 10\n"
+    assert done.stderr == "sgan: error: --devices: 8; must divide --batch-size, 10\n"
     assert not (tmp_path / "run").exists()
 
 
@@ -124,9 +150,9 @@ def test_devices_that_cannot_have_equal_parts_are_an_error(tmp_path: Path) -> No
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port: int = server.getsockname()[1]
         return port
 
 
@@ -159,8 +185,7 @@ def test_two_processes_train_what_one_does_and_only_the_first_writes(tmp_path: P
     assert (first.returncode, second.returncode) == (0, 0), (first, second)
     assert "finished: run" in first.stdout
     assert "step_2" not in second.stdout
-    for one, other in zip(*(metrics(tmp_path / name) for name in ("alone", "run")), strict=True):
-        assert one == pytest.approx(other, rel=1e-4, abs=1e-3)
+    assert_close(tmp_path / "alone", tmp_path / "run")
     again = two_processes(tmp_path, "--epochs", 2, "--run", "run")
     assert [one.returncode for one in again] == [0, 0]
     assert "finished at step 4" in again[0].stdout
@@ -169,10 +194,10 @@ def test_two_processes_train_what_one_does_and_only_the_first_writes(tmp_path: P
 @pytest.mark.slow
 def test_a_finished_run_with_a_graph_is_left_by_all_of_its_processes(tmp_path: Path) -> None:
     arguments, images = ("--preset", "best", "--steps", 2, "--run", "run"), ("--data-dir", rooms())
-    for told in ("finished: run", "finished at step 2"):
+    for message in ("finished: run", "finished at step 2"):
         first, second = two_processes(tmp_path, *arguments, source=images)
         assert (first.returncode, second.returncode) == (0, 0), (first, second)
-        assert told in first.stdout
+        assert message in first.stdout
 
 
 @pytest.mark.slow
@@ -181,7 +206,7 @@ def test_a_run_that_cannot_begin_ends_all_of_its_processes(tmp_path: Path) -> No
     first, second = two_processes(tmp_path, "--run", "run")
     assert (first.returncode, second.returncode) == (2, 2)
     assert "sgan: error: run: cannot be written" in first.stderr
-    assert "sgan: error: the run's first process could not begin; it says why\n" in second.stderr
+    assert "sgan: error: the run's first process could not begin; its own message has the reason\n" in second.stderr
 
 
 @pytest.mark.parametrize(

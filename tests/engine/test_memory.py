@@ -6,8 +6,8 @@ import sys
 import pytest
 from outer import environment
 
-# Steps that need 130 MB of scratch: taken anew by each, that would be 32,768 pages of 4 kB. The median, because what
-# else lives in the heap may once in a while lie in the way, and a step then takes another block.
+# Steps that need 130 MB of scratch: 32,768 pages of 4 kB, if each step takes them anew. The median, because another
+# object in the heap may lie in the way now and then; a step then takes another block.
 COUNT = """
 import resource, statistics, sys
 import jax, jax.numpy as jnp

@@ -99,7 +99,7 @@ def test_a_rate_may_be_a_function_of_the_updates_made_before():
         np.testing.assert_allclose(ours[0], params[0], rtol=1e-6)
 
 
-def test_a_rate_that_falls_is_that_of_the_updates_made_before():
+def test_a_rate_that_drops_is_that_of_the_updates_made_before():
     # A gradient that stays is divided by its own size, so that a step is as long as the rate.
     adam = optimizers.adam(optax.cosine_decay_schedule(0.1, 3), 0.5, 0.999, 1e-30)
     path = np.ravel(trajectory(adam, [[jnp.ones((1,))]] * 4))
@@ -125,20 +125,32 @@ def layers(seed: int) -> dict[str, dict[str, jax.Array]]:
 
 
 def first_updates(grads: dict[str, dict[str, jax.Array]], rate: float) -> dict[str, dict[str, jax.Array]]:
-    muon = optimizers.muon(rate, 0.95, optimizers.adam(*SETTINGS))
+    muon = optimizers.muon(rate, 0.95, optimizers.adam(*SETTINGS), "logits")
     params = layers(1)
     return muon.update(grads, muon.init(params), params)[0]
 
 
-def test_muon_leaves_biases_and_the_last_layer_to_adam():
-    grads = layers(0)
+@pytest.mark.parametrize("output_layer", ["logits", "dense"])
+def test_muon_leaves_biases_and_the_output_layer_to_adam_whatever_its_name(output_layer: str):
+    grads, params = layers(0), layers(1)
     adam = optimizers.adam(*SETTINGS)
-    theirs, _ = adam.update(grads, adam.init(layers(1)))
-    ours = first_updates(grads, 0.1)
-    for layer, name in (("conv_1", "bias"), ("dense", "bias"), ("logits", "bias"), ("logits", "kernel")):
-        np.testing.assert_array_equal(ours[layer][name], theirs[layer][name])
-    for layer in ("conv_1", "dense"):
-        assert not np.allclose(ours[layer]["kernel"], theirs[layer]["kernel"], rtol=0.5)
+    muon = optimizers.muon(0.1, 0.95, adam, output_layer)
+    theirs, _ = adam.update(grads, adam.init(params))
+    ours, _ = muon.update(grads, muon.init(params), params)
+    for layer in params:
+        np.testing.assert_array_equal(ours[layer]["bias"], theirs[layer]["bias"])
+        same = np.allclose(ours[layer]["kernel"], theirs[layer]["kernel"], rtol=0.5)
+        assert same == (layer == output_layer)
+    np.testing.assert_array_equal(ours[output_layer]["kernel"], theirs[output_layer]["kernel"])
+
+
+def test_a_schedule_over_steps_counts_several_updates_a_step_as_one():
+    schedule = optimizers.each(optax.cosine_decay_schedule(1.0, 4), 2)
+    np.testing.assert_allclose(
+        [schedule(count) for count in range(9)],
+        np.repeat([(1 + np.cos(np.pi * step / 4)) / 2 for step in range(5)], 2)[:9],
+        atol=1e-6,
+    )
 
 
 @pytest.mark.parametrize(("layer", "longest"), [("conv_1", 16), ("dense", 6)])
@@ -163,8 +175,8 @@ def test_updates_of_muon_do_not_depend_on_the_size_of_the_gradients():
         np.testing.assert_allclose(small[layer]["kernel"], large[layer]["kernel"], rtol=1e-3, atol=1e-6)
 
 
-def test_the_rate_of_muon_falls_with_the_updates_made_before():
-    muon = optimizers.muon(optax.cosine_decay_schedule(0.1, 2), 0.95, optimizers.adam(*SETTINGS))
+def test_the_rate_of_muon_drops_with_the_updates_made_before():
+    muon = optimizers.muon(optax.cosine_decay_schedule(0.1, 2), 0.95, optimizers.adam(*SETTINGS), "logits")
     params, grads = layers(1), layers(0)
     state, sizes = muon.init(params), []
     for _ in range(3):

@@ -21,7 +21,6 @@ from outer import ROOT, environment, succeed
 from rooms import RUN, picture, trained
 from safetensors.numpy import load as load_tensors
 
-from sgan_jax.config import PRESETS
 from sgan_jax.engine.system import build
 from sgan_jax.errors import UserError
 from sgan_jax.export import onnx_graph
@@ -31,8 +30,10 @@ from sgan_jax.export.safetensors import load_safetensors
 from sgan_jax.inference.predict import predict
 from sgan_jax.models.heads import HEADS
 from sgan_jax.models.networks.table import NETWORKS
+from sgan_jax.presets import PRESETS
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.opened import Opened, open_run
+from sgan_jax.runs.record import DatasetRecord, RunRecord
 from sgan_jax.types import TrainState
 
 NAMES = ("one", "two", "three")
@@ -60,8 +61,9 @@ def opened(networks: str, head: str) -> Opened:
     config = dataclasses.replace(preset, model=model, precision="bfloat16")  # what is exported is float32 all the same
     system = build(config, SHAPE, len(NAMES))
     params = parameters(system.abstract_state().params)
-    state = TrainState(jnp.int32(7), params, {}, params)
-    return Opened(RunDir(Path("run")), config, SHAPE, NAMES, "a notice", system, state, 7)
+    state = TrainState(jnp.int32(7), params, {}, params, {})
+    record = RunRecord(config, DatasetRecord("set", "0" * 64, "a notice", 10, SHAPE, NAMES), ())
+    return Opened(RunDir(Path("run")), record, system, state, 7)
 
 
 @cache

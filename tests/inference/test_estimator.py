@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from outer import RUN, call, finished_run, metrics, succeed
+from outer import RUN, finished_run, metrics
 from rooms import RUN as ROOMS
 from rooms import picture, trained
 from sklearn.base import clone
@@ -21,7 +21,7 @@ from sgan_jax import SGANClassifier
 from sgan_jax.data.load import load_embedded
 from sgan_jax.runs.directory import RunDir
 
-TINY = {"preset": "joint", "width": 8, "batch_size": 8, "steps": 40, "steps_per_epoch": 40, "learning_rate": 0.003}
+TINY = {"preset": "joint", "width": 8, "batch_size": 4, "steps": 40, "steps_per_epoch": 40, "learning_rate": 0.003}
 KINDS = np.array(["floor", "sky"] * 30)
 X = np.stack([np.asarray(picture(kind, 2000 + seed)) for seed, kind in enumerate(KINDS)])
 NUMBERS = np.where(np.arange(60) < 10, np.where(KINDS == "sky", 7, 3), -1)  # ten labels
@@ -32,10 +32,10 @@ def fitted() -> SGANClassifier:
     return SGANClassifier(**TINY).fit(X, NUMBERS)
 
 
-def test_it_learns_from_ten_labels_and_answers_in_them() -> None:
-    shares = fitted().predict_proba(X)
-    assert shares.shape == (60, 2)
-    np.testing.assert_allclose(shares.sum(axis=1), 1)
+def test_it_learns_from_ten_labels_and_predicts_them() -> None:
+    probabilities = fitted().predict_proba(X)
+    assert probabilities.shape == (60, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert fitted().classes_.tolist() == [3, 7] and fitted().n_features_in_ == X[0].size
     np.testing.assert_array_equal(fitted().predict(X), np.where(KINDS == "sky", 7, 3))
     assert fitted().score(X, NUMBERS) == 1.0
@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_bits_and_labels_may_be_text() -> None:
     assert again.predict(X[:2]).tolist() == ["floor", "sky"]
 
 
-def test_a_head_without_a_classifier_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+def test_a_head_without_a_classifier_is_an_error_before_it_is_trained(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="^head: 'real_fake' has no classifier to fit$"):
         SGANClassifier(**TINY, head="real_fake", run_dir=tmp_path / "run").fit(X, NUMBERS)
     assert not (tmp_path / "run").exists()
@@ -70,7 +70,7 @@ def test_nothing_of_the_callers_is_changed_or_printed(tmp_path: Path, monkeypatc
     assert capsys.readouterr().out == "" and list(tmp_path.iterdir()) == []
 
 
-def test_saved_loaded_and_pickled_it_says_the_same_and_commands_take_what_it_saved(tmp_path: Path) -> None:
+def test_saved_loaded_and_pickled_it_predicts_the_same_and_commands_take_what_it_saved(does, tmp_path: Path) -> None:
     expected = fitted().predict_proba(X)
     run = fitted().save(tmp_path / "run")
     for other in (SGANClassifier.load(run), pickle.loads(pickle.dumps(fitted()))):
@@ -78,7 +78,7 @@ def test_saved_loaded_and_pickled_it_says_the_same_and_commands_take_what_it_sav
         assert other.classes_.tolist() == [3, 7]
         np.testing.assert_array_equal(other.sample(5), fitted().sample(5))
     picture("sky", 5).save(tmp_path / "a.png")
-    assert succeed("predict", "--run", "run", "a.png", cwd=tmp_path).split()[0] == "7"
+    assert does("predict", "--run", "run", "a.png").split()[0] == "7"
     with pytest.raises(ValueError, match="run: exists; expected a new or empty directory"):
         fitted().save(run)
     with pytest.raises(ValueError, match="no such run directory"):
@@ -93,7 +93,7 @@ def test_in_a_pipeline_and_in_cross_validation_images_may_come_as_rows() -> None
     line = make_pipeline(FunctionTransformer(lambda rows: rows / 255.0), SGANClassifier(**TINY))
     scores = cross_val_score(line, *labelled, cv=2)
     assert scores.shape == (2,) and (scores >= 0.5).all()
-    with pytest.raises(ValueError, match="rows of 143 pixels; which is no square; give image_shape"):
+    with pytest.raises(ValueError, match="rows of 143 pixels; which is not square; give image_shape"):
         SGANClassifier(**TINY).fit(labelled[0][:, :143], labelled[1])
     oblong = SGANClassifier(**TINY | {"steps": 1}, image_shape=(8, 18)).fit(labelled[0] / 255.0, labelled[1])
     assert oblong.image_shape_ == (8, 18, 1)
@@ -139,6 +139,21 @@ def test_scikit_learns_own_checks_that_apply_to_images(name: str) -> None:
     getattr(estimator_checks, f"check_{name}")("SGANClassifier", SGANClassifier(**TINY))
 
 
+def test_every_setting_of_the_configuration_can_be_given_by_its_place() -> None:
+    settings = {"model.dropout": 0.1, "augment.extra": ["mirror"], "seed": 5}
+    model = SGANClassifier(**TINY | {"steps": 1}, settings=settings).fit(X, NUMBERS)
+    config = model.record_.config
+    assert (config.model.dropout, config.augment.extra, config.seed) == (0.1, ("mirror",), 5)
+    assert (config.model.width, config.data.labels) == (8, 10)
+    for wrong, message in (
+        ({"model.depth": 3}, "no setting is named 'model.depth'"),
+        ({"model.dropout": "much"}, "model.dropout: 'much'; expected a number"),
+        ({"model.width": 0}, "width: 0; must be between 1 and 65536"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SGANClassifier(settings=wrong).fit(X, NUMBERS)
+
+
 def test_a_clone_is_as_its_original_before_fit() -> None:
     assert clone(fitted()).get_params() == fitted().get_params()
     with pytest.raises(NotFittedError):
@@ -164,21 +179,20 @@ def test_labels_as_tables_have_them_and_numbers_as_grids_of_parameters_have_them
 def test_a_run_of_train_whose_classes_are_numbers_is_scored_by_numbers(tmp_path: Path) -> None:
     loaded = SGANClassifier.load(finished_run()[0] / RUN)
     digits = load_embedded()
-    share = loaded.score(digits.test_images, digits.test_labels)
+    accuracy = loaded.score(digits.test_images, digits.test_labels)
     assert loaded.classes_.tolist() == list(range(10))
-    assert share == metrics(finished_run()[0] / RUN)[-1]["test_accuracy"]
+    assert accuracy == metrics(finished_run()[0] / RUN)[-1]["test_accuracy"]
     rooms = SGANClassifier.load(trained()[0] / ROOMS)
     assert rooms.classes_.tolist() == ["floor", "sky"]
 
 
-def test_what_was_saved_is_reported_and_evaluated_on_the_arrays_it_was_trained_on(tmp_path: Path) -> None:
+def test_what_was_saved_is_reported_and_evaluated_on_the_arrays_it_was_trained_on(does, fails, tmp_path: Path) -> None:
     fitted().save(tmp_path / "run")
-    succeed("report", "--run", "run", cwd=tmp_path)
+    does("report", "--run", "run")
     assert "step 0 of" not in (tmp_path / "run" / "report.html").read_text()
-    done = call("eval", "--run", "run", cwd=tmp_path)
-    assert done.returncode == 2 and "give them as --data-dir FILE.npz" in done.stderr
+    assert "give them as --data-dir FILE.npz" in fails("eval", "--run", "run")
     np.savez(tmp_path / "arrays.npz", x_train=X, y_train=NUMBERS)
-    assert "Train Accuracy: 100" in succeed("eval", "--run", "run", "--data-dir", "arrays.npz", cwd=tmp_path)
+    assert "Train Accuracy: 100" in does("eval", "--run", "run", "--data-dir", "arrays.npz")
 
 
 def test_an_earlier_checkpoint_brings_the_figures_of_its_own_step(tmp_path: Path) -> None:

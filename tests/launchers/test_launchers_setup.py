@@ -195,7 +195,7 @@ def test_a_folder_of_somebody_elses_is_left_alone(project, content):
     theirs.touch()
     result = project.call("train", SGAN_VENV=str(project.folder / "theirs"))
     assert result.returncode == 1 and theirs.exists() and len(os.listdir(project.folder / "theirs")) == 1
-    assert "no virtual environment" in result.stderr and result.stderr.count("\n") == 1
+    assert "not a working virtual environment" in result.stderr and result.stderr.count("\n") == 1
 
 
 def test_an_environment_that_the_user_made_is_completed_not_cleared(project):

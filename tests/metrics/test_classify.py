@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sgan_jax.engine.step import Recipe
+from sgan_jax.engine.system import System
 from sgan_jax.metrics import classify as module
-from sgan_jax.metrics.classify import class_logits, ensemble, make_classify, probabilities
-from sgan_jax.types import DiscOut, Net
+from sgan_jax.metrics.classify import Classify, class_logits, ensemble, probabilities
+from sgan_jax.types import DiscOut, Model, Net
 
 CLASSES = 3
 TRACED: list[tuple[int, ...]] = []  # shapes that the discriminator below was traced for
@@ -32,7 +34,12 @@ def images_of(values: list[int]) -> np.ndarray:
 
 
 def predict(images: np.ndarray | jax.Array, params: jax.Array = PARAMS) -> np.ndarray:
-    return class_logits(make_classify(DISC), params, images, CLASSES).argmax(axis=1)
+    return class_logits(classifier(), Model(params), images, CLASSES).argmax(axis=1)
+
+
+def classifier() -> Classify:
+    """A compiled classifier, not compiled before."""
+    return System(Recipe({"d": DISC}, (), {}, 1, 1, 0.9), True, {}).classify
 
 
 @pytest.fixture
@@ -60,7 +67,7 @@ def test_images_that_fill_up_the_last_batch_have_no_logits() -> None:
 @pytest.mark.parametrize("indices", [[], [1], [0, 2, 3, 5], [5, 0, 4, 4, 1, 2, 3]])
 def test_images_are_classified_in_the_order_of_the_indices(indices: list[int]) -> None:
     values = np.array([2, 1, 0, 0, 1, 2])
-    logits = class_logits(make_classify(DISC), PARAMS, images_of(values.tolist()), CLASSES, np.array(indices, int))
+    logits = class_logits(classifier(), Model(PARAMS), images_of(values.tolist()), CLASSES, np.array(indices, int))
     np.testing.assert_array_equal(logits.argmax(axis=1), values[indices])
 
 

@@ -42,7 +42,7 @@ def test_stacked_at_ten_thousand_is_exact_and_keeps_its_gradients() -> None:
     np.testing.assert_array_equal(jax.nn.sigmoid(real_logit("stacked", far)), [0, 1])
     np.testing.assert_allclose(score_as_real(real_logit("stacked", far)), [1e4 - np.log(3), 0], rtol=1e-6)
     np.testing.assert_allclose(score_as_fake(real_logit("stacked", far)), [0, 1e4 + np.log(3)], rtol=1e-6)
-    # The losses fall by a third for each of three equal logits; a saturated example is left alone.
+    # The losses drop by a third for each of three equal logits; a saturated example has no gradient.
     np.testing.assert_allclose(jax.grad(loss(score_as_real))(far), [[-1 / 3] * 3, [0.0] * 3], rtol=1e-6)
     np.testing.assert_allclose(jax.grad(loss(score_as_fake))(far), [[0.0] * 3, [1 / 3] * 3], rtol=1e-6)
 

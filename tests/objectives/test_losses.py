@@ -1,6 +1,7 @@
 """Facts about the losses: hand-worked numbers, identities, and what happens where exp would overflow."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,12 +25,12 @@ LOGITS = jnp.asarray(np.linspace(-30, 30, 601), jnp.float32)
 
 def slope(loss: Callable[[jax.Array], jax.Array], at: jax.Array) -> jax.Array:
     """Derivative of a loss that treats each example apart, `[B]`."""
-    return jax.grad(lambda x: loss(x).sum())(at)
+    return jax.jit(jax.grad(lambda x: loss(x).sum()))(at)
 
 
-def test_cross_entropy_is_minus_log_of_the_share_of_the_labelled_class() -> None:
+def test_cross_entropy_is_minus_log_of_the_probability_of_the_labelled_class() -> None:
     logits = jnp.asarray(np.log([[1, 2, 5], [1, 2, 5], [3, 3, 3]]), jnp.float32)
-    labels = jnp.array([1, 2, 0], jnp.int32)  # shares 2/8, 5/8, 1/3
+    labels = jnp.array([1, 2, 0], jnp.int32)  # probabilities 2/8, 5/8, 1/3
     np.testing.assert_allclose(cross_entropy(logits, labels), [np.log(4), np.log(8 / 5), np.log(3)], rtol=1e-6)
 
 
@@ -94,9 +95,8 @@ def test_slopes_of_the_scores_are_the_probability_and_its_complement() -> None:
 
 
 def test_scores_at_logits_of_ten_thousand_grow_linearly_and_keep_their_slope() -> None:
-    far = jnp.array(
-        [-1e4, 1e4]
-    )  # sigmoid rounds to 0 and 1 there, so -log(sigmoid) would be infinite and its slope NaN
+    # There sigmoid rounds to 0 and 1, so that -log(sigmoid) would be infinite and its slope NaN.
+    far = jnp.array([-1e4, 1e4])
     np.testing.assert_array_equal(score_as_real(far), [1e4, 0])
     np.testing.assert_array_equal(score_as_fake(far), [0, 1e4])
     np.testing.assert_array_equal(slope(score_as_real, far), [-1, 0])
@@ -124,6 +124,15 @@ def test_hits_are_one_where_the_largest_logit_is_the_labels() -> None:
 def test_one_pass_gives_the_discriminators_gradient_and_the_generators(shift: float) -> None:
     draw = np.random.default_rng(1)
     w, x = (jnp.asarray(draw.normal(size=shape), jnp.float32) for shape in ((4, 3), (6, 2, 2, 1)))
+    (value, (of_w, of_x)), (as_fake, expected_of_w), expected_of_x = in_one_pass_and_in_two(jnp.float32(shift), w, x)
+    assert float(value) == float(as_fake)
+    np.testing.assert_allclose(of_w, expected_of_w, rtol=1e-5, atol=1e-37)
+    np.testing.assert_allclose(of_x, expected_of_x, rtol=1e-5, atol=1e-37)
+
+
+@jax.jit
+def in_one_pass_and_in_two(shift: jax.Array, w: jax.Array, x: jax.Array) -> Any:
+    """A small discriminator's score and gradients by parameters and images: of one pass, and of a pass a player."""
 
     def logit(w: jax.Array, x: jax.Array) -> jax.Array:
         return shift + jax.nn.logsumexp(jnp.tanh(x.reshape(-1, 4)) @ w, axis=-1)
@@ -131,26 +140,29 @@ def test_one_pass_gives_the_discriminators_gradient_and_the_generators(shift: fl
     def both(w: jax.Array, x: jax.Array) -> jax.Array:
         return score_for_both_players(lambda x: logit(w, x), x)[0].mean()
 
-    as_fake = lambda w, x: score_as_fake(logit(w, x)).mean()  # noqa: E731
-    as_real = lambda x: score_as_real(logit(w, x)).mean()  # noqa: E731
-    assert float(both(w, x)) == float(as_fake(w, x))
-    of_w, of_x = jax.grad(both, argnums=(0, 1))(w, x)
-    np.testing.assert_allclose(of_w, jax.grad(as_fake)(w, x), rtol=1e-5, atol=1e-37)
-    np.testing.assert_allclose(of_x, jax.grad(as_real)(x), rtol=1e-5, atol=1e-37)
+    return (
+        jax.value_and_grad(both, argnums=(0, 1))(w, x),
+        jax.value_and_grad(lambda w: score_as_fake(logit(w, x)).mean())(w),
+        jax.grad(lambda x: score_as_real(logit(w, x)).mean())(x),
+    )
 
 
 def test_one_pass_stays_finite_where_exponentials_do_not() -> None:
+    @jax.jit
+    @jax.grad
+    def gradient(x: jax.Array, logit: jax.Array) -> jax.Array:
+        return score_for_both_players(lambda x: logit + x[:, 0, 0, 0], x)[0].sum()
+
     for logit in (-1e4, -100.0, 100.0, 1e4):
-        gradient = jax.grad(lambda x, r=logit: score_for_both_players(lambda x: r + x[:, 0, 0, 0], x)[0].sum())
-        assert np.isfinite(np.asarray(gradient(jnp.ones((2, 1, 1, 1))))).all()
+        assert np.isfinite(gradient(jnp.ones((2, 1, 1, 1)), jnp.float32(logit))).all()
 
 
 # --- entropies
 
 
-def test_entropy_is_that_of_the_shares() -> None:
+def test_entropy_is_that_of_the_class_probabilities() -> None:
     logits = jnp.asarray(np.log([[1, 1, 2], [4, 4, 4], [1, 2, 5]]), jnp.float32)
-    # 1/4, 1/4, 1/2: half of the time two bits, half of it one; three alike; 1/8, 2/8, 5/8
+    # 1/4, 1/4, 1/2: half of the time two bits, half of it one; three equal ones; 1/8, 2/8, 5/8
     expected = [1.5 * np.log(2), np.log(3), np.log(8) - (2 * np.log(2) + 5 * np.log(5)) / 8]
     np.testing.assert_allclose(entropy(logits), expected, rtol=1e-6)
 
@@ -167,29 +179,29 @@ def test_gradient_of_the_entropy_is_minus_p_times_log_p_plus_entropy() -> None:
     np.testing.assert_allclose(slope(entropy, jnp.asarray(np.log(p), jnp.float32)), -p * (np.log(p) + h), atol=1e-7)
 
 
-def test_marginal_entropy_is_that_of_the_mean_shares() -> None:
-    certain_of_two = jnp.array([[50.0, 0.0, -50.0], [-50.0, 50.0, 0.0]])  # mean shares 1/2, 1/2, 0
+def test_marginal_entropy_is_that_of_the_mean_probabilities() -> None:
+    certain_of_two = jnp.array([[50.0, 0.0, -50.0], [-50.0, 50.0, 0.0]])  # mean probabilities 1/2, 1/2, 0
     assert float(marginal_entropy(certain_of_two)) == pytest.approx(np.log(2), rel=1e-6)
-    logits = jnp.asarray(np.log([[1, 2, 5], [3, 2, 3]]), jnp.float32)  # mean shares 4/16, 4/16, 8/16
+    logits = jnp.asarray(np.log([[1, 2, 5], [3, 2, 3]]), jnp.float32)  # mean probabilities 4/16, 4/16, 8/16
     assert float(marginal_entropy(logits)) == pytest.approx(1.5 * np.log(2), rel=1e-6)
 
 
-def test_marginal_entropy_is_at_least_the_mean_entropy_and_equals_it_where_all_images_are_alike() -> None:
+def test_marginal_entropy_is_at_least_the_mean_entropy_and_equals_it_where_all_images_are_equal() -> None:
     logits = jnp.asarray(np.random.default_rng(0).normal(0, 2, (20, 5)), jnp.float32)
     assert float(marginal_entropy(logits)) > float(entropy(logits).mean()) + 0.1
-    alike = jnp.tile(logits[:1], (20, 1))
-    assert float(marginal_entropy(alike)) == pytest.approx(float(entropy(logits[:1])[0]), rel=1e-6)
+    equal = jnp.tile(logits[:1], (20, 1))
+    assert float(marginal_entropy(equal)) == pytest.approx(float(entropy(logits[:1])[0]), rel=1e-6)
 
 
 @pytest.mark.parametrize("far", [100.0, 1e4])
 def test_entropies_stay_finite_and_so_do_their_gradients_where_exp_does_not(far: float) -> None:
     logits = jnp.array([[far, -far, 0.0], [-far, far, -far], [far, far, -far]])
     for total in (lambda x: entropy(x).sum(), marginal_entropy):
-        value, gradient = jax.value_and_grad(total)(logits)
+        value, gradient = jax.jit(jax.value_and_grad(total))(logits)
         assert np.isfinite(value)
         assert np.isfinite(gradient).all()
     np.testing.assert_allclose(entropy(logits), [0, 0, np.log(2)], rtol=1e-6)
-    assert float(marginal_entropy(logits)) == pytest.approx(np.log(2), rel=1e-6)  # mean shares 1/2, 1/2, 0
+    assert float(marginal_entropy(logits)) == pytest.approx(np.log(2), rel=1e-6)  # mean probabilities 1/2, 1/2, 0
 
 
 # --- features
@@ -211,6 +223,6 @@ def test_pull_away_is_the_mean_squared_cosine_of_pairs() -> None:
 
 def test_pull_away_of_features_without_a_direction_and_of_one_image_is_zero_with_a_finite_gradient() -> None:
     for features in (jnp.zeros((3, 2)), jnp.array([[0.0, 0.0], [1.0, 2.0]]), jnp.ones((1, 2))):
-        value, gradient = jax.value_and_grad(pull_away)(features)
+        value, gradient = jax.jit(jax.value_and_grad(pull_away))(features)
         assert float(value) == 0.0
         assert np.isfinite(gradient).all()

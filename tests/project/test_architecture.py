@@ -29,7 +29,7 @@ HEAVY = [
     "jinja2",
 ]
 HEAVY += ["tensorboardX"]
-WITHOUT_JAX = ["config", "errors", "report.pictures", "training.progress", "runs.predictions", "runs.directory"]
+WITHOUT_JAX = ["config", "errors", "report.pictures", "cli.progress", "runs.predictions", "runs.directory"]
 WITHOUT_JAX += ["sweep.directory", "sweep.table", "cli.main", "data.load"]
 
 

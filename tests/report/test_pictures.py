@@ -151,7 +151,7 @@ def test_no_jax_no_pyplot_and_nothing_heavy_before_it_is_needed(tmp_path: Path) 
 import sys
 import numpy as np
 from sgan_jax.report import pictures
-from sgan_jax.training import progress
+from sgan_jax.cli import progress
 assert not {{"jax", "matplotlib", "PIL", "rich"}} & set(sys.modules)
 pictures.save_confusion(np.eye(2, dtype=int), ["a", "b"], {str(tmp_path / "c.png")!r}, "t")
 assert not {{"jax", "matplotlib.pyplot"}} & set(sys.modules)

@@ -86,7 +86,7 @@ def test_a_step_whose_checkpoint_was_set_aside_is_saved_again_after_a_reload(tmp
 def test_state_of_two_optimizers_that_share_a_network_is_restored(tmp_path):
     # Either's moments have gaps where the other's layers are.
     params = {name: {"kernel": np.ones((3, 2), np.float32)} for name in ("dense", "logits")}
-    opt = muon(1e-3, 0.95, adam(1e-3, 0.9, 0.99, 1e-7)).init(params)
+    opt = muon(1e-3, 0.95, adam(1e-3, 0.9, 0.99, 1e-7), "logits").init(params)
     save(tmp_path, state()._replace(params=opt))
     restored = checkpoint.restore(tmp_path / "step_3", state()._replace(params=opt))
     assert bits(restored.params) == bits(opt)

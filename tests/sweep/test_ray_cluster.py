@@ -15,9 +15,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tyro
 from outer import DIGITS, SMALL, command, environment, metrics, succeed
 
-from sgan_jax.cli import main
+from sgan_jax.cli.sweep import Sweep
 from sgan_jax.config import Config, DataConfig
 from sgan_jax.data.load import load_embedded
 from sgan_jax.errors import UserError
@@ -136,11 +137,17 @@ def test_a_signal_gives_up_what_the_cluster_has_not_finished(two_workers, tmp_pa
     assert (tmp_path / "out/results.jsonl").read_text() == ""
 
 
+def of_a_cluster(address: str) -> Any:
+    """The command line of a sweep of one trial on a cluster."""
+    arguments = ["--dataset", "mnist-5k", "--preset", "joint", "--labels", "10", "--draws", "1", "--ray", address]
+    return tyro.cli(Sweep, args=arguments)
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379", "10001", "127.0.0.1:99999", "host:port"])
 def test_an_address_where_no_cluster_answers_is_one_line(address, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=rf"^ray {address}: no cluster answers there \([^\n]+\)$"):
-        main.Sweep(dataset="mnist-5k", preset="joint", labels="10", draws=1, ray=address)()
+        of_a_cluster(address)()
     assert not list(tmp_path.glob("sweeps/*/runs/*"))
 
 
@@ -148,7 +155,7 @@ def test_a_cluster_without_ray_is_one_line_about_how_to_install_it(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"^ray auto: Ray is not installed; set SGAN_EXTRAS=ray for bin/sweep, or "):
-        main.Sweep(dataset="mnist-5k", preset="joint", labels="10", draws=1, ray="auto")()
+        of_a_cluster("auto")()
     assert not list(tmp_path.glob("sweeps/*/runs/*"))
 
 
@@ -199,7 +206,7 @@ class Inside:
 def test_a_trial_that_fails_on_its_worker_is_an_error_and_others_come_back_with_their_last_checkpoint(
     tmp_path, monkeypatch
 ):
-    def train(config: Config, path: Path, shared: Shared) -> bool:
+    def train(config: Config, path: Path, shared: Shared, stop: Stop) -> bool:
         if config.data.labels == 20:
             raise Inside.exceptions.RayError("gone")
         if config.data.labels == 30:

@@ -12,23 +12,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tyro
 from kills import KILLED
 from outer import DIGITS, HOME, NOTICE, SMALL, call, command, environment, metrics, succeed, write_images
 
-from sgan_jax.cli import main
-from sgan_jax.cli.sweep import shown
+from sgan_jax.cli.sweep import Sweep, shown
 from sgan_jax.config import Config, ModelConfig, to_json
 from sgan_jax.data.load import Dataset, load_embedded
 from sgan_jax.engine.system import build
 from sgan_jax.errors import UserError
 from sgan_jax.models.pixels import scale
 from sgan_jax.runs import checkpoint, predictions
-from sgan_jax.runs.directory import Images, RunDir
+from sgan_jax.runs.directory import RunDir
+from sgan_jax.runs.record import Images
 from sgan_jax.sweep import table, trial
 from sgan_jax.sweep.directory import Key, Record, SweepDir, key
 from sgan_jax.sweep.published import PUBLISHED
-from sgan_jax.sweep.sweep import Result, sweep
+from sgan_jax.sweep.sweep import Options, Result, sweep
 from sgan_jax.sweep.trial import Shared
+from sgan_jax.training.events import Listener
 from sgan_jax.training.signals import Stop
 
 GRID = ("--preset", "joint", "--labels", "10,20", "--draws", 2)
@@ -55,6 +57,8 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Calls:
     """A listener that remembers how it was called."""
 
+    training = None
+
     def __init__(self) -> None:
         self.started_trials: list[str] = []
         self.finished_trials: list[str] = []
@@ -72,16 +76,18 @@ class Calls:
 
 def configs(**changes: object) -> list[Config]:
     """The configurations of the finished sweep with other settings."""
-    settings = {"dataset": "mnist-5k", "width": 8, "batch_size": 4, "steps_per_epoch": 2, "steps": 4, "draws": 2}
-    return main.Sweep(**settings | {"preset": "joint", "labels": "10,20"} | changes).configs()  # type: ignore[arg-type]
+    settings = {"dataset": "mnist-5k", "width": 8, "batch_size": 2, "steps_per_epoch": 2, "steps": 4, "draws": 2}
+    settings |= {"preset": "joint", "labels": "10,20"} | changes
+    arguments = [text for name, value in settings.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    return tyro.cli(Sweep, args=arguments).configs()
 
 
 def again(out: Path = Path("out"), on_nan: str = "stop", listener: Calls | None = None, **changes: object) -> Result:
     """The call of the finished sweep with other settings, in this process."""
-    return sweep(configs(**changes), out, on_nan=on_nan, listener=listener)
+    return sweep(configs(**changes), Options(out, on_nan=on_nan), listener)
 
 
-def trained_by(monkeypatch: pytest.MonkeyPatch, train: Callable[[Config, Path, Shared, Stop], bool]) -> None:
+def trained_by(monkeypatch: pytest.MonkeyPatch, train: Callable[..., bool]) -> None:
     """Has trials trained by another function, which may call the real one."""
     monkeypatch.setattr(trial, "train", train)
 
@@ -243,7 +249,7 @@ def test_a_line_that_a_kill_cut_off_is_written_again(left, out):
 
 
 def test_a_signal_in_the_last_moments_of_a_run_stops_the_sweep_after_it(tmp_path, monkeypatch):
-    def train(config: Config, path: Path, shared: Shared, stop: Stop) -> bool:
+    def train(config: Config, path: Path, shared: Shared, stop: Stop, listener: Listener | None = None) -> bool:
         shutil.copytree(finished_sweep()[0] / "out/runs" / path.name, path)
         signal.raise_signal(signal.SIGTERM)
         return True
@@ -283,7 +289,7 @@ def test_a_signal_within_a_run_stops_the_sweep_and_the_same_command_resumes_it(n
 
 
 def test_a_second_sweep_in_the_directory_is_one_line(out):
-    from sgan_jax.runs.directory import locked
+    from sgan_jax.files import locked
 
     with (
         locked(out, "--out"),
@@ -310,7 +316,7 @@ def test_a_trial_that_cannot_be_trained_is_a_warning_and_the_others_are_trained(
     (out / "results.jsonl").write_text("")
     real, asked = trial.train, []
 
-    def train(config: Config, path: Path, shared: Shared, stop: Stop) -> bool:
+    def train(config: Config, path: Path, shared: Shared, stop: Stop, listener: Listener | None = None) -> bool:
         asked.append((path.name, shared.on_nan))
         if path.name == "joint-20-s0":
             raise UserError("out/runs/joint-20-s0: step 3: d/real is nan; a smaller ‹adam.learning_rate› may help")
@@ -348,7 +354,7 @@ def test_a_trial_that_the_machine_has_no_room_for_does_not_keep_others_from_trai
     (out / "results.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines(out / "results.jsonl")[2:]))
     real = trial.train
 
-    def train(config: Config, path: Path, shared: Shared, stop: Stop) -> bool:
+    def train(config: Config, path: Path, shared: Shared, stop: Stop, listener: Listener | None = None) -> bool:
         if path.name == TRIALS[0]:
             raise error
         return real(config, path, shared, stop)
@@ -410,7 +416,8 @@ def test_a_command_whose_trial_failed_prints_the_table_and_then_an_error(out, mo
     with pytest.raises(UserError) as caught:
         shown(again())
     assert str(caught.value) == (
-        "out: 1 of 4 trials could not be trained (joint-10-s0): the warnings say why; the same command tries them again"
+        "out: 1 of 4 trials could not be trained (joint-10-s0): the warnings have the reasons; "
+        "the same command tries them again"
     )
     assert "| joint | 10 | 1 |" in capsys.readouterr().out
 
@@ -430,7 +437,7 @@ def test_a_command_that_a_signal_stopped_says_so_and_has_its_status(capsys):
         ({"head": "separate", "width": 16}, "model.head was stacked, now separate; model.width was 8, now 16"),
         ({"steps": 6}, "steps was 4, now 6"),
         ({"steps": None, "epochs": 1}, "steps was 4, now 2"),
-        ({"labels": "30", "draws": 3, "batch_size": 6}, "batch_size was 4, now 6"),
+        ({"labels": "30", "draws": 3, "batch_size": 6}, "batch_size was 2, now 6"),
     ],
 )
 def test_other_settings_in_the_same_directory_are_one_line_that_names_them(changes, difference, out):
@@ -479,7 +486,7 @@ def test_other_images_are_one_line_whatever_the_preset(out, tmp_path):
         ({"preset": "fast,tutrial"}, "unknown preset 'tutrial'; choose one of"),
         ({"head": "staked"}, "unknown head 'staked'; choose one of"),
         ({"head": "real_fake"}, "model.head real_fake: has no classifier whose error a sweep could measure"),
-        ({"batch_size": 3}, "batch_size: 3; must be an even number"),
+        ({"batch_size": 0}, "batch_size: 0; must be between 1 and 65536"),
         ({"dataset": "auto", "data_dir": "missing"}, "data.data_dir missing: does not exist"),
         ({"out": Path("file")}, "file: cannot be written (File exists); choose another out"),
         ({"out": Path("file/below")}, "file/below: cannot be written (Not a directory); choose another out"),

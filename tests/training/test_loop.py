@@ -4,9 +4,7 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,6 @@ from outer import (
     RUN,
     SMALL,
     STEPS,
-    call,
     command,
     environment,
     finished_run,
@@ -28,12 +25,18 @@ from outer import (
     write_images,
 )
 
-from sgan_jax.config import PRESETS, DataConfig, ModelConfig
+from sgan_jax.cli.terminal import Terminal
+from sgan_jax.config import Config, DataConfig, ModelConfig, changed
 from sgan_jax.data.load import choose_labelled, load_embedded
+from sgan_jax.metrics import subsets
+from sgan_jax.presets import PRESETS
 from sgan_jax.runs.directory import RunDir
-from sgan_jax.training import loop
+from sgan_jax.training import dispatch, loop, recorder
+from sgan_jax.training.start import Options
 
 ACCURACIES = ("train_accuracy", "test_accuracy", "ema_test_accuracy")
+ABOUT = ("units", "watched")  # of a line: what its figures are
+Train = Callable[..., str]
 
 
 @pytest.fixture
@@ -42,14 +45,19 @@ def run(tmp_path: Path) -> Path:
     return Path(shutil.copytree(reference(), tmp_path / "run"))
 
 
+@pytest.fixture
+def train(does: Callable[..., str]) -> Train:
+    """Trains in `run` of the test's directory, for four epochs unless the arguments say otherwise."""
+
+    def with_defaults(*arguments: object, source: tuple[object, ...] = DIGITS) -> str:
+        return does("train", *source, *SMALL, *(arguments or EPOCHS), "--run", "run")
+
+    return with_defaults
+
+
 def reference() -> Path:
-    """The run of four epochs that the others are compared with."""
+    """The run of four epochs that the others are compared with; a process of its own has trained it."""
     return finished_run()[0] / RUN
-
-
-def train(folder: Path, *arguments: object, source: tuple[object, ...] = DIGITS) -> str:
-    """Trains in FOLDER/run, for four epochs unless they say otherwise."""
-    return succeed("train", *source, *SMALL, *(arguments or EPOCHS), "--run", "run", cwd=folder)
 
 
 def without_seconds(file: Path) -> dict[str, object]:
@@ -81,37 +89,37 @@ def invert_the_middle(data: bytes) -> bytes:
 # --- resuming ---
 
 
-def test_two_epochs_and_two_more_are_four_bit_for_bit(tmp_path):
-    assert "finished: run" in train(tmp_path, "--epochs", 2)
-    assert "run: from step 4, to step 8\n" in train(tmp_path, "--epochs", 4)
+def test_two_epochs_and_two_more_are_four_bit_for_bit(train, does, tmp_path):
+    assert "finished: run" in train("--epochs", 2)
+    assert "run: finished at step 4;" in does("train", "--run", "run"), "with its own settings"
+    assert "run: from step 4, to step 8\n" in does("train", "--run", "run", "--epochs", 4)
     same_run(tmp_path / "run", reference())
 
 
-def test_a_run_may_end_within_an_epoch_and_be_made_longer(tmp_path):
-    train(tmp_path, "--steps", 3)
+def test_a_run_may_end_within_an_epoch_and_be_made_longer(train, does, tmp_path):
+    train("--steps", 3)
     run = tmp_path / "run"
     assert json.loads((run / "result.json").read_text())["step"] == 3
-    train(tmp_path, "--steps", 4)
+    does("train", "--run", "run", "--epochs", 2)
     assert sha256(run, 4) == sha256(reference(), 4)
     assert [line["step"] for line in metrics(run)] == [2, 3, 4]
 
 
-def test_labels_for_validation_are_of_the_budget_and_kept_from_training(tmp_path):
+def test_labels_for_validation_are_of_the_budget_and_kept_from_training(train, fails, tmp_path):
     # The first ten of twenty labels are those of a run of ten: the same bits, whatever the other ten are used for.
-    train(tmp_path, "--labels", 10, "--steps", 2)
+    train("--labels", 10, "--steps", 2)
     sha = sha256(tmp_path / "run", 2)
     shutil.rmtree(tmp_path / "run")
-    printed = train(tmp_path, "--labels", 20, "--validation", 10, "--steps", 2)
+    printed = train("--labels", 20, "--validation", 10, "--steps", 2)
     assert sha256(tmp_path / "run", 2) == sha
     assert len(json.loads((tmp_path / "run" / "labels.json").read_text())["indices"]) == 20
     (line,) = metrics(tmp_path / "run")
     assert 10 * line["validation_accuracy"] == pytest.approx(round(10 * line["validation_accuracy"]))
     assert "validation accuracy" in printed
-    refused = call("train", *DIGITS, "--labels", 10, "--validation", 10, cwd=tmp_path)
-    assert (refused.returncode, refused.stderr) == (2, "sgan: error: --validation: 10; must be between 0 and 9\n")
+    assert fails("train", *DIGITS, "--labels", 10, "--validation", 10) == "--validation: 10; must be between 0 and 9"
 
 
-def test_the_graph_hears_of_the_labels_to_train_on_alone(tmp_path, monkeypatch):
+def test_labels_to_train_on_alone_are_propagated(tmp_path, monkeypatch):
     class Asked(Exception):
         pass
 
@@ -121,63 +129,62 @@ def test_the_graph_hears_of_the_labels_to_train_on_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(loop.cache, "load_by_deformation", lambda *_: "the graph")
     monkeypatch.setattr(loop, "propagate", propagate)
-    small = ModelConfig(width=8, networks="compact", head=PRESETS["best"].model.head)
-    config = replace(PRESETS["best"], model=small, data=DataConfig("mnist-5k", labels=30, validation=10))
+    values = {"model.width": 8, "data.dataset": "mnist-5k", "data.labels": 30, "data.validation": 10}
     with pytest.raises(Asked) as asked:
-        loop.train(config, tmp_path / "run")
+        loop.train(changed(PRESETS["best"], values), Options(tmp_path / "run"))
     neighbours, labelled, labels = asked.value.args
     drawn = json.loads((tmp_path / "run/labels.json").read_text())["indices"]
     assert (neighbours, len(drawn), labelled.tolist()) == ("the graph", 30, drawn[:20])
     assert labels.tolist() == load_embedded().train_labels[drawn[:20]].tolist()
 
 
-def test_damaged_checkpoints_are_set_aside_and_made_again_from_the_last_whole_one(run, tmp_path):
+def test_damaged_checkpoints_are_set_aside_and_made_again_from_the_last_whole_one(run, sgan):
     spoil(run, 8, lambda data: data[: len(data) // 2])
     spoil(run, 6, invert_the_middle)
-    done = call("train", *DIGITS, *SMALL, *EPOCHS, "--run", "run", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "run: from step 4, to step 8\n" in done.stdout
-    warnings = done.stderr.splitlines()
-    assert len(warnings) == 2, done.stderr
+    status, printed, error = sgan("train", *DIGITS, *SMALL, *EPOCHS, "--run", "run")
+    assert status == 0
+    assert "run: from step 4, to step 8\n" in printed
+    warnings = error.splitlines()
+    assert len(warnings) == 2, error
     for step, line in zip((8, 6), warnings, strict=True):
         assert line.startswith(f"sgan: warning: run/checkpoints/step_{step}: the checkpoint is damaged (")
         assert line.endswith("; trying the one before")
-    kept = sorted(path.name.rsplit("_", 1)[0] for path in run.glob("checkpoints/damaged_*"))
-    assert kept == ["damaged_step_6", "damaged_step_8"]
+    aside = sorted(path.name.rsplit("_", 1)[0] for path in run.glob("checkpoints/damaged_*"))
+    assert aside == ["damaged_step_6", "damaged_step_8"]
     same_run(run, reference())
 
 
-@pytest.mark.slow
-def test_a_run_without_any_whole_checkpoint_is_refused_and_left_as_it_is(run, tmp_path):
+def test_a_run_without_any_whole_checkpoint_is_an_error_and_left_as_it_is(run, sgan):
     for step in STEPS:
         (run / f"checkpoints/step_{step}/meta/metadata").unlink()
     metrics = (run / "metrics.jsonl").read_text()
-    done = call("train", *DIGITS, *SMALL, *EPOCHS, "--run", "run", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.count("the checkpoint is damaged") == 4
-    assert "no checkpoint can be restored; remove it to start anew, or another --run" in done.stderr
+    status, _, error = sgan("train", *DIGITS, *SMALL, *EPOCHS, "--run", "run")
+    assert status == 2
+    assert error.count("the checkpoint is damaged") == 4
+    assert "no checkpoint can be restored; remove it to start anew, or another --run" in error
     assert sorted(entry.name for entry in (run / "checkpoints").iterdir()) == [f"step_{step}" for step in STEPS]
     assert (run / "metrics.jsonl").read_text() == metrics
 
 
-def test_what_a_kill_after_the_last_checkpoint_left_undone_is_done_by_the_same_command(run, tmp_path):
+def test_what_a_kill_after_the_last_checkpoint_left_undone_is_done_by_the_same_command(run, train):
     (run / "result.json").unlink()
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"step": 9, "seco')
-    assert "run: finished at step 8;" in train(tmp_path)
+    assert "run: finished at step 8;" in train()
     same_run(run, reference())
 
 
-def test_a_run_that_is_asked_to_end_where_it_was_stopped_is_evaluated_there(run, tmp_path):
+def test_a_run_that_is_asked_to_end_where_it_was_stopped_is_evaluated_there(run, train):
     # A stop saves a checkpoint and nothing else.
     (run / "result.json").unlink()
     (run / "samples/step_8.png").unlink()
-    lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
-    (run / "metrics.jsonl").write_text("".join(lines[:-1]))
-    train(tmp_path)
-    expected, found = metrics(reference()), metrics(run)
-    assert found[:-1] == expected[:-1]
-    assert found[-1] == {name: expected[-1][name] for name in ("step", *ACCURACIES)}
+    texts = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text("".join(texts[:-1]))
+    train()
+    expected, lines = metrics(reference()), metrics(run)
+    assert lines[:-1] == expected[:-1]
+    figures = {name: expected[-1][name] for name in ("step", *ACCURACIES, "units")}
+    assert lines[-1] == figures | {"watched": []}
     assert json.loads((run / "result.json").read_text())["test_accuracy"] == expected[-1]["test_accuracy"]
     assert (run / "samples/step_8.png").read_bytes() == (reference() / "samples/step_8.png").read_bytes()
 
@@ -185,20 +192,20 @@ def test_a_run_that_is_asked_to_end_where_it_was_stopped_is_evaluated_there(run,
 # --- what training may and may not see ---
 
 
-def test_the_weights_depend_on_which_images_are_labelled(tmp_path):
-    train(tmp_path, "--epochs", 1, "--label-seed", 1)
+def test_the_weights_depend_on_which_images_are_labelled(train, tmp_path):
+    train("--epochs", 1, "--label-seed", 1)
     assert sha256(tmp_path / "run", 2) != sha256(reference(), 2)
 
 
 def shuffled(labels: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Other labels for the images that are not drawn; the draw itself, which is balanced by labels, stays the same.
 
-    An image that comes before the last of those drawn for its new class would be drawn in its stead, so it is left.
+    An image that comes before the last of those drawn for its new class would be drawn in its stead: its label stays.
     """
     random = np.random.default_rng(5)
-    rest = np.setdiff1d(np.arange(len(labels)), drawn)
+    others = np.setdiff1d(np.arange(len(labels)), drawn)
     other = labels.copy()
-    for part in np.array_split(random.permutation(rest), 200):
+    for part in np.array_split(random.permutation(others), 200):
         before = other[part]
         other[part] = (before + random.integers(1, 10, len(part))) % 10
         if not np.array_equal(choose_labelled(other, len(drawn), 10, 0), drawn):
@@ -206,7 +213,7 @@ def shuffled(labels: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     return other
 
 
-def test_labels_of_unlabelled_images_and_the_test_set_have_no_part_in_the_weights(tmp_path):
+def test_labels_of_unlabelled_images_and_the_test_set_have_no_part_in_the_weights(train, tmp_path):
     digits = load_embedded()
     drawn = np.array(json.loads((reference() / "labels.json").read_text())["indices"])
     labels = shuffled(digits.train_labels, drawn)
@@ -214,7 +221,7 @@ def test_labels_of_unlabelled_images_and_the_test_set_have_no_part_in_the_weight
     test = 255 - digits.test_images[:500, ..., 0], digits.test_labels[500:]
     folder = write_images(tmp_path / "other", (digits.train_images[..., 0], labels), test)
 
-    train(tmp_path, *EPOCHS, "--labels", 100, source=("--data-dir", folder))
+    train(*EPOCHS, "--labels", 100, source=("--data-dir", folder))
     run = tmp_path / "run"
     assert (run / "labels.json").read_text() == (reference() / "labels.json").read_text()
     for step in STEPS:
@@ -227,86 +234,64 @@ def test_labels_of_unlabelled_images_and_the_test_set_have_no_part_in_the_weight
 # --- how many steps a dispatch ---
 
 
-# Both ways in one process, to which the settings of the tests' commands apply.
-IN_BOTH_WAYS = """
-from pathlib import Path
-from sgan_jax.training import dispatch
-from sgan_jax.training import loop
-from sgan_jax.training import recorder
-from sgan_jax.config import Config, DataConfig, ModelConfig
-
-small = {"data": DataConfig(dataset="mnist-5k", labels=10), "model": ModelConfig(width=2), "batch_size": 4}
-config = Config(steps=8, steps_per_epoch=4, **small)
-recorder.METRICS_EVERY = 2
-loop.train(config, Path("single"), log_every=3)
-on_cpu = dispatch.steps_at_once
-dispatch.steps_at_once = lambda platform, *rest: on_cpu("gpu", *rest)
-loop.train(config, Path("scanned"), log_every=3)
-"""
+SMALLEST = Config(batch_size=2, steps_per_epoch=4, data=DataConfig("mnist-5k", labels=10), model=ModelConfig(width=2))
 
 
-def test_epochs_of_one_dispatch_leave_what_single_steps_leave(tmp_path):
-    python = [sys.executable, "-P", "-c", IN_BOTH_WAYS]
-    done = subprocess.run(python, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
-    logged = [line.split(",")[0] for line in done.stdout.splitlines() if line.startswith(">")]
+def test_epochs_of_one_dispatch_leave_what_single_steps_leave(tmp_path, monkeypatch, capsys):
+    config = changed(SMALLEST, {"steps": 8})
+    monkeypatch.setattr(recorder, "METRICS_EVERY", 2)
+    loop.train(config, Options(tmp_path / "single"), listener=Terminal(log_every=3))
+    on_cpu = dispatch.steps_at_once
+    monkeypatch.setattr(dispatch, "steps_at_once", lambda platform, *others: on_cpu("gpu", *others))
+    loop.train(config, Options(tmp_path / "scanned"), listener=Terminal(log_every=3))
+    logged = [line.split(",")[0] for line in capsys.readouterr().out.splitlines() if line.startswith(">")]
     assert logged == [">3", ">6", ">3", ">6"]
     single, scanned = (metrics(tmp_path / name) for name in ("single", "scanned"))
     assert [line["step"] for line in scanned] == [2, 4, 6, 8]
     for one, other in zip(single, scanned, strict=True):
+        assert {name: one.pop(name, None) for name in ABOUT} == {name: other.pop(name, None) for name in ABOUT}
         assert one == pytest.approx(other, rel=1e-3, abs=1e-3)
     assert sorted(path.name for path in (tmp_path / "scanned/checkpoints").iterdir()) == ["step_4", "step_8"]
 
 
-LOOKS_AT_SOME = """
-from pathlib import Path
-from sgan_jax.metrics import subsets
-from sgan_jax.training import loop
-from sgan_jax.config import Config, DataConfig, ModelConfig
-
-subsets.EVALUATION_SIZE = 1000
-small = {"data": DataConfig(dataset="mnist-5k", labels=10), "model": ModelConfig(width=2), "batch_size": 4}
-loop.train(Config(steps=4, steps_per_epoch=2, **small), Path("run"))
-"""
-
-
-def test_all_training_images_are_looked_at_after_the_last_step_and_some_before(tmp_path):
-    python = [sys.executable, "-P", "-c", LOOKS_AT_SOME]
-    done = subprocess.run(python, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
-    before, last = (re.search(rf"step_{step}: train accuracy ([\d.]+)%(.*?), test", done.stdout) for step in (2, 4))
+def test_all_training_images_are_evaluated_after_the_last_step_and_a_subset_before(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(subsets, "EVALUATION_SIZE", 1000)
+    config = changed(SMALLEST, {"steps": 4, "steps_per_epoch": 2})
+    loop.train(config, Options(tmp_path / "run"), listener=Terminal())
+    printed = capsys.readouterr().out
+    before, last = (re.search(rf"step_{step}: train accuracy ([\d.]+)%(.*?), test", printed) for step in (2, 4))
     assert (before[2], last[2]) == (" of 1,000", "")
     assert before[1].endswith("00"), "of 1,000 images: tenths of a per cent"
-    assert f"Train Accuracy: {last[1]}%" in succeed("eval", "--run", "run", cwd=tmp_path)
+    assert float(last[1]) == pytest.approx(100 * metrics(tmp_path / "run")[-1]["train_accuracy"], abs=5e-4)
 
 
 # --- what stands in the way ---
 
 
-def test_two_trainings_in_one_directory_are_one_too_many(run, tmp_path):
+def test_two_trainings_in_one_directory_are_one_too_many(run, sgan):
     with RunDir(run).locked():
-        done = call("train", *DIGITS, *SMALL, "--epochs", 5, "--run", "run", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, f"*** {NOTICE} ***\n")
-    assert done.stderr == "sgan: error: run: another process trains in it; stop that one, or another --run\n"
+        status, printed, error = sgan("train", *DIGITS, *SMALL, "--epochs", 5, "--run", "run")
+    assert (status, printed) == (2, f"*** {NOTICE} ***\n")
+    assert error == "sgan: error: run: another process trains in it; stop that one, or another --run\n"
     same_run(run, reference())
 
 
-def test_data_that_moved_is_found_where_the_command_says(run, tmp_path):
+def test_data_that_moved_is_found_where_the_command_says(run, train, does, fails, tmp_path):
     digits = load_embedded()
-    parts = (digits.train_images, digits.train_labels), (digits.test_images, digits.test_labels)
-    folder = write_images(tmp_path / "here", *((images[..., 0], labels) for images, labels in parts))
-    assert "finished at step 8" in train(tmp_path, source=("--data-dir", folder)), "the same images from elsewhere"
+    sets = (digits.train_images, digits.train_labels), (digits.test_images, digits.test_labels)
+    folder = write_images(tmp_path / "here", *((images[..., 0], labels) for images, labels in sets))
+    assert "finished at step 8" in train(source=("--data-dir", folder)), "the same images from elsewhere"
     moved = folder.rename(tmp_path / "there")
-    done = call("eval", "--run", "run", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"sgan: error: --data-dir {folder}: does not exist; expected a folder with the four IDX files, or a folder "
-        "of images with a folder for each class, or an .npz file\n"
+    assert fails("eval", "--run", "run") == (
+        f"--data-dir {folder}: does not exist; expected a folder with the four IDX files, or a folder "
+        "of images with a folder for each class, or an .npz file"
     )
-    assert "Test Accuracy: " in succeed("eval", "--run", "run", "--data-dir", moved, cwd=tmp_path)
+    assert "Test Accuracy: " in does("eval", "--run", "run", "--data-dir", moved)
 
 
 # Blocks of 512 bytes or 1 KiB, as the shell has it: indices are smaller, and then a picture, or an array, is larger.
 @pytest.mark.parametrize("blocks", [pytest.param(4, marks=pytest.mark.slow), 40])
-def test_a_full_disk_is_one_line_and_leaves_a_run_that_goes_on(blocks, tmp_path):
+def test_a_full_disk_is_one_line_and_leaves_a_run_that_can_be_resumed(blocks, train, tmp_path):
     reference()  # compiles what a run needs: JAX warns of each compiled step that it has no room to keep
     train_command = command("train", *DIGITS, *SMALL, *EPOCHS, "--run", "run")
     limited = subprocess.run(
@@ -321,13 +306,13 @@ def test_a_full_disk_is_one_line_and_leaves_a_run_that_goes_on(blocks, tmp_path)
     assert len(errors) == 1, limited.stderr
     assert errors[0].startswith("sgan: error: ")
     assert "File too large" in errors[0]
-    train(tmp_path)
+    train()
     same_run(tmp_path / "run", reference())
 
 
 @pytest.mark.slow
 def test_the_full_networks_train_and_are_evaluated(tmp_path):
-    train_full = ("--batch-size", 10, "--steps-per-epoch", 2, "--epochs", 1)
+    train_full = ("--batch-size", 5, "--steps-per-epoch", 2, "--epochs", 1)
     succeed("train", *DIGITS, *train_full, cwd=tmp_path, XLA_FLAGS="")
     figures = json.loads(succeed("eval", "--json", cwd=tmp_path, XLA_FLAGS=""))
     run = tmp_path / RUN

@@ -103,7 +103,7 @@ def checkpoints(run: Path) -> list[int]:
     return sorted(int(path.name.removeprefix("step_")) for path in (run / "checkpoints").glob("step_*[0-9]"))
 
 
-def test_killed_between_two_checkpoints_a_run_goes_on_from_the_last_one(tmp_path):
+def test_killed_between_two_checkpoints_a_run_resumes_from_the_last_one(tmp_path):
     status, printed = train(tmp_path, signal.SIGKILL, at=205, saved=200)
     assert status == -signal.SIGKILL
     assert "run: new run, to step 400\n" in printed
@@ -114,18 +114,18 @@ def test_killed_between_two_checkpoints_a_run_goes_on_from_the_last_one(tmp_path
     same_end(tmp_path / "run", undisturbed(), 400)
 
 
-def test_interrupted_and_terminated_a_run_saves_leaves_and_goes_on_from_there(tmp_path):
+def test_interrupted_and_terminated_a_run_saves_ends_and_resumes_from_there(tmp_path):
     run = tmp_path / "run"
     status, printed = train(tmp_path, signal.SIGINT, at=40)
     assert status == 130
-    assert printed.endswith("stopped by SIGINT; the same command goes on from there\n")
+    assert printed.endswith("stopped by SIGINT; the same command resumes\n")
     (first,) = checkpoints(run)
     assert 40 <= first < 200
 
     status, printed = train(tmp_path, signal.SIGTERM, at=240)
     assert status == 143
     assert f"run: from step {first}, to step 400\n" in printed
-    assert printed.endswith("stopped by SIGTERM; the same command goes on from there\n")
+    assert printed.endswith("stopped by SIGTERM; the same command resumes\n")
     assert checkpoints(run)[:2] == [first, 200]
     second = checkpoints(run)[-1]
     assert 240 <= second < 400

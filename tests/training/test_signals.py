@@ -1,4 +1,4 @@
-"""Signals that ask a run to end: heard once by all, and never lost."""
+"""Signals that ask a run to end: every process gets them, and none is lost."""
 
 import signal
 
@@ -6,7 +6,7 @@ from sgan_jax.training.signals import Stop
 
 
 class Others:
-    """The other processes of a run: what they say in turn, and a signal that comes to this one meanwhile."""
+    """The other processes of a run: their numbers in turn, and a signal that comes to this one meanwhile."""
 
     def __init__(self, *numbers: int, meanwhile: tuple[Stop, signal.Signals] | None = None):
         self.numbers, self.meanwhile = list(numbers), meanwhile
@@ -24,7 +24,7 @@ def test_a_signal_to_one_process_is_every_processs() -> None:
     assert stop.anywhere(Others(15)) and stop.by is signal.SIGTERM
 
 
-def test_a_signal_that_comes_while_the_processes_tell_each_other_is_heard_the_next_time() -> None:
+def test_a_signal_that_comes_while_the_processes_exchange_theirs_counts_the_next_time() -> None:
     stop = Stop()
     others = Others(0, 0, meanwhile=(stop, signal.SIGTERM))
     assert not stop.anywhere(others)

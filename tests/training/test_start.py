@@ -1,16 +1,16 @@
-"""What settings and data must be together is asked before anything is trained, and the flag to change is named."""
+"""Settings and data that cannot be trained are errors before anything is trained, and name the setting to change."""
 
 import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
-from outer import DIGITS, call
+from outer import DIGITS
 
-from sgan_jax.cli import main
-from sgan_jax.config import PRESETS, Config, DataConfig
+from sgan_jax.config import Config, DataConfig
 from sgan_jax.data.load import UNKNOWN, Dataset
 from sgan_jax.errors import UserError
+from sgan_jax.presets import PRESETS
 from sgan_jax.training.start import labelled_images, split
 
 
@@ -53,21 +53,19 @@ def test_of_the_labelled_images_the_last_are_for_validation_and_each_part_has_al
         ),
     ],
 )
-def test_what_cannot_be_trained_is_refused_with_the_flag_to_change(
+def test_data_that_cannot_be_trained_on_are_an_error_that_names_the_setting_to_change(
     dataset: Dataset, config: Config, message: str
 ) -> None:
     with pytest.raises(UserError, match=f"^{message}"):
         labelled_images(config, dataset)
 
 
-def test_fewer_labels_than_classes_are_refused_as_a_user_types_them(tmp_path: Path) -> None:
-    done = call("train", *DIGITS, "--labels", 5, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (2, "sgan: error: --labels: 5; must be at least 10, one for each class\n")
+def test_fewer_labels_than_classes_are_an_error_that_names_the_flag(tmp_path: Path, fails) -> None:
+    assert fails("train", *DIGITS, "--labels", 5) == "--labels: 5; must be at least 10, one for each class"
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_sweep_refuses_its_last_row_before_it_trains_the_first(tmp_path: Path) -> None:
-    sweep = main.Sweep(dataset="mnist-5k", labels="100,10", validation=5, draws=1, out=tmp_path / "out")
-    with pytest.raises(UserError, match="^data.validation: keeps all labels of class"):
-        sweep()
+def test_a_sweep_reports_its_last_trial_before_it_trains_the_first(tmp_path: Path, fails) -> None:
+    line = fails("sweep", *DIGITS, "--labels", "100,10", "--validation", 5, "--draws", 1, "--out", "out")
+    assert "--validation: keeps all labels of class" in line
     assert not (tmp_path / "out").exists()

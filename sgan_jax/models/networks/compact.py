@@ -4,7 +4,17 @@ import flax.linen as nn
 import jax
 
 from sgan_jax.models.heads import Head
-from sgan_jax.models.layers import Conv, Dense, Function, GroupNorm, as_discriminator, dropout, halvings, leaky_relu
+from sgan_jax.models.layers import (
+    LOGITS,
+    Conv,
+    Dense,
+    Function,
+    GroupNorm,
+    as_discriminator,
+    dropout,
+    halvings,
+    leaky_relu,
+)
 from sgan_jax.models.networks.mlp import generator as mlp_generator
 from sgan_jax.models.ops.convolutions import MATRIX_PRODUCTS, Maps
 from sgan_jax.types import Net
@@ -29,7 +39,7 @@ class _Discriminator(nn.Module):
         x = dropout(self.dropout)(x, key)
         x = Dense(8 * self.width, self.maps.dense, name="dense")(x)
         features = leaky_relu("features")(x)
-        return features, Dense(self.outputs, self.maps.dense, name="logits")(features)
+        return features, Dense(self.outputs, self.maps.dense, name=LOGITS)(features)
 
 
 def discriminator(

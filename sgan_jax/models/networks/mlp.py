@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from sgan_jax.models.heads import Head
 from sgan_jax.models.layers import (
+    LOGITS,
     BatchNorm,
     Dense,
     Function,
@@ -91,7 +92,7 @@ class _Discriminator(nn.Module):
         x = noise(_NOISE, 5)(x)
         if self.dropout:
             x = dropout(self.dropout)(x, None if key is None else jax.random.fold_in(key, 6))
-        return features, _NormedDense(self.outputs, self.maps, trained_scale=True, name="logits")(x)
+        return features, _NormedDense(self.outputs, self.maps, trained_scale=True, name=LOGITS)(x)
 
 
 class _Generator(nn.Module):
@@ -146,4 +147,5 @@ def generator(
       width: twice the units of the hidden layers, as the discriminator's.
       maps: how the layers compute.
     """
-    return as_generator(_Generator(width, image_shape, maps), latent, maps.dtype)
+    net = as_generator(_Generator(width, image_shape, maps), latent, maps.dtype)
+    return net._replace(by_example=False, output_layer="pixels")

@@ -11,7 +11,7 @@ __all__ = ["NETWORKS", "Networks", "discriminator", "generator"]
 
 
 class Networks(NamedTuple):
-    """How both players are made; each file says with which arguments."""
+    """How both players are made; each file documents the arguments."""
 
     discriminator: Callable[..., Net]
     generator: Callable[..., Net]

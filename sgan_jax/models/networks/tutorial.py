@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from sgan_jax.models.heads import Head
 from sgan_jax.models.layers import (
+    LOGITS,
     Conv,
     Dense,
     Function,
@@ -37,7 +38,7 @@ class _Discriminator(nn.Module):
             x = leaky_relu(f"leaky_{block}")(x)
         features = Function("Flatten", lambda x: x.reshape(x.shape[0], -1), name="features")(x)
         dropped = dropout(self.dropout)(features, key)
-        return features, Dense(self.outputs, self.maps.dense, name="logits")(dropped)
+        return features, Dense(self.outputs, self.maps.dense, name=LOGITS)(dropped)
 
 
 class _Generator(nn.Module):
@@ -107,4 +108,5 @@ def generator(
       width: channels of each transposed convolution.
       maps: how the layers compute; parameters and images are float32.
     """
-    return as_generator(_Generator(halvings(image_shape, 2, 12), width, image_shape, maps), latent, maps.dtype)
+    module = _Generator(halvings(image_shape, 2, 12), width, image_shape, maps)
+    return as_generator(module, latent, maps.dtype)._replace(output_layer="image")

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sgan_jax.training.progress import LINE_EVERY, Pace, Progress, duration, metric_fields, tutorial_line
+from sgan_jax.cli.progress import LINE_EVERY, Pace, Progress, duration, metric_fields, tutorial_line
+from sgan_jax.training.events import Span
+from sgan_jax.types import Metrics
 
-FIRST = {"d/supervised": 2.3052, "d/accuracy": 0.06, "d/real": 0.0961, "d/fake": 2.3987, "g/fool": 0.0949}
-TAG = "mnist-5k: not comparable with MNIST"
+FIRST = Metrics({"d/supervised": 2.3052, "d/real": 0.0961, "d/fake": 2.3987, "g/fool": 0.0949}, {"d/accuracy": 0.06})
+NOTICE = "mnist-5k: not comparable with MNIST"
 
 
 class Clock:
@@ -28,15 +30,28 @@ class Terminal(io.StringIO):
         return True
 
 
-def plain(total: int, first: int = 0, per_epoch: int = 600, log_every: int = 0) -> tuple[Progress, io.StringIO, Clock]:
+Shown = tuple[Progress, io.StringIO, Clock]
+
+
+def span(total: int, first: int = 0, per_epoch: int = 600, notice: str = "") -> Span:
+    return Span(total, first, per_epoch, notice)
+
+
+def plain(of: Span, log_every: int = 0) -> Shown:
     stream, clock = io.StringIO(), Clock()
-    return Progress(total, first, per_epoch, log_every, stream, clock=clock), stream, clock
+    return Progress(of, log_every, stream, clock=clock), stream, clock
 
 
-def bar(total: int, first: int = 0, width: int = 120, log_every: int = 0) -> tuple[Progress, io.StringIO, Clock]:
+def bar(of: Span, width: int = 120, log_every: int = 0) -> Shown:
     stream, clock = io.StringIO(), Clock()
     console = Console(file=stream, force_terminal=True, width=width, color_system=None, legacy_windows=False)
-    return Progress(total, first, 600, log_every, console=console, clock=clock), stream, clock
+    return Progress(of, log_every, console=console, clock=clock), stream, clock
+
+
+def without(*missing: str) -> Metrics:
+    """FIRST without terms of these names."""
+    loss, watch = ({name: value for name, value in terms.items() if name not in missing} for terms in FIRST)
+    return Metrics(loss, watch)
 
 
 def has_control_characters(text: str) -> bool:
@@ -51,11 +66,9 @@ def test_tutorial_line_is_the_tutorials() -> None:
 
 
 def test_tutorial_line_takes_numpy_scalars_and_full_accuracy() -> None:
-    metrics: dict[str, Any] = {key: np.float32(value) for key, value in FIRST.items()}
-    assert (
-        tutorial_line(12000, metrics | {"d/accuracy": np.float32(1)})
-        == ">12000, c[2.305,100], d[0.096,2.399], g[0.095]"
-    )
+    loss: dict[str, Any] = {key: np.float32(value) for key, value in FIRST.loss.items()}
+    metrics = Metrics(loss, {"d/accuracy": np.float32(1)})
+    assert tutorial_line(12000, metrics) == ">12000, c[2.305,100], d[0.096,2.399], g[0.095]"
 
 
 @pytest.mark.parametrize(
@@ -67,26 +80,28 @@ def test_tutorial_line_takes_numpy_scalars_and_full_accuracy() -> None:
         (("d/real",), ">7, c[2.305,6], d[-,2.399], g[0.095]"),
         (("d/fake",), ">7, c[2.305,6], d[0.096], g[0.095]"),
         (("g/fool",), ">7, c[2.305,6], d[0.096,2.399]"),
-        (tuple(FIRST), ">7"),
+        ((*FIRST.loss, *FIRST.watch), ">7"),
     ],
 )
 def test_tutorial_line_leaves_out_what_was_not_measured(missing: tuple[str, ...], line: str) -> None:
-    assert tutorial_line(7, {key: value for key, value in FIRST.items() if key not in missing}) == line
+    assert tutorial_line(7, without(*missing)) == line
 
 
-def test_tutorial_line_goes_on_with_the_terms_of_other_objectives() -> None:
-    catgan = {"d/accuracy": 0.5, "d/entropy": 1.0, "d/supervised": 2.0, "g/entropy": 0.25, "d/real_accuracy": 1.0}
-    assert tutorial_line(7, catgan) == ">7, c[2.000,50], d entropy[1.000], g entropy[0.250]"
-    matching = {"d/real": 0.5, "d/fake": 0.25, "g/features": 0.0126}
+def test_tutorial_line_ends_with_the_terms_of_other_objectives() -> None:
+    catgan = {"d/entropy": 1.0, "d/supervised": 2.0, "g/entropy": 0.25}
+    watched = {"d/accuracy": 0.5, "d/real_accuracy": 1.0}
+    assert tutorial_line(7, Metrics(catgan, watched)) == ">7, c[2.000,50], d entropy[1.000], g entropy[0.250]"
+    matching = Metrics({"d/real": 0.5, "d/fake": 0.25, "g/features": 0.0126}, {})
     assert tutorial_line(7, matching) == ">7, d[0.500,0.250], g features[0.013]"
 
 
-def test_tutorial_line_shows_a_loss_that_is_not_a_number() -> None:
-    assert tutorial_line(7, {"g/fool": float("nan"), "d/accuracy": float("nan")}) == ">7, c[-,nan], g[nan]"
+def test_tutorial_line_shows_a_loss_that_is_nan() -> None:
+    metrics = Metrics({"g/fool": float("nan")}, {"d/accuracy": float("nan")})
+    assert tutorial_line(7, metrics) == ">7, c[-,nan], g[nan]"
 
 
 def test_log_every_prints_at_multiples_only() -> None:
-    progress, stream, _ = plain(30, per_epoch=100, log_every=5)
+    progress, stream, _ = plain(span(30, per_epoch=100), log_every=5)
     with progress:
         for step in range(1, 13):
             progress.log(step, FIRST)
@@ -96,7 +111,7 @@ def test_log_every_prints_at_multiples_only() -> None:
 
 
 def test_log_every_one_prints_every_step_and_no_timed_lines_between() -> None:
-    progress, stream, clock = plain(40, per_epoch=20, log_every=1)
+    progress, stream, clock = plain(span(40, per_epoch=20), log_every=1)
     with progress:
         for step in range(1, 20):
             clock.now += 0.9 * LINE_EVERY
@@ -109,9 +124,8 @@ def test_log_every_one_prints_every_step_and_no_timed_lines_between() -> None:
 
 
 def test_plain_output_has_no_control_characters_and_every_field() -> None:
-    progress, stream, clock = plain(12000)
+    progress, stream, clock = plain(span(12000, notice=NOTICE))
     with progress:
-        progress.tag = TAG
         progress.update(1, FIRST)
         clock.now += 20
         progress.update(51, FIRST)
@@ -119,13 +133,13 @@ def test_plain_output_has_no_control_characters_and_every_field() -> None:
     assert not has_control_characters(stream.getvalue())
     assert stream.getvalue().splitlines()[1] == (
         "epoch  1/20  step    51/12000  2.50 steps/s  1:19:40 left  "
-        f"c 2.305  d real 0.096  d fake 2.399  g 0.095  accuracy 6%  {TAG}"
+        f"c 2.305  d real 0.096  d fake 2.399  g 0.095  accuracy 6%  {NOTICE}"
     )
 
 
 def test_force_color_in_the_environment_does_not_make_a_file_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    progress, stream, _ = plain(10)
+    progress, stream, _ = plain(span(10))
     with progress:
         progress.update(1, FIRST)
     assert stream.getvalue() and not has_control_characters(stream.getvalue())
@@ -134,13 +148,13 @@ def test_force_color_in_the_environment_does_not_make_a_file_a_terminal(monkeypa
 def test_a_terminal_without_cursor_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     stream = Terminal()
-    with Progress(10, 0, 10, stream=stream) as progress:
+    with Progress(span(10, per_epoch=10), stream=stream) as progress:
         progress.update(1, FIRST)
     assert stream.getvalue() and not has_control_characters(stream.getvalue())
 
 
 def test_plain_lines_come_every_ten_seconds_and_at_the_end_of_every_epoch() -> None:
-    progress, stream, clock = plain(1000, per_epoch=400)
+    progress, stream, clock = plain(span(1000, per_epoch=400))
     with progress:
         for step in range(1, 1001):
             clock.now += 0.125
@@ -152,29 +166,29 @@ def test_plain_lines_come_every_ten_seconds_and_at_the_end_of_every_epoch() -> N
 def test_plain_lines_on_a_stream_of_another_encoding_do_not_fail() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    with Progress(10, 0, 10, stream=stream) as progress:
-        progress.tag = "größe"
+    with Progress(span(10, per_epoch=10, notice="größe"), stream=stream) as progress:
         progress.update(1, FIRST)
         progress.print("é")
     assert raw.getvalue().decode("ascii").endswith("gr??e\n?\n")
 
 
 def test_a_plain_gan_has_no_supervised_fields() -> None:
-    progress, stream, _ = plain(10)
+    progress, stream, _ = plain(span(10))
     with progress:
-        progress.update(1, {"d/real": 0.5, "d/fake": 0.6, "g/fool": 0.7})
+        progress.update(1, Metrics({"d/real": 0.5, "d/fake": 0.6, "g/fool": 0.7}, {}))
     assert stream.getvalue().rstrip().endswith("left  d real 0.500  d fake 0.600  g 0.700")
 
 
-def test_of_what_is_watched_only_the_labelled_accuracy_is_shown() -> None:
-    watched = {"d/real_accuracy": 1.0, "d/fake_accuracy": 0.25, "d/accuracy": 0.5, "d/confident": 0.75}
-    fields = metric_fields({"d/real": 0.5} | watched)
+def test_of_what_is_watched_only_the_labelled_accuracy_is_shown_whatever_its_name() -> None:
+    watched = {"d/real_accuracy": 1.0, "d/fake_accuracy": 0.25, "d/accuracy": 0.5, "d/threshold": 0.75}
+    fields = metric_fields(Metrics({"d/real": 0.5}, watched))
     assert fields == [("d real", "0.500"), ("accuracy", "50%")]
 
 
 def test_terms_of_other_objectives_are_shown_by_player_and_name() -> None:
-    assert metric_fields({"d/supervised": 1.0, "d/accuracy": 0.5}) == [("c", "1.000"), ("accuracy", "50%")]
-    fields = metric_fields({"g/match": 2.5e6, "d/accuracy": 0.987, "d/unlabelled": 0.25, "d/supervised": 1})
+    assert metric_fields(Metrics({"d/supervised": 1.0}, {"d/accuracy": 0.5})) == [("c", "1.000"), ("accuracy", "50%")]
+    loss = {"g/match": 2.5e6, "d/unlabelled": 0.25, "d/supervised": 1}
+    fields = metric_fields(Metrics(loss, {"d/accuracy": 0.987}))
     assert fields == [("c", "1.000"), ("g match", "2.5e+06"), ("d unlabelled", "0.250"), ("accuracy", "99%")]
 
 
@@ -186,14 +200,14 @@ def test_terms_of_other_objectives_are_shown_by_player_and_name() -> None:
     [(0, 1, "1/3"), (0, 600, "1/3"), (0, 601, "2/3"), (600, 601, "2/3"), (1200, 1300, "3/3")],
 )
 def test_the_epoch_is_that_of_the_step(first: int, step: int, epoch: str) -> None:
-    progress, stream, _ = plain(1300, first)
+    progress, stream, _ = plain(span(1300, first))
     with progress:
-        progress.update(step, {})
+        progress.update(step, Metrics({}, {}))
     assert stream.getvalue().startswith(f"epoch {epoch}  step {step:>4}/1300")
 
 
 def test_resuming_shows_the_epoch_to_come_before_its_first_step() -> None:
-    progress, stream, _ = bar(12000, first=600)
+    progress, stream, _ = bar(span(12000, first=600))
     with progress:
         pass
     assert "epoch  2/20" in stream.getvalue() and "step   600/12000" in stream.getvalue()
@@ -201,7 +215,7 @@ def test_resuming_shows_the_epoch_to_come_before_its_first_step() -> None:
 
 
 def test_steps_before_a_resume_count_for_the_place_but_not_for_the_pace() -> None:
-    progress, stream, clock = plain(12000, first=6000)
+    progress, stream, clock = plain(span(12000, first=6000))
     with progress:
         clock.now += 60  # compiling
         progress.update(6001, FIRST)
@@ -213,8 +227,9 @@ def test_steps_before_a_resume_count_for_the_place_but_not_for_the_pace() -> Non
 
 @pytest.mark.parametrize("counts", [(0, 0, 600, 0), (10, -1, 600, 0), (10, 0, 0, 0), (10, 0, 600, -1)])
 def test_counts_out_of_range_are_errors(counts: tuple[int, int, int, int]) -> None:
+    *of_span, log_every = counts
     with pytest.raises(ValueError, match="counts out of range"):
-        Progress(*counts)
+        Progress(Span(*of_span, ""), log_every)
 
 
 # Pace and time
@@ -259,22 +274,21 @@ def test_duration(seconds: float | None, text: str) -> None:
 # The bar
 
 
-def test_the_bar_shows_every_field_and_the_tag() -> None:
-    progress, stream, clock = bar(12000)
+def test_the_bar_shows_every_field_and_the_notice() -> None:
+    progress, stream, clock = bar(span(12000, notice=NOTICE))
     with progress:
-        progress.tag = TAG
         progress.update(5951, FIRST)
         clock.now += 20
         progress.update(6001, FIRST)
     frame = stream.getvalue().rsplit("epoch", 1)[1]
     for field in (" 11/20", 10 * "━", "step  6001/12000", "2.50 steps/s", "0:40:00 left", "c 2.305", "d real 0.096"):
         assert field in frame
-    for field in ("d fake 2.399", "g 0.095", "accuracy 6%", TAG):
+    for field in ("d fake 2.399", "g 0.095", "accuracy 6%", NOTICE):
         assert field in frame
 
 
 def test_the_bar_leaves_the_cursor_shown_even_after_an_error() -> None:
-    progress, stream, _ = bar(12000)
+    progress, stream, _ = bar(span(12000))
 
     def interrupted() -> None:
         with progress:
@@ -289,19 +303,18 @@ def test_the_bar_leaves_the_cursor_shown_even_after_an_error() -> None:
 
 @pytest.mark.parametrize("width", [200, 100, 80, 60, 40])
 def test_no_field_is_cut_off_on_narrow_terminals(width: int) -> None:
-    progress, stream, clock = bar(12000, width=width)
+    progress, stream, clock = bar(span(12000, notice=NOTICE), width=width)
     with progress:
-        progress.tag = TAG
         progress.update(1, FIRST)
         clock.now += 20
         progress.update(51, FIRST)
     frame = stream.getvalue().rsplit("epoch", 1)[1].split("\x1b")[0]
-    assert "…" not in frame and TAG in frame and "accuracy 6%" in frame and "1:19:40 left" in frame
+    assert "…" not in frame and NOTICE in frame and "accuracy 6%" in frame and "1:19:40 left" in frame
     assert all(len(line.rstrip("\r")) <= width for line in frame.splitlines())
 
 
 def test_lines_above_the_bar_are_printed_as_they_are() -> None:
-    progress, stream, _ = bar(12000, width=40, log_every=1)
+    progress, stream, _ = bar(span(12000), width=40, log_every=1)
     line = "step 600: [bold]not markup[/bold] :smile: " + 10 * "and longer than the terminal "
     with progress:
         progress.log(1, FIRST)
@@ -312,7 +325,7 @@ def test_lines_above_the_bar_are_printed_as_they_are() -> None:
 
 
 def test_the_bar_is_drawn_at_most_ten_times_a_second() -> None:
-    progress, stream, clock = bar(100_000)
+    progress, stream, clock = bar(span(100_000))
     with progress:
         for step in range(1, 501):
             clock.now += 1 / 512
@@ -324,6 +337,6 @@ def test_a_terminal_gets_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     stream = Terminal()
-    with Progress(10, 0, 10, stream=stream) as progress:
+    with Progress(span(10, per_epoch=10), stream=stream) as progress:
         progress.update(1, FIRST)
     assert "\x1b[?25l" in stream.getvalue() and "━" in stream.getvalue()

@@ -1,11 +1,10 @@
 """What a person sees while training runs: a bar on a terminal, plain lines elsewhere, the tutorial's line on request.
 
-    with Progress(12000, first_step, 600, log_every=0) as progress:
-        progress.tag = dataset.notice
+    with Progress(Span(12000, first_step, 600, dataset.notice), log_every=0) as progress:
         for step in range(first_step + 1, 12001):
             ...
-            progress.log(step, {"d/supervised": 2.305, "d/accuracy": 0.06, ...})
-            progress.update(step, {"d/supervised": 2.305, "d/accuracy": 0.06, ...})
+            progress.log(step, Metrics({"d/supervised": 2.305, ...}, {"d/accuracy": 0.06, ...}))
+            progress.update(step, Metrics({"d/supervised": 2.305, ...}, {"d/accuracy": 0.06, ...}))
 
 A dispatch of many steps logs each of them and updates once.
 """
@@ -13,16 +12,19 @@ A dispatch of many steps logs each of them and updates once.
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from sgan_jax.metrics.names import WATCHED
+from sgan_jax.report.text import duration
+from sgan_jax.training.events import Span
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
     from rich.text import Text
+
+    from sgan_jax.types import Metrics
 
 RATE_SPAN = 20.0  # seconds of recent history behind steps/s
 LEFT_SPAN = 600.0  # and behind the time left: longer, so that it allows for the pauses of evaluation
@@ -32,59 +34,52 @@ LINE_EVERY = 10.0  # seconds between two plain lines within an epoch
 MIN_BAR = 10  # columns below which the bar is left out
 
 SHORT_NAMES = {"d/supervised": "c", "d/real": "d real", "d/fake": "d fake", "g/fool": "g"}
-TUTORIAL_GROUPS = {"c": ("d/supervised", "d/accuracy"), "d": ("d/real", "d/fake"), "g": ("g/fool",)}
+GROUPS = {"c": ("d/supervised", "d/accuracy"), "d": ("d/real", "d/fake"), "g": ("g/fool",)}
 Field = tuple[str, str]  # name (may be empty) and value
 
 
-def tutorial_line(step: int, metrics: Mapping[str, float]) -> str:
+def tutorial_line(step: int, metrics: "Metrics") -> str:
     """The tutorial's line for one step: `>1, c[2.305,6], d[0.096,2.399], g[0.095]`.
 
     That is step, c[supervised loss, labelled accuracy in whole percent], d[real loss, fake loss], g[loss]. A group of
     which nothing was measured is left out (a plain GAN has no c), a missing last figure too (`c[2.305]`); a missing
-    first figure is a dash (`d[-,2.399]`), so that the place of a figure always tells what it is. Terms that the
+    first figure is a dash (`d[-,2.399]`), so that the place of a figure always identifies it. Terms that the
     tutorial does not have follow by player and name: `g features[0.013]`.
     """
-    figures = {key: f"{value:.3f}" for key, value in metrics.items()}
-    if "d/accuracy" in metrics:
-        figures["d/accuracy"] = f"{100 * metrics['d/accuracy']:.0f}"
+    figures = {key: f"{value:.3f}" for key, value in (metrics.watch | metrics.loss).items()}
+    if "d/accuracy" in metrics.watch:
+        figures["d/accuracy"] = f"{100 * metrics.watch['d/accuracy']:.0f}"
     parts = [f">{step}"]
-    for name, keys in TUTORIAL_GROUPS.items():
+    for name, keys in GROUPS.items():
         if any(key in figures for key in keys):
             parts.append(f"{name}[{','.join(figures.get(key, '-') for key in keys).removesuffix(',-')}]")
     parts += [f"{key.replace('/', ' ')}[{figures[key]}]" for key in _other_terms(metrics)]
     return ", ".join(parts)
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds as h:mm:ss, rounded; `-:--:--` where unknown (None)."""
-    if seconds is None:
-        return "-:--:--"
-    minutes, second = divmod(round(seconds), 60)
-    hour, minute = divmod(minutes, 60)
-    return f"{hour}:{minute:02}:{second:02}"
+def metric_fields(metrics: "Metrics") -> list[Field]:
+    """Names and values as shown: losses under short names in the tutorial's order, then other losses, then accuracy.
 
-
-def metric_fields(metrics: Mapping[str, float]) -> list[Field]:
-    """Names and values as shown: losses under short names in the tutorial's order, then other terms, then accuracy.
-
-    Of the shares of images that are watched, only the labelled accuracy is shown; the rest is for metrics.jsonl.
+    Of what is only watched, the tutorial's figures are shown; the others are for metrics.jsonl.
     """
-    ordered = [key for key in SHORT_NAMES if key in metrics]
+    every = metrics.watch | metrics.loss
+    ordered = [key for key in SHORT_NAMES if key in every]
     ordered += _other_terms(metrics)
-    fields = [(SHORT_NAMES.get(key, key.replace("/", " ")), _figure(metrics[key])) for key in ordered]
-    if "d/accuracy" in metrics:
-        fields.append(("accuracy", f"{100 * metrics['d/accuracy']:.0f}%"))
+    fields = [(SHORT_NAMES.get(key, key.replace("/", " ")), _figure(every[key])) for key in ordered]
+    if "d/accuracy" in metrics.watch:
+        fields.append(("accuracy", f"{100 * metrics.watch['d/accuracy']:.0f}%"))
     return fields
 
 
-def _other_terms(metrics: Mapping[str, float]) -> list[str]:
-    return [key for key in metrics if key not in SHORT_NAMES and not WATCHED.fullmatch(key)]
+def _other_terms(metrics: "Metrics") -> list[str]:
+    """Losses that the tutorial does not have."""
+    return [key for key in metrics.loss if key not in SHORT_NAMES]
 
 
 class Pace:
     """Steps per second over a recent span, from marks of (time, step) made by this process.
 
-    The first mark is the first finished step: compiling came before it and is no measure of what follows.
+    The first mark is the first finished step: it includes compilation, so that rates begin after it.
     """
 
     def __init__(self) -> None:
@@ -115,9 +110,7 @@ class Progress:
     """Shows how far training is; a context manager.
 
     Args:
-        total_steps: step at which the run ends, counted from the run's very beginning.
-        first_step: steps finished before this process: 0 for a new run, 600 when resuming from `step_600`.
-        steps_per_epoch: steps in an epoch; the last epoch may be shorter.
+        span: the steps that the run is to take; its notice is shown with every state.
         log_every: `log` prints `tutorial_line` of every so many steps; 0: of none.
         stream: where to write; standard output by default. A bar if it is a terminal, otherwise plain lines.
         console: a rich console to draw on instead of `stream`.
@@ -129,25 +122,23 @@ class Progress:
 
     def __init__(
         self,
-        total_steps: int,
-        first_step: int,
-        steps_per_epoch: int,
+        span: Span,
         log_every: int = 0,
         stream: TextIO | None = None,
         *,
         console: "Console | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if total_steps < 1 or steps_per_epoch < 1 or first_step < 0 or log_every < 0:
-            raise ValueError(f"counts out of range: {total_steps=}, {first_step=}, {steps_per_epoch=}, {log_every=}")
-        self.tag = ""  # shown with every state, e.g. "mnist-5k: not comparable with MNIST"
-        self._total, self._first, self._per_epoch, self._log_every = total_steps, first_step, steps_per_epoch, log_every
+        if span.total < 1 or span.steps_per_epoch < 1 or span.first < 0 or log_every < 0:
+            raise ValueError(f"counts out of range: {span}, {log_every=}")
+        self._span, self._log_every = span, log_every
         self._stream = sys.stdout if stream is None else stream
         self._console = console if console is not None else _terminal(self._stream)
         self._clock = clock
         self._live: Live | None = None
         self._pace = Pace()
-        self._step, self._metrics = first_step, dict[str, float]()
+        self._step = span.first
+        self._metrics: Metrics | None = None
         self._drawn = self._written = -float("inf")
 
     def __enter__(self) -> Self:
@@ -167,24 +158,24 @@ class Progress:
             self._live.stop()
             self._live = None
 
-    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+    def log(self, step: int, metrics: "Metrics") -> None:
         """Print the tutorial's line for `step` if it is one of those asked for."""
         if self._log_every and step % self._log_every == 0:
             self.print(tutorial_line(step, metrics))
 
-    def update(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Show the state after `step` steps of the run; `metrics` by `player/term`, values finite or not."""
+    def update(self, step: int, metrics: "Metrics") -> None:
+        """Show the state after `step` steps of the run; values are finite or not."""
         now = self._clock()
         ends_epoch = self._ends_epoch(step)
         self._pace.mark(now, step)
         self._step = step
-        self._metrics = {key: float(value) for key, value in metrics.items()}
+        self._metrics = metrics
         if self._live is not None:
             if ends_epoch or now - self._drawn >= DRAW_EVERY:
                 self._drawn = now
                 self._live.update(self._picture(), refresh=True)
         elif self._console is None and (ends_epoch or now - self._written >= LINE_EVERY):
-            fields = [*self._where(), *metric_fields(self._metrics), ("", self.tag)]
+            fields = [*self._where(), *metric_fields(metrics), ("", self._span.notice)]
             self.print("  ".join(f"{name} {value}".lstrip() for name, value in fields).rstrip())
 
     def print(self, line: str) -> None:
@@ -202,18 +193,18 @@ class Progress:
         return every > 0 and step // every > self._step // every
 
     def _ends_epoch(self, step: int) -> bool:
-        return self._crossed(step, self._per_epoch) or self._step < self._total <= step
+        return self._crossed(step, self._span.steps_per_epoch) or self._step < self._span.total <= step
 
     def _where(self) -> list[Field]:
         # Before the first update the epoch is that of the step to come.
-        step = max(self._step, min(self._first + 1, self._total))
-        epoch, epochs = -(-step // self._per_epoch), -(-self._total // self._per_epoch)
+        step = max(self._step, min(self._span.first + 1, self._span.total))
+        epoch, epochs = -(-step // self._span.steps_per_epoch), -(-self._span.total // self._span.steps_per_epoch)
         rate, pace = self._pace.rate(RATE_SPAN), self._pace.rate(LEFT_SPAN)
-        left = max(self._total - self._step, 0)
+        left = max(self._span.total - self._step, 0)
         seconds = left / pace if pace else (None if left else 0.0)
         return [
             ("epoch", f"{epoch:>{len(str(epochs))}}/{epochs}"),
-            ("step", f"{self._step:>{len(str(self._total))}}/{self._total}"),
+            ("step", f"{self._step:>{len(str(self._span.total))}}/{self._span.total}"),
             ("", f"{_rate(rate):>4} steps/s"),
             ("", f"{duration(seconds)} left"),
         ]
@@ -229,17 +220,17 @@ class Progress:
         width, encoding = self._console.width, self._console.encoding
         where = [Text.assemble((f"{name} " if name else "", "dim"), value) for name, value in self._where()]
         what = []
-        for name, value in metric_fields(self._metrics):
+        for name, value in metric_fields(self._metrics) if self._metrics else ():
             finite = "n" not in value  # as of nan and inf
             what.append(Text.assemble((f"{name} ", "dim"), (value, "bold" if finite else "bold red")))
         what = what or [Text("waiting for the first step", "dim")]
-        if self.tag:
-            what.append(Text(_clean(self.tag, encoding).replace("\n", " "), "bold yellow"))
+        if self._span.notice:
+            what.append(Text(_clean(self._span.notice, encoding).replace("\n", " "), "bold yellow"))
         rows: list[RenderableType] = []
         bar = width - sum(field.cell_len for field in where) - 2 * len(where) - 1
         if bar >= MIN_BAR:
             row = Table.grid(padding=(0, 2, 0, 0))
-            progress = ProgressBar(total=self._total, completed=min(self._step, self._total), width=bar)
+            progress = ProgressBar(total=self._span.total, completed=min(self._step, self._span.total), width=bar)
             row.add_row(where[0], progress, *where[1:])
             rows.append(row)
         else:

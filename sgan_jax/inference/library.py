@@ -1,0 +1,130 @@
+"""The program as a library: train a configuration, load a run, classify and generate.
+
+    import sgan_jax
+
+    result = sgan_jax.train(sgan_jax.preset("fast", labels=100))
+    run = sgan_jax.load(result.run)
+    run.classify(images).labels
+    run.generate(16)
+
+No call prints, changes signals or leaves settings of the process changed.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sgan_jax.config import SHORT, Config, changed, choose
+from sgan_jax.data.arrays import as_images
+from sgan_jax.data.load import Dataset
+from sgan_jax.engine.system import derive_keys
+from sgan_jax.errors import UserError
+from sgan_jax.metrics.classify import class_logits, probabilities
+from sgan_jax.presets import PRESETS
+from sgan_jax.runs.opened import Opened, open_run
+from sgan_jax.training import loop
+from sgan_jax.training.events import Listener
+from sgan_jax.training.start import Options
+
+
+def preset(name: str, settings: Mapping[str, Any] | None = None, **short: Any) -> Config:
+    """A preset with settings changed: `preset("fast", {"model.dropout": 0.2}, labels=100)`.
+
+    Args:
+      name: of a row of docs/presets.md.
+      settings: by their place in the configuration.
+      **short: by their short names, those of the flags of `train`: labels, width, learning_rate ...
+
+    Raises:
+      UserError: the preset or a setting is unknown, or a value is of another type.
+    """
+    for key in short:
+        choose(SHORT, key, "setting")
+    return changed(
+        choose(PRESETS, name, "preset"), {SHORT[key]: value for key, value in short.items()} | {**(settings or {})}
+    )
+
+
+def train(
+    config: Config, run: str | Path | None = None, dataset: Dataset | None = None, listener: Listener | None = None
+) -> loop.Result:
+    """Trains, or resumes the run that is in the directory.
+
+    Args:
+      config: what to train.
+      run: the run directory; by default one named after the configuration under `runs/`.
+      dataset: the images, if the caller has them; by default those that `config.data` names.
+      listener: learns of each step and epoch.
+
+    Returns:
+      The run directory, and how far the run is.
+
+    Raises:
+      UserError: the settings, the data or the directory do not permit it.
+    """
+    return loop.train(config, Options(None if run is None else Path(run)), dataset, listener)
+
+
+class Classified(NamedTuple):
+    """What a classifier predicts for N images."""
+
+    labels: list[str]  # the most probable class of each
+    probabilities: np.ndarray  # float64 [N, K]
+    class_names: tuple[str, ...]
+
+
+class Run:
+    """A trained run at one of its checkpoints."""
+
+    def __init__(self, opened: Opened):
+        """`opened`: from `open_run`."""
+        self.opened = opened
+
+    @property
+    def config(self) -> Config:
+        """What was trained."""
+        return self.opened.config
+
+    @property
+    def step(self) -> int:
+        """The checkpoint's step."""
+        return self.opened.step
+
+    def classify(self, images: Any, averaged: bool = False) -> Classified:
+        """Classes of images.
+
+        Args:
+          images: uint8 or floats of 0..1, `[N, H, W]` or `[N, H, W, C]`, of the shape that the run was trained on.
+          averaged: use the averaged weights.
+
+        Raises:
+          UserError: the run has no classifier, or the images are of another shape.
+        """
+        self.opened.needs_classifier("classify with")
+        pixels = as_images(np.asarray(images), "images")
+        if pixels.shape[1:] != self.opened.image_shape:
+            raise UserError(f"images: shape {pixels.shape[1:]}; expected {self.opened.image_shape} as in training")
+        system, names = self.opened.system, self.opened.class_names
+        model = self.opened.state.model("d", averaged)
+        of_classes = probabilities(class_logits(system.classify, model, pixels, len(names)))
+        return Classified([names[index] for index in of_classes.argmax(axis=1)], of_classes, names)
+
+    def generate(self, count: int, seed: int = 0, averaged: bool = False) -> np.ndarray:
+        """Generated images, uint8 `[count, H, W, C]`; the same seed gives the same images."""
+        model = self.opened.state.model("g", averaged)
+        return self.opened.system.generate(model, derive_keys(seed).samples, count)
+
+
+def load(path: str | Path, ckpt: str = "latest") -> Run:
+    """A run to classify and generate with.
+
+    Args:
+      path: the run directory.
+      ckpt: `latest`, `step_7200` or a path.
+
+    Raises:
+      UserError: there is no such run or checkpoint, or it is damaged.
+    """
+    return Run(open_run(Path(path), ckpt))

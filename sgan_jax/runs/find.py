@@ -1,0 +1,69 @@
+"""Where runs lie: the directory that a new run gets, and the run and checkpoint that a command is asked for."""
+
+import os
+from pathlib import Path
+
+from sgan_jax.config import Config
+from sgan_jax.errors import UserError
+from sgan_jax.presets import usual_head
+from sgan_jax.runs.directory import RunDir
+
+ROOT = Path("runs")
+LATEST = ROOT / "latest"
+
+
+def default_path(config: Config, dataset: str) -> Path:
+    """`runs/mnist-100-tutorial-s0`; a head or label seed other than the preset's is appended."""
+    parts = [dataset.replace("/", "-"), str(config.data.labels), config.preset]  # TFDS has names like emnist/letters
+    if config.model.head != usual_head(config.preset):
+        parts.append(config.model.head)
+    parts.append(f"s{config.seed}")
+    if config.data.label_seed:
+        parts.append(f"l{config.data.label_seed}")
+    return ROOT / "-".join(parts)
+
+
+def existing(path: Path | None, ckpt: str = "latest") -> RunDir:
+    """The run at `path`; by default the one that the checkpoint lies in if that is given as a path, else the newest.
+
+    Raises:
+      UserError: there is none.
+    """
+    chosen = LATEST if path is None else path
+    if os.sep in ckpt and Path(ckpt).is_dir():
+        holder = Path(ckpt).resolve().parent.parent  # RUN/checkpoints/step_600
+        in_a_run = (holder / "config.json").exists()
+        if path is None and not in_a_run:
+            raise UserError(f"‹ckpt› {ckpt}: lies in no run directory; name its run with ‹run›")
+        if path is not None and in_a_run and holder != path.resolve():
+            raise UserError(f"‹ckpt› {ckpt}: lies in another run, {holder}; leave ‹run› out")
+        if path is None:
+            return RunDir(holder)
+    if not chosen.exists():
+        hint = "train first, or name a run directory with ‹run›" if path is None else _runs_listing()
+        raise UserError(f"{chosen}: no such run directory; {hint}")
+    run = RunDir(chosen.resolve() if path is None else chosen)
+    run.record()
+    return run
+
+
+def _runs_listing() -> str:
+    names = sorted(entry.name for entry in ROOT.iterdir() if (entry / "config.json").exists()) if ROOT.is_dir() else []
+    names = [name for name in names if name != LATEST.name]
+    return f"runs/ holds {', '.join(names)}" if names else "runs/ holds no run"
+
+
+def checkpoint_path(run: RunDir, name: str, steps: list[int]) -> Path:
+    """`latest`, `step_7200`, `7200` or a path, as a path; `checkpoint.restore` checks whether it is there.
+
+    Raises:
+      UserError: `latest` is asked for and there is none.
+    """
+    if name == "latest":
+        if not steps:
+            raise UserError(f"{run.path}: no checkpoint yet; `train` writes one after each epoch")
+        return run.checkpoints / f"step_{steps[-1]}"
+    if name.isdecimal():
+        name = f"step_{name.lstrip('0') or '0'}"
+    own, other = run.checkpoints / name, Path(name)
+    return other if os.sep in name or (other.is_dir() and not own.is_dir()) else own

@@ -1,0 +1,59 @@
+"""What training reports to whoever started it. The default listener ignores everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from sgan_jax.metrics.measure import Measure
+
+if TYPE_CHECKING:
+    from sgan_jax.types import Metrics
+
+
+class Span(NamedTuple):
+    """The steps that a call is to take."""
+
+    total: int  # the run's last step
+    first: int  # steps taken before
+    steps_per_epoch: int
+    notice: str  # a warning that belongs to every figure on these data, or nothing
+
+
+class Epoch(NamedTuple):
+    """What was measured at the end of an epoch."""
+
+    step: int
+    measures: Mapping[str, Measure]
+    counts: Mapping[str, int]  # images behind a measure, where these are not all of its subset
+    notice: str
+
+
+class Steps:
+    """Listens to the steps of a run. Subclasses show or record what interests them."""
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        """A step was taken; called for each, after the dispatch that took it."""
+
+    def dispatched(self, step: int, metrics: Metrics) -> None:
+        """A dispatch ended with this step."""
+
+    def epoch(self, epoch: Epoch) -> None:
+        """An epoch has ended, and its checkpoint is being written."""
+
+    def finished(self, run: Path, notice: str) -> None:
+        """The run has taken its last step and written its result."""
+
+
+class Listener:
+    """Listens to a training call. Subclasses show or record what interests them."""
+
+    def note(self, text: str) -> None:
+        """A line about what is going to happen."""
+
+    @contextmanager
+    def steps(self, span: Span) -> Iterator[Steps]:
+        """Around the steps of a run; may be entered again after a rollback."""
+        yield Steps()

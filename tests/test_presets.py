@@ -1,0 +1,62 @@
+"""The presets: each can be trained, and those that are compared differ in what they are compared for."""
+
+import dataclasses
+
+import pytest
+
+from sgan_jax.config import Config, flatten, validate
+from sgan_jax.engine.system import check_names
+from sgan_jax.presets import PRESETS, TABLE, usual_head
+
+PAUSE = {"propagation.pause_from", "propagation.pause_until"}
+OF_BEST = (
+    PAUSE
+    | {"batch_size", "muon.learning_rate"}
+    | {f"propagation.{name}" for name in ("candidates", "parts", "deslant", "reverse_weight")}
+)
+AUGMENTATIONS = {f"augment.{name}" for name in ("rotation", "shear", "scale", "shift", "elastic")}
+OF_OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", "shear", "elastic", "extra"))}
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_preset_is_valid_named_after_itself_and_explained(name: str) -> None:
+    validate(PRESETS[name])
+    check_names(PRESETS[name])
+    assert PRESETS[name].preset == name
+    assert usual_head(name) == PRESETS[name].model.head
+    row = TABLE[name]
+    assert row.config is PRESETS[name] and row.purpose and row.source and float(row.minutes) > 0
+
+
+def test_the_tutorial_is_the_default() -> None:
+    assert PRESETS["tutorial"] == Config()
+    assert usual_head("of a later version") == Config().model.head
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "differs"),
+    [
+        ("joint", "tutorial", {"objective.name"}),
+        ("supervised", "feature_matching", {"objective.name"}),
+        ("catgan", "feature_matching", {"objective.name"}),
+        ("complement", "feature_matching", {"objective.name"}),
+        ("manifold", "feature_matching", {"objective.name"}),
+        ("invariance", "feature_matching", {"objective.name"}),
+        ("supervised-augmented", "fast", {"objective.name", "adam.schedule"}),
+        ("best", "consistency", {"propagation.neighbours", "epochs"} | OF_BEST),
+        ("best-objects", "best", OF_OBJECTS | OF_BEST),
+        ("best-unaugmented", "best", {"epochs"} | PAUSE | AUGMENTATIONS),
+    ],
+)
+def test_presets_that_are_compared_differ_in_what_they_are_named_after(
+    name: str, beside: str, differs: set[str]
+) -> None:
+    theirs, ours = flatten(PRESETS[beside]), flatten(PRESETS[name])
+    assert {place for place in theirs if theirs[place] != ours[place]} == {"preset"} | differs
+
+
+def test_k_plus_one_preset_is_fast_with_that_head_a_decaying_rate_and_no_augmentation() -> None:
+    fast, ours = PRESETS["fast"], PRESETS["k_plus_one"]
+    assert ours.model == dataclasses.replace(fast.model, head="k_plus_one")
+    assert ours.adam == dataclasses.replace(fast.adam, schedule="cosine")
+    assert dataclasses.replace(ours, preset="fast", model=fast.model, adam=fast.adam, augment=fast.augment) == fast
