@@ -40,6 +40,7 @@ class Header(NamedTuple):
     height: int  # pixels, after EXIF orientation
     width: int
     grey: bool  # one channel; else RGB
+    deep: bool = False  # 16 bits a channel, of which 8 are used
 
 
 def read_header(path: Path) -> Header:
@@ -56,7 +57,7 @@ def read_header(path: Path) -> Header:
             width, height = image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT]
         if image.getexif().get(_ORIENTATION) in _SWAPPED:
             width, height = height, width
-        return Header(height, width, image.mode in _GREY)
+        return Header(height, width, image.mode in _GREY, image.mode.startswith("I;16"))
 
 
 def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -79,6 +80,8 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):  # Pillow would clip values above 255
             image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+        if image.mode == "LAB":  # Pillow converts it to RGB alone
+            image = image.convert("RGB")
         if image.has_transparency_data:
             transparent = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", transparent.size, "white"), transparent)

@@ -11,8 +11,9 @@ import zlib
 import numpy as np
 import pytest
 from pets import SIZE, picture, write
-from PIL import Image
+from PIL import Image, ImageCms
 
+from sgan_jax.data.check import check
 from sgan_jax.data.images import BadImage, open_image, read_header, read_image
 from sgan_jax.data.load import UNKNOWN, load
 from sgan_jax.errors import UserError
@@ -119,6 +120,20 @@ def test_sixteen_bits_transparency_palettes_and_exif_orientation_are_decoded_as_
     turned.save(tmp_path / "a.jpg", exif=exif, quality=95)
     seen = read_image(tmp_path / "a.jpg", 1)
     assert seen.shape == (16, 8, 1) and seen[:7].max() < 20 and seen[9:].min() > 235
+
+
+def test_lab_is_decoded_as_rgb_and_as_grey(tmp_path):
+    pixels = np.array([[[255, 255, 255], [0, 0, 0]], [[150, 90, 80], [70, 100, 140]]], np.uint8)
+    rgb = Image.fromarray(pixels.repeat(4, axis=0).repeat(4, axis=1))
+    space = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    lab = ImageCms.applyTransform(rgb, ImageCms.buildTransform(space[1], space[0], "RGB", "LAB"))
+    assert lab.mode == "LAB"
+    lab.save(tmp_path / "lab.tiff")
+    assert np.abs(read_image(tmp_path / "lab.tiff", 3).astype(int) - np.asarray(rgb)).max() <= 3
+    assert np.abs(read_image(tmp_path / "lab.tiff", 1)[..., 0].astype(int) - np.asarray(rgb.convert("L"))).max() <= 3
+    folder = write(tmp_path / "pets", "RGB")
+    lab.save(folder / "cat" / "lab.tiff")
+    assert check(folder).left_out == ()
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "webp"])
