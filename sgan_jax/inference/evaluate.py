@@ -116,6 +116,12 @@ def _data_of(opened: Opened, data_dir: str | None) -> Dataset:
         raise UserError(
             f"{dataset.name}: {run.path} was trained on other data, {record.name}; give its folder with ‹data.data_dir›"
         )
+    if dataset.custom and dataset.class_names != record.class_names:
+        now, then = (", ".join(names) for names in (dataset.class_names, record.class_names))
+        raise UserError(
+            f"{dataset.name}: the classes are {now}; {run.path} was trained on the same images as {then}; expected the "
+            "same names in the same order"
+        )
     return dataset
 
 

@@ -74,7 +74,7 @@ def prepare(config: Config, options: Options, dataset: Dataset | None = None) ->
     labelled = labelled_images(config, dataset)
     group = team(options.devices, config.batch_size, config.unlabelled)
     steps = options.profile and options.profile.steps
-    if not group.same(f"{to_json(config)} {dataset.digest} {steps}".encode()):
+    if not group.same(f"{to_json(config)} {dataset.digest} {dataset.class_names} {steps}".encode()):
         raise UserError("the processes of this run have other flags or other data; start each with the same")
     return Prepared(config, dataset, system, group, labelled)
 

@@ -16,6 +16,8 @@ from rooms import RUN, SIZE, TINY, picture, rooms, trained
 from sgan_jax.cli.eval import Eval
 from sgan_jax.cli.predict import Predict
 from sgan_jax.errors import UserError
+from sgan_jax.inference.evaluate import evaluate
+from sgan_jax.runs.opened import open_run
 
 
 def test_check_counts_the_images_and_names_files_that_are_left_out(tmp_path: Path) -> None:
@@ -40,6 +42,19 @@ def test_the_same_command_resumes_and_other_images_are_refused() -> None:
     assert "finished at step 40" in succeed("train", *TINY, "--epochs", 2, "--data-dir", rooms(), cwd=here)
     resized = call("train", *TINY, "--epochs", 2, "--data-dir", rooms(), "--image-size", 16, cwd=here)
     assert resized.returncode == 2 and "dataset was rooms (" in resized.stderr
+
+
+def test_the_same_images_with_other_names_of_classes_are_refused(tmp_path: Path) -> None:
+    images, run = tmp_path / "rooms", tmp_path / "run"
+    shutil.copytree(rooms(), images)
+    shutil.copytree(trained()[0] / RUN, run)
+    assert evaluate(open_run(run), str(images)).class_names == ("floor", "sky")
+    for folder in (images, images / "test"):
+        (folder / "sky").rename(folder / "stars")
+    with pytest.raises(UserError, match=r"rooms: the classes are floor, stars; .*run was trained on .* as floor, sky;"):
+        evaluate(open_run(run), str(images))
+    resumed = call("train", *TINY, "--epochs", 2, "--data-dir", images, "--run", run, cwd=tmp_path)
+    assert resumed.returncode == 2 and "classes were floor, sky, now floor, stars" in resumed.stderr
 
 
 # --- without test images ---
@@ -164,9 +179,10 @@ def test_wrong_files_and_sizes_are_one_line(tmp_path: Path) -> None:
     np.lib.format.write_array_header_1_0(content, header)
     with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
         archive.writestr("x_train.npy", content.getvalue())
+        archive.writestr("y_train.npy", content.getvalue())
     for arguments, message in (
         (("data", "check", tmp_path / "huge.npz"), "out of memory; give a smaller --image-size"),
-        (("data", "check", rooms(), "--image-size", -5), "--image-size: -5; must be between 8 and 512"),
+        (("data", "check", rooms(), "--image-size", -5), "--image-size: -5 x -5; must be between 8 and 512"),
         (("predict", "--out", ".", rooms() / "test"), ".: Is a directory"),
     ):
         done = call(*arguments, cwd=trained()[0])
