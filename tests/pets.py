@@ -24,3 +24,18 @@ def write(folder: Path, mode: str = "L", size: tuple[int, int] = (SIZE, SIZE), t
             picture(seed, mode, size).save(folder / name / f"{number}.png")
             seed += 1
     return folder
+
+
+def make(folder: Path, content: dict[str, int | str]) -> Path:
+    """Writes so many images into each folder, "." included, and text into each file; no two images are the same."""
+    seed = 0
+    for name, what in content.items():
+        if isinstance(what, str):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(what, encoding="utf-8")
+            continue
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(what):
+            picture(seed, "L").save(folder / name / f"{number}.png")
+            seed += 1
+    return folder

@@ -1,7 +1,8 @@
 """Loads custom images from an .npz file: x_train and y_train; optionally x_test and y_test; optionally x_unlabelled.
 
 Images are [N, H, W] or [N, H, W, C], C 1 or 3: uint8, or floats of 0 to 1. Labels are integers or text; -1 marks an
-unlabelled image, as in scikit-learn. Pickled objects are refused, so that no code in the file is run.
+unlabelled image, as in scikit-learn. Names of arrays may be in capitals. Pickled objects are refused, so that no code
+in the file is run.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from sgan_jax.data import memory
+from sgan_jax.data.classes import Meaning, as_classes, as_labels, meaning
 from sgan_jax.data.dataset import UNKNOWN, Dataset
 from sgan_jax.data.folder import set_name
 from sgan_jax.data.images import resize
+from sgan_jax.data.layout import few
 from sgan_jax.data.sizes import Size, check_custom_images
+from sgan_jax.data.value_range import warn_of_range
 from sgan_jax.errors import UserError, reason
 
 log = logging.getLogger(__name__)
@@ -22,6 +27,9 @@ log = logging.getLogger(__name__)
 SUFFIX = ".npz"
 _IMAGES = ("x_train", "x_test", "x_unlabelled")
 _LABELS = ("y_train", "y_test")
+_VALIDATION = {"x_val": "x_test", "y_val": "y_test"}
+_SYNONYMS = {"x_unlabeled": "x_unlabelled"}
+_SYNONYMS |= {f"{kind}_{word}": f"{kind}_val" for kind in "xy" for word in ("valid", "validation")}
 
 
 def load_npz(path: str | Path, size: Size | None = None) -> Dataset:
@@ -36,8 +44,9 @@ def load_npz(path: str | Path, size: Size | None = None) -> Dataset:
     """
     path = Path(path)
     arrays = _read(path)
-    _check_names(arrays, path)
     images = {name: as_images(arrays[name], f"{path}: {name}") for name in _IMAGES if name in arrays}
+    for name in images:
+        warn_of_range(arrays[name], f"{path}: {name}")
     _check_label_counts(arrays, images, path)
     images = _of_one_shape(images, size, path)
     names, labels = as_classes(arrays["y_train"], f"{path}: y_train")
@@ -91,37 +100,9 @@ def as_images(array: np.ndarray, where: str) -> np.ndarray:
     return np.rint(array * 255.0).astype(np.uint8) if kind in "fb" else array.astype(np.uint8)
 
 
-def as_classes(labels: np.ndarray, where: str) -> tuple[tuple[str, ...], np.ndarray]:
-    """Numbers the classes of labels.
-
-    Args:
-      labels: integers or text [N]; -1 marks an unlabelled image.
-      where: the name of the labels in messages.
-
-    Returns:
-      The names of the classes, sorted by label, and the index of each image's class, int32 [N], or UNKNOWN.
-
-    Raises:
-      UserError: the labels have another type or range, or there are fewer than two classes.
-    """
-    if labels.dtype.kind not in "iuU":
-        raise UserError(f"{where}: type {labels.dtype}; expected integers (-1: no label) or text")
-    known = are_known(labels)
-    values, codes = np.unique(labels[known], return_inverse=True)
-    if labels.dtype.kind != "U" and values.size and values[0] < 0:
-        raise UserError(f"{where}: label {values[0]}; expected 0 or more, or {UNKNOWN} for no label")
-    if len(values) < 2:
-        classes = f"one class only, {values[0]}" if len(values) else "no label"
-        raise UserError(f"{where}: {classes}; expected at least two classes")
-    indices = np.full(len(labels), UNKNOWN, np.int32)
-    indices[known] = codes
-    return tuple(map(str, values)), indices
-
-
-def are_known(labels: np.ndarray) -> np.ndarray:
-    """Which labels, integers or text `[N]`, name a class, bool `[N]`."""
-    known: np.ndarray = labels != (str(UNKNOWN) if labels.dtype.kind == "U" else UNKNOWN)
-    return known
+def is_npz(path: Path) -> bool:
+    """Whether the path names an .npz file."""
+    return path.suffix.lower() == SUFFIX
 
 
 def _known_classes(labels: np.ndarray, names: tuple[str, ...], where: str) -> np.ndarray:
@@ -131,12 +112,15 @@ def _known_classes(labels: np.ndarray, names: tuple[str, ...], where: str) -> np
         raise UserError(f"{where}: type {labels.dtype}; expected integers or text as in y_train")
     for value in np.unique(labels):
         if str(value) not in index:
-            raise UserError(f"{where}: label {value} is none of y_train's, {', '.join(names[:10])}")
+            missing = meaning(str(value)) is Meaning.NO_LABEL
+            advice = "; test images without a label can be in x_unlabelled" if missing else ""
+            shown = f"'{value}'" if labels.dtype.kind == "U" else value
+            raise UserError(f"{where}: label {shown} is none of y_train's, {few(names)}{advice}")
     return np.asarray([index[str(value)] for value in labels], np.int32)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    """Reads those arrays of the file that have a meaning here; x_unlabeled is renamed x_unlabelled."""
+    """Reads those arrays of the file that have a meaning here, by the names that the module's docstring gives."""
     if not path.is_file():
         raise UserError(f"‹data.data_dir› {path}: no such file; expected a folder, or an .npz file")
     try:
@@ -144,9 +128,10 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             file = np.load(opened, allow_pickle=False)
             if isinstance(file, np.ndarray):
                 raise UserError(f"{path}: one array, no .npz archive; expected x_train, y_train (numpy.savez)")
-            british = {"x_unlabeled": "x_unlabelled"}
-            wanted = {name: british.get(name, name) for name in file.files}
-            return {new: file[old] for old, new in wanted.items() if new in _IMAGES + _LABELS}
+            names = _names(file.files, path)
+            _check_memory(file, list(names.values()), path)
+            arrays = {name: file[stored] for name, stored in names.items()}
+            return arrays | {name: as_labels(arrays[name], f"{path}: {name}") for name in _LABELS if name in arrays}
     except (UserError, MemoryError):
         raise
     except OSError as error:
@@ -155,14 +140,42 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: damaged, or no .npz file of plain arrays ({reason(error)})") from None
 
 
-def _check_names(arrays: dict[str, np.ndarray], path: Path) -> None:
+def _names(stored: list[str], path: Path) -> dict[str, str]:
+    """The name in the file of each array that is used. Warns of arrays that are not used.
+
+    Raises:
+      UserError: an array is missing, or two have names that mean the same.
+    """
+    names: dict[str, str] = {}
+    for name in stored:
+        key = _SYNONYMS.get(name.lower(), name.lower())
+        if key in _IMAGES + _LABELS or key in _VALIDATION:
+            if key in names:
+                raise UserError(f"{path}: both {names[key]} and {name}; expected one of them")
+            names[key] = name
+    if len(names.keys() & _VALIDATION.keys()) == 2 and not {"x_test", "y_test"} & names.keys():
+        log.warning("%s: %s and %s are used as test images and labels", path, names["x_val"], names["y_val"])
+        names |= {test: names.pop(validation) for validation, test in _VALIDATION.items()}
+    names = {key: name for key, name in names.items() if key not in _VALIDATION}
     for name in ("x_train", "y_train"):
-        if name not in arrays:
-            raise UserError(
-                f"{path}: no array {name} (there are {', '.join(arrays) or 'none'}); expected x_train, y_train"
-            )
-    if ("x_test" in arrays) != ("y_test" in arrays):
+        if name not in names:
+            raise UserError(f"{path}: no array {name} (there are {few(stored) or 'none'}); expected x_train, y_train")
+    if ("x_test" in names) != ("y_test" in names):
         raise UserError(f"{path}: one of x_test and y_test only; expected both or neither")
+    if unused := sorted(set(stored) - set(names.values())):
+        log.warning("%s: not used: %s; the names that are: %s", path, few(unused), ", ".join(sorted(_IMAGES + _LABELS)))
+    return names
+
+
+def _check_memory(file: np.lib.npyio.NpzFile, names: list[str], path: Path) -> None:
+    """Checks by the archive's table of contents that its arrays fit in memory, before they are unpacked."""
+    entries = file.zip.infolist() if file.zip is not None else []
+    sizes = {entry.filename.removesuffix(".npy"): entry.file_size for entry in entries}
+    if too_large := memory.excess(sum(sizes.get(name, 0) for name in names)):
+        raise UserError(
+            f"{path}: unpacks to {too_large}; store uint8 instead of floats, or give a folder, whose unlabelled images "
+            "are read from disk"
+        )
 
 
 def _check_label_counts(arrays: dict[str, np.ndarray], images: dict[str, np.ndarray], path: Path) -> None:

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from sgan_jax.data.dataset import UNKNOWN, Dataset
-from sgan_jax.data.folder import decode
+from sgan_jax.data.folder import Findings, decode
 from sgan_jax.data.load import is_folder_of_images, load
 from sgan_jax.data.sizes import Size
-from sgan_jax.data.survey import LeftOut, Survey, empty_classes, image_shape, survey
+from sgan_jax.data.splits import LeftOut
+from sgan_jax.data.survey import Survey, empty_classes, image_shape, survey
 from sgan_jax.errors import UserError
 
 BETWEEN_SPLITS, BETWEEN_CLASSES, WITHIN_A_CLASS = "in train and test", "in two classes", "twice in a class"
@@ -91,25 +92,26 @@ def _check_folder(surveyed: Survey, image_size: Size | None) -> Checked:
     headers = surveyed.train.headers + surveyed.test.headers
     splits = (surveyed.train.split, surveyed.test.split)
     train, test = (Counter(split.labels) for split in splits)
-    left_out, pairs = list(surveyed.left_out), list[Copy]()
+    findings, pairs = Findings(list(surveyed.left_out)), list[Copy]()
     problems = _problems_of_headers(surveyed, image_size)
     if not problems:
         shape = image_shape(surveyed, image_size)
         fingerprints = [
             [
                 Fingerprint(image.label, surveyed.listing.name(image.path), _digest(image.pixels))
-                for image in decode(surveyed, split, shape, image_size is not None, left_out)
+                for image in decode(surveyed, split, shape, image_size is not None, findings)
             ]
             for split in splits
         ]
         train, test = (Counter(image.label for image in images) for images in fingerprints)
         pairs = copies(*fingerprints)
-        problems = empty_classes(surveyed.listing, train, left_out)
+        problems = empty_classes(surveyed.listing, train, findings.left_out)
+        findings.warn_of_range(surveyed.listing.folder)
     return Checked(
         sizes=sizes,
         channels=surveyed.channels,
         converted=sum(header.grey for header in headers) if surveyed.channels == 3 else 0,
-        left_out=tuple(left_out),
+        left_out=tuple(findings.left_out),
         class_names=surveyed.listing.class_names,
         train=train,
         test=test,

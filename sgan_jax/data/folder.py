@@ -9,21 +9,30 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from sgan_jax.data import memory
 from sgan_jax.data.dataset import UNKNOWN, Dataset, local_name
 from sgan_jax.data.images import BadImage, each, read_shaped
-from sgan_jax.data.listing import UNLABELLED, Split
+from sgan_jax.data.layout import UNLABELLED
 from sgan_jax.data.sizes import Size
-from sgan_jax.data.stream import Files, reason_to_stream
-from sgan_jax.data.survey import SHOWN, LeftOut, Survey, check_classes, image_shape, survey
+from sgan_jax.data.splits import LeftOut, Split
+from sgan_jax.data.stream import Files
+from sgan_jax.data.survey import SHOWN, Survey, check_classes, image_shape, survey
+from sgan_jax.data.value_range import warn_of_range
 from sgan_jax.errors import UserError
 
 log = logging.getLogger(__name__)
+
+_SAMPLE = 100  # images that stand for those that are not all decoded
+_SHALLOW = "up to 255"  # of files of 8 bits
+_DEEP = "up to 65535, of which the upper 8 bits are used (multiply 12 bits by 16)"
 
 
 class Decoded(NamedTuple):
@@ -34,18 +43,45 @@ class Decoded(NamedTuple):
     pixels: np.ndarray  # uint8 [H, W, C]
 
 
-def load_folder(folder: str | Path, size: Size | None = None, stream: bool | None = None) -> Dataset:
+@dataclass(frozen=True)
+class Findings:
+    """What decoding a folder brings to light."""
+
+    left_out: list[LeftOut]  # files that cannot be decoded
+    brightest: dict[tuple[bool, bool], int] = field(default_factory=dict)  # the largest value, 0..255, by test and deep
+
+    def note(self, image: np.ndarray, test: bool, deep: bool) -> None:
+        """Notes the largest value of an image.
+
+        Args:
+          image: uint8.
+          test: whether it is a test image.
+          deep: whether its file has 16 bits a channel.
+        """
+        self.brightest[test, deep] = max(self.brightest.get((test, deep), 0), int(image.max()))
+
+    def warn_of_range(self, folder: Path) -> None:
+        """Warns of each kind of image that is nearly black."""
+        for (test, deep), value in self.brightest.items():
+            images = f"{'test' if test else 'training'} images of {16 if deep else 8} bits"
+            warn_of_range(np.uint8(value), f"{folder}: {images}", _DEEP if deep else _SHALLOW)
+
+
+def load_folder(
+    folder: str | Path, size: Size | None = None, stream: bool | None = None, labels_file: Path | None = None
+) -> Dataset:
     """Loads the images of a folder; grey if all are grey, else RGB.
 
     Args:
       folder: see `listing`.
       size: height and width to resize all images to.
       stream: whether unlabelled images are read from disk when they are needed; by default if not all fit in memory.
+      labels_file: a CSV file of files and labels; by default `labels.csv` in the folder, if it is there.
 
     Raises:
       UserError: names the file or folder, what was expected and what to do.
     """
-    surveyed = survey(Path(folder))
+    surveyed = survey(Path(folder), labels_file)
     train = surveyed.train.split
     check_classes(surveyed.listing, train.labels, surveyed.left_out)
     shape = image_shape(surveyed, size)
@@ -55,7 +91,8 @@ def load_folder(folder: str | Path, size: Size | None = None, stream: bool | Non
             f"‹data.stream›: {folder} has no images in '{UNLABELLED[0]}', and those of classes are held in memory; "
             f"put some there, or leave ‹data.stream› out"
         )
-    reason = "‹data.stream›" if stream else reason_to_stream(len(train.paths), shape) if stream is None else ""
+    too_large = memory.excess(len(train.paths) * math.prod(shape)) if stream is None else ""
+    reason = "‹data.stream›" if stream else too_large
     if reason and unlabelled:
         log.info("%s: unlabelled images are read from disk at every step (%s)", folder, reason)
         return _streamed(surveyed, shape, size is not None)
@@ -63,7 +100,7 @@ def load_folder(folder: str | Path, size: Size | None = None, stream: bool | Non
 
 
 def decode(
-    surveyed: Survey, split: Split, shape: tuple[int, int, int], resized: bool, left_out: list[LeftOut]
+    surveyed: Survey, split: Split, shape: tuple[int, int, int], resized: bool, findings: Findings
 ) -> Iterator[Decoded]:
     """Yields the images of a split one at a time, without those that cannot be decoded.
 
@@ -72,19 +109,21 @@ def decode(
       split: its files.
       shape: of the images, from `image_shape`.
       resized: whether images of other sizes are resized.
-      left_out: a list that files which cannot be decoded are appended to.
+      findings: gets the files that cannot be decoded, and the largest values of the images.
     """
+    deep = surveyed.deep
     decoded = each(lambda path: read_shaped(path, shape, resized), split.paths)
     for path, label, image in zip(split.paths, split.labels, decoded, strict=True):
         if isinstance(image, BadImage):
-            left_out.append(LeftOut(surveyed.listing.name(path), str(image)))
+            findings.left_out.append(LeftOut(surveyed.listing.name(path), str(image)))
         else:
+            findings.note(image, split is surveyed.test.split, path in deep)
             yield Decoded(path, label, image)
 
 
 def set_name(path: Path) -> str:
     """The name of a custom set in results and directories: that of its folder or file."""
-    return local_name(path.resolve().with_suffix("") if path.suffix == ".npz" else path, "images")
+    return local_name(path.resolve().with_suffix("") if path.suffix.lower() == ".npz" else path, "images")
 
 
 def _streamed(surveyed: Survey, shape: tuple[int, int, int], resized: bool) -> Dataset:
@@ -100,11 +139,21 @@ def _streamed(surveyed: Survey, shape: tuple[int, int, int], resized: bool) -> D
         else:
             labelled.add(path, label)
     dataset = _decode(surveyed, labelled, shape, resized)
+    _warn_of_sample(surveyed, unlabelled, shape, resized)
     # Names and sizes of the files stand for their contents: to read them all would take as long as an epoch.
     sha = hashlib.sha256(dataset.digest.encode())
     for path in unlabelled:
         sha.update(f"{surveyed.listing.name(path)} {path.stat().st_size}\n".encode("utf-8", "surrogateescape"))
     return dataclasses.replace(dataset, streamed=Files(split.paths, shape, resized), known_digest=sha.hexdigest())
+
+
+def _warn_of_sample(surveyed: Survey, paths: list[Path], shape: tuple[int, int, int], resized: bool) -> None:
+    """Warns if images are nearly black, by a sample from all over the files."""
+    every = -(-len(paths) // _SAMPLE)
+    sample, findings = Split(paths[::every], [UNKNOWN] * len(paths[::every])), Findings([])
+    for _ in decode(surveyed, sample, shape, resized, findings):
+        pass
+    findings.warn_of_range(surveyed.listing.folder)
 
 
 def _decode(surveyed: Survey, train: Split, shape: tuple[int, int, int], resized: bool) -> Dataset:
@@ -113,13 +162,14 @@ def _decode(surveyed: Survey, train: Split, shape: tuple[int, int, int], resized
     Raises:
       UserError: no image of a class can be decoded.
     """
-    left_out = list(surveyed.left_out)
+    findings = Findings(list(surveyed.left_out))
     trained, tested = (
-        _stack(decode(surveyed, split, shape, resized, left_out), len(split.paths), shape)
+        _stack(decode(surveyed, split, shape, resized, findings), len(split.paths), shape)
         for split in (train, surveyed.test.split)
     )
-    check_classes(surveyed.listing, trained.labels.tolist(), left_out)
-    _warn(surveyed, left_out)
+    check_classes(surveyed.listing, trained.labels.tolist(), findings.left_out)
+    _warn(surveyed, findings.left_out)
+    findings.warn_of_range(surveyed.listing.folder)
     return Dataset(
         name=set_name(surveyed.listing.folder),
         train_images=trained.images,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import logging
 import math
 import zlib
@@ -15,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sgan_jax.data import memory
 from sgan_jax.data.dataset import ARRAYS, CLASS_NAMES, Dataset, check_labels, local_name
+from sgan_jax.data.value_range import warn_of_range
 from sgan_jax.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -23,6 +26,8 @@ log = logging.getLogger(__name__)
 OR_IMAGES = ", or a folder of images with a folder for each class, or an .npz file"
 STEMS = {"train_images": "train-images", "train_labels": "train-labels"}
 STEMS |= {"test_images": "t10k-images", "test_labels": "t10k-labels"}
+
+_CHUNK = 1 << 24  # bytes that are decompressed at a time
 
 # SHA-256 of the uncompressed files: compressed files differ between gzip programs.
 CANONICAL: dict[str, dict[str, str]] = {
@@ -77,13 +82,25 @@ def read_idx(path: Path, ndim: int) -> tuple[np.ndarray, str]:
 def _read_uncompressed(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
-        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+        return _unpacked(raw, path) if raw[:2] == b"\x1f\x8b" else raw
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(
             f"{path}: truncated or corrupt gzip file ({error}); expected a whole one: copy it again"
         ) from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}); expected an IDX file") from error
+
+
+def _unpacked(packed: bytes, path: Path) -> bytes:
+    """Decompresses gzip; little data can unpack to more than fits in memory."""
+    most, size, chunks = memory.largest(), 0, []
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+        while chunk := file.read(_CHUNK):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > most:
+                raise UserError(f"{path}: {len(packed) / 1e9:.2f} GB that unpack to {memory.excess(size)}, at least")
+    return b"".join(chunks)
 
 
 def has_idx_files(data_dir: Path) -> bool:
@@ -139,6 +156,9 @@ def load_idx(data_dir: str | Path, dataset: str = "auto") -> Dataset:
     arrays = {key: array for key, (array, _) in contents.items()}
     _check_shapes(arrays, paths)
     name = _name(data_dir, dataset, {key: digest for key, (_, digest) in contents.items()}, paths)
+    if name not in CLASS_NAMES:
+        for key in ("train_images", "test_images"):
+            warn_of_range(arrays[key], paths[key], "bytes of 0 to 255")
     class_names = CLASS_NAMES.get(name) or _numbered_classes(arrays["train_labels"], paths["train_labels"])
     return Dataset(
         name=name,

@@ -2,105 +2,122 @@
 
     DIR/cat/1.png  DIR/dog/1.png  DIR/unlabelled/1.png  DIR/test/cat/2.png  DIR/test/dog/2.png
 
-Folders may contain folders. Classes are in the order of their names, numbers by their value.
+Folders may contain folders. The classes may lie in DIR/train instead. Or DIR/labels.csv names the label of each image,
+and folders mean nothing but `test`. Classes are in the order of their names, numbers by their value.
 """
 
 from __future__ import annotations
 
-import os
-import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sgan_jax.data.classes import check_spelling
 from sgan_jax.data.dataset import UNKNOWN
+from sgan_jax.data.layout import (
+    EXPECTED,
+    EXPECTED_IN_TEST,
+    LABELS_FILE,
+    Role,
+    check_depth,
+    few,
+    read_layout,
+    role,
+    train_folder,
+)
+from sgan_jax.data.listing_by_file import list_by_file
+from sgan_jax.data.scan import entries_in, files_below, files_in, folders_in, is_wanted, labels_file_in, named_as_images
+from sgan_jax.data.splits import LeftOut, Listing, Split, class_order
 from sgan_jax.errors import UserError
 
-UNLABELLED = ("unlabelled", "unlabeled")
-TEST = "test"
-EXPECTED = f"expected a folder for each class, '{UNLABELLED[0]}' beside them, and '{TEST}' in the same form if you like"
 
-_CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})  # operating systems add these, and hidden files
-
-
-@dataclass(frozen=True)
-class Split:
-    """The files of the training or the test split, in a fixed order, each with its label."""
-
-    paths: list[Path] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)  # UNKNOWN for an unlabelled image
-
-    def add(self, path: Path, label: int) -> None:
-        """Appends a file."""
-        self.paths.append(path)
-        self.labels.append(label)
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The files of a folder of images, before any of them is opened."""
-
-    folder: Path
-    class_names: tuple[str, ...]
-    train: Split  # classes in order, then the unlabelled images
-    test: Split
-    stray: list[Path]  # files outside the folders of classes; they may be images
-
-    def name(self, path: Path) -> str:
-        """The file as messages name it: its path relative to the folder."""
-        return path.relative_to(self.folder).as_posix()
-
-
-def list_images(folder: Path) -> Listing:
+def list_images(folder: Path, labels_file: Path | None = None) -> Listing:
     """Lists the files of `folder` by split and class.
 
+    Args:
+      folder: the folder.
+      labels_file: a CSV file of files and labels; by default `labels.csv` in the folder, if it is there.
+
     Raises:
-      UserError: fewer than two classes, two classes whose names differ in spelling only, or a test class that is not
-        a training class.
+      UserError: fewer than two classes, two classes whose names differ in spelling only, a test class that is not a
+        training class, or names that may mean two things.
     """
-    names = _folders(folder)
-    unlabelled = [name for name in names if name.casefold() in UNLABELLED]
-    tests = [name for name in names if name.casefold() == TEST]
-    classes = _classes(folder, [name for name in names if name not in unlabelled + tests])
-    train, test = Split(), Split()
-    for label, name in enumerate(classes):
-        _add(train, folder / name, label)
-    for name in unlabelled:
-        _add(train, folder / name, UNKNOWN)
-    stray = _files(folder)
-    for test_folder in (folder / name for name in tests):
-        stray += _files(test_folder)
-        for name in _classes(test_folder, _folders(test_folder), at_least=1):
-            if name not in classes:
-                raise UserError(f"{test_folder / name}: no class of {folder}, whose classes are {_few(classes)}")
-            _add(test, test_folder / name, classes.index(name))
-    return Listing(folder, tuple(map(_text, classes)), train, test, stray)
+    table = labels_file or labels_file_in(folder)
+    return _by_folders(folder) if table is None else list_by_file(folder, table)
 
 
 def is_listing(folder: Path) -> bool:
-    """Whether `folder` contains folders, as a folder of images does."""
-    return folder.is_dir() and bool(_folders(folder))
+    """Whether `folder` contains folders, images or labels.csv, as a folder of images does."""
+    if not folder.is_dir():
+        return False
+    return bool(folders_in(folder) or labels_file_in(folder) or named_as_images(files_in(folder)))
+
+
+def _by_folders(folder: Path) -> Listing:
+    """Lists a folder in which each class has a folder."""
+    names = folders_in(folder)
+    _check_no_table_below(folder, names)
+    train_name = train_folder(folder, names)
+    layout = read_layout(folder, names, [] if train_name is None else folders_in(folder / train_name))
+    top = folder if layout.train is None else folder / layout.train
+    classes = _classes(top, layout.classes)
+    _check_depth(top, classes)
+    train, test = Split(), Split()
+    for label, name in enumerate(classes):
+        _add(train, top / name, label)
+    for name in layout.unlabelled:
+        _add(train, folder / name, UNKNOWN)
+    stray = [path for where in dict.fromkeys((folder, top)) for path in files_in(where)]
+    for test_folder in (folder / name for name in layout.test):
+        stray += files_in(test_folder)
+        for name in _classes(test_folder, folders_in(test_folder), at_least=1):
+            if name not in classes:
+                raise UserError(f"{test_folder / name}: no class of {top}, whose classes are {few(classes)}")
+            _add(test, test_folder / name, classes.index(name))
+    left_out = [
+        LeftOut(path.relative_to(folder).as_posix(), "lies in no folder of a class") for path in named_as_images(stray)
+    ]
+    places = tuple(str(top / name) for name in classes)
+    return Listing(folder, tuple(map(_text, classes)), places, train, test, tuple(left_out))
+
+
+def _check_no_table_below(folder: Path, names: Iterable[str]) -> None:
+    """Checks that no split has a labels.csv, which would not be read."""
+    for name in names:
+        if role(name) in (Role.TRAIN, Role.VALIDATION, Role.TEST) and (table := labels_file_in(folder / name)):
+            raise UserError(
+                f"{table}: not read there; expected one {folder / LABELS_FILE} for all images, with paths such as "
+                f"{name}/1.png"
+            )
+
+
+def _check_depth(folder: Path, classes: Iterable[str]) -> None:
+    """Checks by the folders in them that the folders of classes are classes."""
+    inside, without_files = {}, []
+    for name in classes:
+        entries = [entry for entry in entries_in(folder / name) if is_wanted(entry.name)]
+        inside[name] = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        if 0 < len(inside[name]) == len(entries):
+            without_files.append(name)
+    check_depth(folder, inside, without_files)
 
 
 def _classes(folder: Path, names: list[str], at_least: int = 2) -> list[str]:
     """The names of the folders in order; checks that each is text and no two differ in spelling only."""
     if len(names) < at_least:
         classes = f"one class only, '{names[0]}'" if names else "no folder of a class"
-        raise UserError(f"‹data.data_dir› {folder}: {classes}; {EXPECTED}")
-    by_key: dict[str, str] = {}
-    for name in names:
-        key = unicodedata.normalize("NFKC", _text(name, folder)).casefold()
-        if key in by_key:
-            raise UserError(f"{folder}: classes '{by_key[key]}' and '{name}' differ in spelling only; join them")
-        by_key[key] = name
-    return sorted(names, key=_order)
+        expected = EXPECTED + _hint(folder, names) if at_least > 1 else EXPECTED_IN_TEST
+        raise UserError(f"‹data.data_dir› {folder}: {classes}; {expected}")
+    check_spelling((_text(name, folder) for name in names), folder)
+    return sorted(names, key=class_order)
 
 
-def _order(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts 9 before 10, and letters after numbers."""
-    pieces = re.findall(r"\d+|\D+", name)
-    return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces]
+def _hint(folder: Path, names: Sequence[str]) -> str:
+    """What the user may have meant where there are too few classes; empty without an idea."""
+    if names and len(below := folders_in(folder / names[0])) > 1:
+        return f"; if {few(below)} are the classes, name {folder / names[0]}"
+    tables = [path.name for path in files_in(folder) if path.suffix.lower() in (".csv", ".tsv")]
+    return f"; if {few(tables)} holds labels, rename it {LABELS_FILE}" if tables else ""
 
 
 def _text(name: str, folder: Path | None = None) -> str:
@@ -115,45 +132,3 @@ def _text(name: str, folder: Path | None = None) -> str:
 def _add(split: Split, folder: Path, label: int) -> None:
     for path in files_below(folder):
         split.add(path, label)
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """The files in a folder and in the folders below it, by name.
-
-    A link to a folder is not followed: it is listed as if it were a file.
-
-    Raises:
-      UserError: a folder cannot be read.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise UserError(f"{error.filename}: cannot be read ({error.strerror or error})")
-
-    for where, folders, files in os.walk(folder, onerror=refuse, followlinks=False):
-        folders[:] = sorted(name for name in folders if _wanted(name))
-        links = [name for name in folders if Path(where, name).is_symlink()]
-        yield from (Path(where, name) for name in sorted(files + links) if _wanted(name))
-
-
-def _folders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in _entries(folder) if entry.is_dir() and _wanted(entry.name))
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(Path(entry.path) for entry in _entries(folder) if entry.is_file() and _wanted(entry.name))
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError as error:
-        raise UserError(f"‹data.data_dir› {folder}: cannot be read ({error.strerror or error}); {EXPECTED}") from None
-
-
-def _wanted(name: str) -> bool:
-    return not name.startswith(".") and name.casefold() not in _CLUTTER
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from sgan_jax.data import cache, idx
-from sgan_jax.data.arrays import SUFFIX, load_npz
+from sgan_jax.data.arrays import is_npz, load_npz
 from sgan_jax.data.dataset import UNKNOWN, Dataset
 from sgan_jax.data.embedded import NAME as EMBEDDED
 from sgan_jax.data.embedded import load_embedded
@@ -115,8 +115,8 @@ def load(
 
 
 def is_folder_of_images(path: Path) -> bool:
-    """Whether `path` is a folder with folders in it and no IDX files, and not an .npz file."""
-    return path.suffix != SUFFIX and is_listing(path) and not idx.has_idx_files(path)
+    """Whether `path` is a folder with images or folders in it and no IDX files, and not an .npz file."""
+    return not is_npz(path) and not idx.has_idx_files(path) and is_listing(path)
 
 
 def _load_path(path: Path, dataset: str, image_size: Size | None, stream: bool | None) -> Dataset:
@@ -124,7 +124,7 @@ def _load_path(path: Path, dataset: str, image_size: Size | None, stream: bool |
     images = is_folder_of_images(path)
     if stream and not images:
         raise UserError(f"‹data.stream›: {path} is not a folder of images; only those can be read one by one")
-    if path.suffix == SUFFIX or images:
+    if is_npz(path) or images:
         if dataset != "auto":
             raise UserError(
                 f"‹data.dataset› {dataset} with ‹data.data_dir› {path}: only IDX files have a name; leave it out"

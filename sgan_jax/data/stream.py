@@ -7,7 +7,6 @@ https://google-grain.readthedocs.io
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -21,8 +20,6 @@ from sgan_jax.errors import UserError
 
 log = logging.getLogger(__name__)
 
-MEMORY_FRACTION = 0.5  # of the machine's memory that images may take
-_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 PREFETCH = 16  # batches read ahead
 _MAX_DAMAGED = 100  # so many damaged files in a row are an error
 
@@ -64,27 +61,6 @@ class Files:
     def __repr__(self) -> str:
         """The name in messages of Grain."""
         return f"Files({len(self)} images)"
-
-
-def reason_to_stream(count: int, shape: tuple[int, int, int]) -> str:
-    """The reason to stream `count` images of a shape, in a few words; empty if they fit in memory.
-
-    The machine's whole memory counts, not what is free now, so that a resumed run decides the same.
-    """
-    memory = _memory()
-    needed = count * int(np.prod(shape))
-    if needed <= MEMORY_FRACTION * memory:
-        return ""
-    return f"{needed / 1e9:.1f} GB of images, more than half of {memory / 1e9:.1f} GB of memory"
-
-
-def _memory() -> int:
-    """Bytes of memory of the machine, or of the container if its limit is lower."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for limit in _LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # no such file, or its text is "max"
-            memory = min(memory, int(limit.read_text()))
-    return memory
 
 
 def batches(source: Source, size: int, seed: int, first: int) -> Iterator[np.ndarray]:

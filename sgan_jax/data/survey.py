@@ -10,21 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sgan_jax.data.images import BadImage, Header, each, read_header
-from sgan_jax.data.listing import Listing, Split, list_images
+from sgan_jax.data.listing import list_images
 from sgan_jax.data.sizes import HOW_TO_RESIZE, Size, check_custom_images
+from sgan_jax.data.splits import LeftOut, Listing, Split
 from sgan_jax.errors import UserError
 
 SHOWN = 5  # files that a message names
-
-
-class LeftOut(NamedTuple):
-    """A file that is not used, and the reason."""
-
-    name: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.reason})"
 
 
 class ReadableFiles(NamedTuple):
@@ -47,6 +38,12 @@ class Survey(NamedTuple):
         """1 if all images are grey, else 3."""
         return 1 if all(header.grey for header in self.train.headers + self.test.headers) else 3
 
+    @property
+    def deep(self) -> set[Path]:
+        """The files of 16 bits a channel."""
+        pairs = (zip(split.paths, headers, strict=True) for split, headers in (self.train, self.test))
+        return {path for of_split in pairs for path, header in of_split if header.deep}
+
     def sizes(self) -> list[tuple[Size, list[Path]]]:
         """The sizes of the images, each with the files that have it; the most common size first."""
         files: dict[Size, list[Path]] = {}
@@ -56,17 +53,20 @@ class Survey(NamedTuple):
         return sorted(files.items(), key=lambda item: -len(item[1]))
 
 
-def survey(folder: Path) -> Survey:
+def survey(folder: Path, labels_file: Path | None = None) -> Survey:
     """Lists a folder of images and reads the header of every file.
+
+    Args:
+      folder: the folder.
+      labels_file: a CSV file of files and labels; by default `labels.csv` in the folder, if it is there.
 
     Raises:
       UserError: the folder does not have the layout of a folder of images.
     """
-    listing = list_images(folder)
-    stray = [LeftOut(listing.name(path), "lies in no folder of a class") for path in _named_as_images(listing.stray)]
+    listing = list_images(folder, labels_file)
     train, bad_train = _read_headers(listing, listing.train)
     test, bad_test = _read_headers(listing, listing.test)
-    return Survey(listing, train, test, (*stray, *bad_train, *bad_test))
+    return Survey(listing, train, test, (*listing.left_out, *bad_train, *bad_test))
 
 
 def empty_classes(listing: Listing, labels: Iterable[int], left_out: Sequence[LeftOut]) -> list[UserError]:
@@ -79,11 +79,13 @@ def empty_classes(listing: Listing, labels: Iterable[int], left_out: Sequence[Le
     """
     present = set(labels)
     errors = []
-    for label, name in enumerate(listing.class_names):
+    for label, place in enumerate(listing.places):
         if label not in present:
-            files = [str(file) for file in left_out if file.name.startswith(f"{name}/")]
+            of_class = zip(listing.train.paths, listing.train.labels, strict=True)
+            names = {listing.name(path) for path, other in of_class if other == label}
+            files = [str(file) for file in left_out if file.name in names]
             reason = f": {', '.join(files[:SHOWN])}" if files else "; expected some in its folder"
-            errors.append(UserError(f"{listing.folder / name}: no image of this class can be used{reason}"))
+            errors.append(UserError(f"{place}: no image of this class can be used{reason}"))
     return errors
 
 
@@ -123,14 +125,6 @@ def image_shape(surveyed: Survey, size: Size | None) -> tuple[int, int, int]:
 
 def _pixels(size: Size) -> str:
     return f"{size[1]} x {size[0]} pixels"
-
-
-def _named_as_images(paths: Iterable[Path]) -> list[Path]:
-    """The files whose suffix is that of an image format."""
-    from PIL import Image
-
-    suffixes = Image.registered_extensions()
-    return [path for path in paths if path.suffix.lower() in suffixes]
 
 
 def _read_headers(listing: Listing, split: Split) -> tuple[ReadableFiles, list[LeftOut]]:

@@ -15,8 +15,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sgan_jax.config import SETTINGS, SHORT, Config, changed, choose
-from sgan_jax.data.arrays import are_known, as_classes, as_images
+from sgan_jax.data.arrays import as_images
+from sgan_jax.data.classes import are_known, as_classes, as_labels
 from sgan_jax.data.load import UNKNOWN, Dataset
+from sgan_jax.data.value_range import warn_of_range
 from sgan_jax.engine.system import System, build, derive_keys
 from sgan_jax.errors import UserError, spelled
 from sgan_jax.files import write_json
@@ -93,13 +95,14 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
         Args:
           X: images `[N, H, W]`, `[N, H, W, C]` or as rows; uint8, or floats of 0 to 1.
-          y: labels `[N]`, integers or text; -1 for images without one.
+          y: labels `[N]`, integers or text; -1 for images without one. Empty text, None and NaN are no label either.
 
         Raises:
           ValueError: images or labels are something else, or the settings do not permit it.
         """
         try:
             images = self._images(X, self._shape_of_rows())
+            warn_of_range(np.asarray(X), "X")
             given = _labels(y)
             names, labels = as_classes(given.reshape(-1), "y")
             if len(labels) != len(images):
@@ -296,11 +299,12 @@ def _plain(value: Any) -> Any:
 
 
 def _labels(y: Any) -> np.ndarray:
-    """Labels as integers or text; of objects, as tables have them, -1 among text included, text."""
-    array = np.asarray(y)
-    if array.dtype.kind != "O":
-        return array.astype(str) if array.dtype.kind == "S" else array
-    kinds = {type(_plain(value)) for value in array.ravel()}
-    if kinds == {int}:
-        return array.astype(np.int64)
-    return array.astype(str) if kinds <= {int, str} else array
+    """Labels as integers or text, by the rules of `data.classes`.
+
+    Raises:
+      ValueError: bytes are not UTF-8.
+    """
+    try:
+        return as_labels(y, "y")
+    except UserError as error:
+        raise ValueError(_spelled(error)) from None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sgan_jax.data.images import BadImage, each, read_image
-from sgan_jax.data.listing import files_below
+from sgan_jax.data.scan import files_below
 from sgan_jax.errors import UserError
 from sgan_jax.metrics.classify import BATCH_SIZE, class_logits, probabilities
 from sgan_jax.runs.opened import Opened

@@ -5,6 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
+from sgan_jax.data import memory
+from sgan_jax.data.check import check
 from sgan_jax.data.load import UNKNOWN, load
 from sgan_jax.errors import UserError
 
@@ -25,6 +27,48 @@ def test_images_with_label_minus_one_and_those_of_x_unlabelled_are_unlabelled(tm
     assert dataset.train_labels.tolist() == [0, 1, UNKNOWN, 1, 0, UNKNOWN, UNKNOWN, UNKNOWN]
     np.testing.assert_array_equal(dataset.train_images, np.concatenate([X, X[:2]])[..., None])
     assert dataset.test_labels.tolist() == [0]
+
+
+def test_missing_labels_are_unlabelled_images_and_bytes_are_text(tmp_path):
+    for labels in (["dog", "", "NaN", "cat", "-1", "NA"], [b"dog", b"", b"nan", b"cat", b" ", b"None"]):
+        dataset = load(data_dir=saved(tmp_path, x_train=X, y_train=labels, x_test=X[:1], y_test=[labels[3]]))
+        assert dataset.class_names == ("cat", "dog") and dataset.test_labels.tolist() == [0]
+        assert dataset.train_labels.tolist() == [1, UNKNOWN, UNKNOWN, 0, UNKNOWN, UNKNOWN]
+
+
+def test_names_may_be_in_capitals(tmp_path):
+    path = saved(tmp_path, X_train=X, Y_TRAIN=Y, X_Test=X[:1], y_test=[5], X_unlabeled=X[:2])
+    path = path.rename(tmp_path / "PETS.NPZ")
+    dataset = load(data_dir=path)
+    assert dataset.name == "PETS" and dataset.test_labels.tolist() == [1] and len(dataset.train_images) == 8
+    assert check(path).train.total() == 8
+
+
+@pytest.mark.parametrize("names", [("x_val", "y_val"), ("X_valid", "Y_valid"), ("x_validation", "y_validation")])
+def test_validation_images_are_the_test_part_where_there_is_none(tmp_path, caplog, names):
+    validation = dict(zip(names, (X[:1], [5]), strict=True))
+    assert load(data_dir=saved(tmp_path, x_train=X, y_train=Y, **validation)).test_labels.tolist() == [1]
+    assert f"{names[0]} and {names[1]} are used as test images and labels" in caplog.text
+    caplog.clear()
+    both = saved(tmp_path, x_train=X, y_train=Y, x_test=X[:1], y_test=[3], **validation)
+    assert load(data_dir=both).test_labels.tolist() == [0]
+    assert f"not used: {names[0]}, {names[1]}; the names that are: " in caplog.text
+
+
+def test_arrays_that_are_not_used_are_a_warning(tmp_path, caplog):
+    load(data_dir=saved(tmp_path, x_train=X, y_train=Y, x_val=X, ids=Y, images=X))
+    (record,) = caplog.records
+    assert "pets.npz: not used: ids, images, x_val; the names that are: x_test, x_train, x_unlab" in record.message
+
+
+def test_what_would_not_fit_in_memory_is_an_error_before_it_is_unpacked(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, x_train=np.zeros((30, 1000, 1000), np.uint8), y_train=np.arange(30) % 2)
+    assert path.stat().st_size < 100_000
+    monkeypatch.setattr(memory, "total", lambda: 50_000_000)
+    monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", lambda *_: pytest.fail("unpacked"))
+    with pytest.raises(UserError, match=r"unpacks to 0\.0 GB of images, more than half of 0\.1 GB of memory"):
+        load(data_dir=path)
 
 
 def test_images_need_not_be_square(tmp_path):
@@ -72,6 +116,15 @@ ERRORS = {
     "large integers": ({"x_train": X.astype(int) + 1, "y_train": Y}, "expected integers of 0 to 255"),
     "complex": ({"x_train": X.astype(complex), "y_train": Y}, "type complex128; expected uint8"),
     "float labels": ({"x_train": X, "y_train": Y.astype(float)}, "type float64; expected integers"),
+    "other names": ({"train_x": X, "labels": Y}, r"no array x_train \(there are train_x, labels\); expected x"),
+    "two of a name": ({"x_train": X, "X_TRAIN": X, "y_train": Y}, "both x_train and X_TRAIN; expected one of them"),
+    "sign lost": ({"x_train": X, "y_train": (Y // 2).astype(np.uint8)}, "label 255 is what -1 becomes as uint8"),
+    "spelling": ({"x_train": X, "y_train": ["a", "b", "A", "", "b", "a"]}, "classes 'A' and 'a' differ"),
+    "latin-1": ({"x_train": X, "y_train": [b"a", b"\xe9"] * 3}, "y_train: bytes that are not UTF-8"),
+    "test without a label": (
+        {"x_train": X, "y_train": ["a", "b"] * 3, "x_test": X[:1], "y_test": ["NaN"]},
+        "label 'NaN' is none of y_train's, a, b; test images without a label can be in x_unlabelled",
+    ),
     "below minus one": ({"x_train": X, "y_train": Y - 1}, "label -2; expected 0 or more, or -1 for no label"),
     "one class": ({"x_train": X, "y_train": np.minimum(Y, 3)}, "one class only, 3"),
     "no label at all": ({"x_train": X, "y_train": np.full(6, -1)}, "no label; expected at least two"),

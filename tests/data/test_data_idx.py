@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from sgan_jax.data import idx, load
+from sgan_jax.data import idx, load, memory
 from sgan_jax.errors import UserError
 
 
@@ -101,6 +101,14 @@ def test_each_error_is_one_line_that_names_the_file(tmp_path, arrays, write_idx,
     assert "expected" in str(raised.value) and "\n" not in str(raised.value)
     assert before == sorted((p.name, p.read_bytes()) for p in (tmp_path / "digits").iterdir())
     assert not cache_dir.exists()
+
+
+def test_what_would_not_fit_in_memory_is_an_error_while_it_is_unpacked(tmp_path, arrays, write_idx, monkeypatch):
+    paths = write_idx(tmp_path / "digits", arrays)
+    paths["train_images"].write_bytes(gzip.compress(bytes(100_000_000), 1))
+    monkeypatch.setattr(memory, "total", lambda: 40_000_000)
+    with pytest.raises(UserError, match=r"train-images.*: 0\.00 GB that unpack to 0\.0 GB of images, more"):
+        load.load(data_dir=tmp_path / "digits")
 
 
 def test_a_path_that_is_not_a_folder(tmp_path):

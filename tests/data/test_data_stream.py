@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pets import SIZE, picture, write
 
-from sgan_jax.data import stream
+from sgan_jax.data import memory
 from sgan_jax.data.load import load
 from sgan_jax.data.stream import Files, batches
 from sgan_jax.errors import UserError
@@ -67,7 +67,7 @@ def test_a_folder_without_unlabelled_images_cannot_be_streamed(tmp_path):
 def test_images_that_do_not_fit_in_half_of_the_memory_are_streamed(tmp_path, monkeypatch, caplog):
     folder = write(tmp_path / "pets")
     assert load(data_dir=folder).streamed is None
-    monkeypatch.setattr(stream, "MEMORY_FRACTION", 1e-12)
+    monkeypatch.setattr(memory, "FRACTION", 1e-12)
     caplog.set_level("INFO")
     assert load(data_dir=folder).streamed is not None
     assert "unlabelled images are read from disk at every step (0.0 GB of images, more than half of" in caplog.text
@@ -99,7 +99,8 @@ def test_only_folders_of_images_are_streamed(tmp_path, write_idx, arrays):
 
 
 def test_a_containers_limit_counts_as_its_memory(tmp_path, monkeypatch):
-    for text, memory in (("max\n", stream._memory()), ("4096\n", 4096)):
+    machine = memory.total()
+    for text, expected in (("max\n", machine), ("4096\n", 4096)):
         (tmp_path / "limit").write_text(text)
-        monkeypatch.setattr(stream, "_LIMITS", (tmp_path / "limit", tmp_path / "none"))
-        assert stream._memory() == memory or (text == "max\n" and stream._memory() > memory)
+        monkeypatch.setattr(memory, "_LIMITS", (tmp_path / "limit", tmp_path / "none"))
+        assert memory.total() == expected or (text == "max\n" and memory.total() > machine)

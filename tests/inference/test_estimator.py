@@ -172,8 +172,49 @@ def test_labels_as_tables_have_them_and_numbers_as_grids_of_parameters_have_them
     model = SGANClassifier(**settings, random_state=np.int64(3)).fit(X, np.array(text, dtype=object))
     assert model.classes_.tolist() == ["floor", "sky"]
     assert 0 <= model.score(X, np.array(text, dtype=object)) <= 1
-    with pytest.raises(ValueError, match="type object; expected integers"):
+    with pytest.raises(ValueError, match="y: no label; expected at least two classes"):
         model.fit(X, np.array([None] * 60))
+    with pytest.raises(ValueError, match="type object; expected integers"):
+        model.fit(X, np.array([1.5, None] * 30))
+
+
+@pytest.mark.parametrize("missing", ["", " ", "nan", "NA", None, float("nan"), b"None", "unlabelled"])
+def test_missing_labels_are_no_class(missing: object) -> None:
+    labels = np.array([KINDS[index] if index < 10 else missing for index in range(60)], object)
+    model = SGANClassifier(**TINY | {"steps": 1}).fit(X, labels)
+    assert model.classes_.tolist() == ["floor", "sky"]
+    assert model.labelled_.tolist() == SGANClassifier(**TINY | {"steps": 1}).fit(X, NUMBERS).labelled_.tolist()
+    assert model.score(X, labels) == model.score(X[:10], KINDS[:10])
+
+
+def test_labels_that_may_be_none_are_value_errors() -> None:
+    for labels, message in (
+        (
+            np.where(NUMBERS == 7, 1, NUMBERS.clip(max=0)).astype(np.uint8) % 256,
+            "label 255 is what -1 becomes as uint8",
+        ),
+        (np.where(np.arange(60) < 10, KINDS, "unknown"), "label 'unknown' may mean no label; use -1 if it does"),
+        (np.where(np.arange(60) < 10, KINDS, "Sky "), "classes 'Sky ' and 'sky' differ in spelling only"),
+        (np.array([b"floor", b"sk\xff"] * 30), "y: bytes that are not UTF-8"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SGANClassifier(**TINY).fit(X, labels)
+
+
+def test_bytes_are_text() -> None:
+    model = SGANClassifier(**TINY | {"steps": 1}).fit(
+        X, np.char.encode(np.where(KINDS == "sky", "ciel", "été"), "utf-8")
+    )
+    assert model.classes_.tolist() == ["ciel", "été"]
+
+
+def test_images_that_are_nearly_black_are_warned_of_in_fit_alone(caplog: pytest.LogCaptureFixture) -> None:
+    model = SGANClassifier(**TINY | {"steps": 1}).fit(X // 16, NUMBERS)
+    assert "X: the largest value is 11; expected integers of 0 to 255, or floats of 0 to 1" in caplog.text
+    caplog.clear()
+    model.predict(X // 16)
+    SGANClassifier(**TINY | {"steps": 1}).fit(X, NUMBERS)
+    assert "largest value" not in caplog.text
 
 
 def test_a_run_of_train_whose_classes_are_numbers_is_scored_by_numbers(tmp_path: Path) -> None:

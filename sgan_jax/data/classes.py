@@ -1,0 +1,204 @@
+"""What a label means: a class, or no label. Folders, labels.csv, arrays and the estimator share these rules."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from sgan_jax.data.dataset import UNKNOWN
+from sgan_jax.errors import UserError
+
+log = logging.getLogger(__name__)
+
+# What pandas reads as a missing value: https://pandas.pydata.org/docs/reference/api/pandas.read_csv.html (na_values).
+# "na" in small letters is a class there and here: it is a syllable of KMNIST.
+_MISSING = frozenset({"", "-1", "-1.0", "NA", "#NA", "#N/A", "None"})
+_MISSING_IN_ANY_CASE = frozenset({"nan", "-nan", "nat", "<na>", "n/a", "null"})
+
+_NOUN = "(images?|imgs?|data|datasets?|sets?|photos?|pictures?|files?|samples?|examples?|pool|part|split)?"
+_UNLABELLED = "un(lab|label|labelled|labeled|sup|supervised)|nolabels?|(without|not)(labels?|labelled|labeled)"
+_NO_LABEL = re.compile(rf"(images?|data|train|training)?({_UNLABELLED}){_NOUN}\d*")
+_UNCLEAR = frozenset(
+    {"unknown", "none", "undefined", "unspecified", "unannotated", "unsorted", "unclassified", "uncategorised"}
+    | {"uncategorized", "todo", "tolabel", "tobelabelled", "tobelabeled"}
+)
+_MINUS_ONE = {2**bits - 1: f"uint{bits}" for bits in (8, 16, 32, 64)}  # what -1 becomes in a type without a sign
+
+
+class Meaning(Enum):
+    """What a text means as a label or as the name of a folder."""
+
+    CLASS = "a class"
+    NO_LABEL = "no label"
+    UNCLEAR = "a class, or no label"
+
+
+def meaning(text: str) -> Meaning:
+    """What a label or the name of a folder means."""
+    bare, key = text.strip(), letters(text)
+    if bare in _MISSING or bare.casefold() in _MISSING_IN_ANY_CASE or _NO_LABEL.fullmatch(key):
+        return Meaning.NO_LABEL
+    return Meaning.UNCLEAR if key in _UNCLEAR or "unlabel" in key else Meaning.CLASS
+
+
+def letters(name: str) -> str:
+    """The name in small letters and digits alone: `Un-labelled data` is `unlabelleddata`."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def spelling(name: str) -> str:
+    """The name without differences of case, blanks and the form of characters."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def check_spelling(names: Iterable[str], where: object) -> None:
+    """Checks that no two classes differ only in case, blanks or the form of their characters.
+
+    Raises:
+      UserError: names two such classes.
+    """
+    first: dict[str, str] = {}
+    for name in names:
+        key = spelling(name)
+        if key in first:
+            raise UserError(f"{where}: classes '{first[key]}' and '{name}' differ in spelling only; join them")
+        first[key] = name
+
+
+def as_labels(values: Any, where: str) -> np.ndarray:
+    """Labels as an array of integers or text; what is neither stays as it is, and `as_classes` refuses it.
+
+    Bytes are UTF-8. None, NaN and masked values, as tables have them, are no label.
+
+    Args:
+      values: labels of any shape.
+      where: the name of the labels in messages.
+
+    Raises:
+      UserError: bytes are not UTF-8.
+    """
+    array = np.asarray(values)
+    if np.ma.isMA(values):
+        array = np.where(np.ma.getmaskarray(values), np.asarray(None), array)
+    try:
+        if array.dtype.kind == "S":
+            return np.char.decode(array, "utf-8")
+        if array.dtype.kind == "f":
+            return _of_floats(array)
+        return _of_objects(array.astype(object)) if array.dtype.kind in "OT" else array
+    except UnicodeDecodeError:
+        raise UserError(f"{where}: bytes that are not UTF-8; expected text, or integers (-1: no label)") from None
+
+
+def are_known(labels: np.ndarray) -> np.ndarray:
+    """Which labels, integers or text `[N]`, name a class, bool `[N]`."""
+    if labels.dtype.kind != "U":
+        known: np.ndarray = labels != UNKNOWN
+        return known
+    values, codes = np.unique(labels, return_inverse=True)
+    return np.asarray([meaning(value) is not Meaning.NO_LABEL for value in values], bool)[codes]
+
+
+def as_classes(labels: np.ndarray, where: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """Numbers the classes of labels.
+
+    Args:
+      labels: integers or text `[N]`; -1 marks an unlabelled image, and so does text that means no label.
+      where: the name of the labels in messages.
+
+    Returns:
+      The names of the classes, sorted by label, and the index of each image's class, int32 `[N]`, or UNKNOWN.
+
+    Raises:
+      UserError: the labels have another type or range, a label may mean no label, or there are fewer than two classes.
+    """
+    if labels.dtype.kind not in "iuU":
+        raise UserError(f"{where}: type {labels.dtype}; expected integers (-1: no label) or text")
+    known = are_known(labels)
+    values, codes = np.unique(labels[known], return_inverse=True)
+    if labels.dtype.kind == "U":
+        check_names(map(str, values), where)
+        note_missing(map(str, labels[~known]), where)
+    else:
+        _check_numbers(values, where)
+    if len(values) < 2:
+        classes = f"one class only, {values[0]}" if len(values) else "no label"
+        raise UserError(f"{where}: {classes}; expected at least two classes")
+    indices = np.full(len(labels), UNKNOWN, np.int32)
+    indices[known] = codes
+    return tuple(map(str, values)), indices
+
+
+def check_names(names: Iterable[str], where: object) -> None:
+    """Checks that each label is clearly a class, and that each class is spelled in one way.
+
+    Raises:
+      UserError: names the label, and what to write instead.
+    """
+    names = list(names)
+    for name in names:
+        if meaning(name) is Meaning.UNCLEAR:
+            raise UserError(f"{where}: label '{name}' may mean no label; use -1 if it does, else rename the class")
+    check_spelling(names, where)
+
+
+def note_missing(labels: Iterable[str], where: object) -> None:
+    """Warns of labels that are read as no label, other than the usual -1 and empty text."""
+    counts = Counter(text.strip() for text in labels)
+    unusual = sorted((text, count) for text, count in counts.items() if text not in ("", "-1"))
+    if unusual:
+        shown = ", ".join(f"'{text}' ({count} images)" for text, count in unusual)
+        log.warning("%s: labels that are read as no label: %s", where, shown)
+
+
+def _of_objects(array: np.ndarray) -> np.ndarray:
+    """Objects as integers, or as text if one of them is text; the array itself if an object is something else."""
+    values = [_plain(value) for value in array.ravel()]
+    kinds = {type(value) for value in values} - {type(None)}
+    if kinds <= {int}:
+        fit = all(value is None or abs(value) < 2**63 for value in values)
+        labels = [UNKNOWN if value is None else value for value in values]
+        return np.asarray(labels, np.int64).reshape(array.shape) if fit else array
+    if kinds <= {int, str}:
+        return np.asarray([str(UNKNOWN if value is None else value) for value in values]).reshape(array.shape)
+    if kinds <= {int, float}:
+        return _of_floats(np.asarray([math.nan if value is None else float(value) for value in values]))
+    return array
+
+
+def _of_floats(array: np.ndarray) -> np.ndarray:
+    """Integers, if the floats are whole numbers and NaN: tables store integers so where some are missing."""
+    missing = np.isnan(array)
+    values = np.where(missing, UNKNOWN, array)
+    whole = missing.any() and (np.abs(values) < 2**53).all() and (values == np.rint(values)).all()
+    return values.astype(np.int64) if whole else array
+
+
+def _plain(value: Any) -> Any:
+    """Python's own value for NumPy's and for bytes; None for whatever marks a missing value."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bytes):
+        return value.decode()
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return None if is_nan or type(value).__name__ in ("NAType", "NaTType") else value  # the latter are those of pandas
+
+
+def _check_numbers(values: np.ndarray, where: str) -> None:
+    """Checks the different labels, sorted, of an array of integers."""
+    if values.size and values[0] < 0:
+        raise UserError(f"{where}: label {values[0]}; expected 0 or more, or {UNKNOWN} for no label")
+    *others, last = values.tolist() or [0]
+    in_order = len(others) >= 2 and others[0] in (0, 1) and others[-1] - others[0] == len(others) - 1
+    if last in _MINUS_ONE and in_order and others[-1] < last - 1:
+        raise UserError(
+            f"{where}: label {last} is what -1 becomes as {_MINUS_ONE[last]}, and the others are {others[0]} to "
+            f"{others[-1]}; use -1 for no label, in a type with a sign, or number this class {others[-1] + 1}"
+        )

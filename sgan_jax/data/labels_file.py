@@ -1,0 +1,137 @@
+"""Reads labels.csv, which has a line for each image with its file and its label.
+
+    file,label
+    beach/1.png,cat
+    beach/2.png,
+
+An empty label is no label. The header names the columns, in any order and beside others.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from sgan_jax.data.classes import Meaning, check_names, meaning, note_missing
+from sgan_jax.errors import UserError, reason
+
+FILE_COLUMNS = ("file", "filename", "file_name", "image", "path")
+LABEL_COLUMNS = ("label", "class")
+_EXPECTED = "expected a header with the columns file and label"
+_DELIMITERS = ",;\t"  # spreadsheets of some languages write semicolons
+
+
+class Row(NamedTuple):
+    """A line of the file."""
+
+    line: int
+    file: str
+    label: str
+
+
+class FileLabels(NamedTuple):
+    """The labels of the files that labels.csv names."""
+
+    labels: dict[Path, str | None]  # None: no label
+    missing: list[str]  # files that are not there
+
+
+def read_labels(path: Path, folder: Path, files: Sequence[Path]) -> FileLabels:
+    """Reads the labels of images.
+
+    Args:
+      path: the CSV file, UTF-8.
+      folder: what the names in the file are relative to.
+      files: the images of `folder` and below.
+
+    Raises:
+      UserError: the file cannot be read, has no header, names an image twice with other labels or none of the images.
+    """
+    rows = list(_rows(path))
+    by_path, by_name = _index(folder, files)
+    labels: dict[Path, str | None] = {}
+    missing: list[str] = []
+    for row in rows:
+        image = _find(row, path, folder, by_path, by_name)
+        label = None if meaning(row.label) is Meaning.NO_LABEL else _composed(row.label)
+        if image is None:
+            missing.append(row.file)
+        elif labels.setdefault(image, label) != label:
+            both = f"'{labels[image] or ''}' and '{row.label}'"
+            raise UserError(f"{path}: line {row.line}: {row.file} has two labels, {both}")
+    if not labels:
+        example = f" ({rows[0].file})" if rows else ""
+        raise UserError(f"{path}: names no image of {folder}{example}; expected paths from there, such as cats/1.png")
+    known = [label for label in labels.values() if label is not None]
+    check_names(sorted(set(known)), path)
+    note_missing((row.label for row in rows if meaning(row.label) is Meaning.NO_LABEL), path)
+    return FileLabels(labels, missing)
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    """The lines with a file."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            lines = csv.reader(file, delimiter=max(_DELIMITERS, key=first.count))
+            header = [name.strip().casefold() for name in next(lines, [])]
+            columns = _column(header, FILE_COLUMNS, path), _column(header, LABEL_COLUMNS, path)
+            for values in lines:
+                name, label = (values[column].strip() if column < len(values) else "" for column in columns)
+                if name:
+                    yield Row(lines.line_num, name, label)
+                elif label:
+                    raise UserError(f"{path}: line {lines.line_num}: label '{label}' without a file")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not UTF-8; save it as CSV in UTF-8") from None
+    except csv.Error as error:
+        raise UserError(f"{path}: damaged, or no CSV file ({reason(error)}); {_EXPECTED}") from None
+
+
+def _column(header: list[str], names: Sequence[str], path: Path) -> int:
+    """The place of the one column that has one of the names."""
+    places = [place for place, name in enumerate(header) if name in names]
+    if len(places) != 1:
+        count, there = "several columns" if places else "no column", ", ".join(header) or "none"
+        raise UserError(
+            f"{path}: {count} named {', '.join(names[:-1])} or {names[-1]} (there are {there}); {_EXPECTED}"
+        )
+    return places[0]
+
+
+def _index(folder: Path, files: Sequence[Path]) -> tuple[dict[str, Path], dict[str, list[Path]]]:
+    """The images by path from the folder, and by name alone."""
+    by_path, by_name = {}, defaultdict(list)
+    for file in files:
+        by_path[_composed(file.relative_to(folder).as_posix())] = file
+        by_name[_composed(file.name)].append(file)
+    return by_path, by_name
+
+
+def _find(row: Row, table: Path, folder: Path, by_path: dict[str, Path], by_name: dict[str, list[Path]]) -> Path | None:
+    """The image that a line names by its path, or by its name where only one image has it."""
+    written = _composed(row.file.replace("\\", "/"))
+    name = PurePosixPath(written).as_posix()  # without ./
+    if name in by_path:
+        return by_path[name]
+    if "/" in name:  # perhaps absolute, or from the current folder
+        place, top = Path(os.path.abspath(name)), folder.absolute()
+        return by_path.get(place.relative_to(top).as_posix()) if top in place.parents else None
+    images = by_name.get(name, [])
+    if len(images) > 1:
+        several = " and ".join(image.relative_to(folder).as_posix() for image in images[:2])
+        raise UserError(f"{table}: line {row.line}: {row.file} may be {several}; expected its path from {folder}")
+    return images[0] if images else None
+
+
+def _composed(text: str) -> str:
+    """The text in composed form (NFC): systems store accents differently."""
+    return unicodedata.normalize("NFC", text)
