@@ -1,11 +1,12 @@
 """`data check` prints counts, sizes, copies and problems, and the command that trains on the images."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pets import picture, write
+from pets import make, picture, write
 
 from sgan_jax.cli.data import DataCommand
 from sgan_jax.errors import UserError
@@ -77,6 +78,30 @@ def test_arrays_have_one_size_without_a_count(tmp_path: Path, capsys: pytest.Cap
     np.savez(tmp_path / "a.npz", x_train=np.zeros((4, 20, 36, 3), np.uint8), y_train=[0, 1, 1, -1])
     assert DataCommand("check", tmp_path / "a.npz")() == 0
     assert capsys.readouterr().out.startswith("images: 36 x 20 pixels, RGB\n")
+
+
+def test_notes_on_the_layout_come_before_the_counts(
+    sgan: Callable[..., tuple[object, str, str]], tmp_path: Path
+) -> None:
+    folder = make(tmp_path / "pets", {"train/cat": 2, "train/dog": 2, "val/cat": 1, "unsup": 3})
+    status, printed, notes = sgan("data", "check", folder)
+    assert status == 0
+    assert "\ncat                2        1\ndog                2        0\nunlabelled         3\n" in printed
+    assert notes == (
+        f"sgan: warning: {folder}: 'val' is used as the test part, as there is no 'test'\n"
+        f"sgan: warning: {folder}: the images in 'unsup' are used as unlabelled images\n"
+    )
+
+
+def test_a_folder_with_labels_csv(does: Callable[..., str], fails: Callable[..., str], tmp_path: Path) -> None:
+    folder = make(tmp_path / "pets", {".": 4, "labels.csv": "file,label\n0.png,cat\n3.png,dog\n4.png,dog\n"})
+    printed = does("data", "check", folder)
+    assert "left out: 1 files\n  4.png: named in labels.csv, and not there\n" in printed
+    assert "\ncat                1        0\ndog                1        0\nunlabelled         2\n" in printed
+    (folder / "0.png").write_text("no image")
+    assert f"{folder}/labels.csv: label 'cat': no image of this class can be used: 0.png" in fails(
+        "data", "check", folder
+    )
 
 
 @pytest.mark.parametrize("size", ["7", "600x28", "28x7"])
