@@ -27,10 +27,31 @@ HEAVY = [
     "PIL",
     "rich.live",
     "jinja2",
+    "tensorboardX",
+    "sklearn",
+    "scipy",
+    "onnx",
+    "grain",
+    "ray",
 ]
-HEAVY += ["tensorboardX"]
-WITHOUT_JAX = ["config", "errors", "report.pictures", "cli.progress", "runs.predictions", "runs.directory"]
-WITHOUT_JAX += ["sweep.directory", "sweep.table", "cli.main", "data.load"]
+WITHOUT_JAX = [
+    "config",
+    "presets",
+    "errors",
+    "metrics.measure",
+    "report.pictures",
+    "runs.predictions",
+    "runs.directory",
+    "runs.record",
+    "runs.find",
+    "training.events",
+    "sweep.directory",
+    "sweep.table",
+    "cli.main",
+    "cli.progress",
+    "cli.settings",
+    "data.load",
+]
 
 
 def effects(source: str) -> set[str]:

@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from outer import HOME, ROOT, RUN, connected, copy_of_finished_run, environment, succeed
+from outer import HOME, ROOT, RUN, copy_of_finished_run, environment, succeed
+
+from sgan_jax.cli.train import resolved
+from sgan_jax.config import validate
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks" / "LOG.md"])
+PAGES_OF_TODAY = [page for page in PAGES if page.name not in ("LOG.md", "CHANGELOG.md", "BENCHMARKS.md")]
 
 
 class Block(NamedTuple):
@@ -112,6 +116,20 @@ def test_every_launcher_that_is_named_is_there(page: Path) -> None:
         assert os.access(ROOT / "bin" / name, os.X_OK), f"{page.name}: bin/{name}"
 
 
+@pytest.mark.parametrize("page", PAGES_OF_TODAY, ids=lambda page: page.name)
+def test_every_source_file_that_is_named_is_there(page: Path) -> None:
+    for name in set(re.findall(r"`((?:\w+/)+\w+\.py)`", page.read_text())):
+        assert any((top / name).exists() for top in (ROOT, ROOT / "sgan_jax")), f"{page.name}: {name}"
+
+
+def test_the_example_of_a_file_of_settings_is_one(tmp_path: Path) -> None:
+    (example,) = [block.text for block in blocks(ROOT / "docs" / "reference.md") if block.language == "toml"]
+    (tmp_path / "small.toml").write_text(example)
+    config = resolved({"seed": 1}, tmp_path / "small.toml")
+    validate(config)
+    assert (config.preset, config.seed, config.model.width, config.augment.extra) == ("fast", 1, 32, ("mirror",))
+
+
 def test_every_page_is_found_from_the_readme_or_the_first_page() -> None:
     linked = (ROOT / "README.md").read_text() + (ROOT / "docs" / "index.md").read_text().replace("](", "](docs/")
     for page in ROOT.glob("docs/*.*"):
@@ -135,34 +153,3 @@ def test_the_notebook_runs_from_beginning_to_end(tmp_path: Path) -> None:
     labels_only, all_images = map(float, re.findall(r"(\d+\.\d)% of the test images", done.stdout))
     assert all_images > labels_only + 10
     assert "['checkpoints', 'config.json', 'labels.json', 'metrics.jsonl', 'result.json']" in done.stdout
-
-
-def test_a_wheel_holds_all_that_is_needed_and_works_where_nothing_else_of_the_project_is(tmp_path: Path) -> None:
-    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, cwd=tmp_path, **options)
-        assert done.returncode == 0, (arguments, done.stdout[-1000:], done.stderr[-3000:])
-        return done
-
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("sgan_jax", "pyproject.toml", "README.md", "LICENSE"):  # a build leaves files beside what it is of
-        run("cp", "-r", ROOT / name, source / name)
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", tmp_path, source)
-    (wheel,) = tmp_path.glob("sgan_jax-*.whl")
-    clean = tmp_path / "clean"
-    run(sys.executable, "-m", "venv", clean)
-    install = [clean / "bin" / "pip", "install", "-q", "-c", ROOT / "constraints.txt", wheel]
-    done = subprocess.run(install, capture_output=True, text=True, env=connected())
-    if done.returncode and "Failed to establish a new connection" in done.stderr:
-        pytest.skip("no package registry answers")
-    assert done.returncode == 0, done.stderr
-    assert "train" in run(clean / "bin" / "sgan", "--help").stdout
-    outer = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"XLA_FLAGS": ""}
-    small = ["--dataset", "mnist-5k", "--width", "8", "--batch-size", "4", "--steps", "2", "--run", "run"]
-    run(clean / "bin" / "sgan", "train", *small, env=outer)
-    run(clean / "bin" / "sgan", "report", "--run", "run", env=outer)
-    assert (tmp_path / "run" / "report.html").exists()
-    missing = subprocess.run(
-        [clean / "bin" / "sgan", "export", "--run", "run"], capture_output=True, text=True, cwd=tmp_path, env=outer
-    )
-    assert missing.returncode == 2 and "pip install 'sgan-jax[export]'" in missing.stderr

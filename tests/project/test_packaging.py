@@ -1,4 +1,4 @@
-"""What pyproject.toml, constraints.txt and the installed packages say of each other."""
+"""What pyproject.toml, constraints.txt and the installed packages require of each other."""
 
 import re
 import sys
