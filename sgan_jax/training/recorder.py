@@ -91,7 +91,9 @@ class Recorder:
         """Writes what is missing after the last checkpoint: a kill may have come between, or a stop at this step."""
         run = self.outputs.run
         line = run.metrics_of(step)
-        if not line or (self.system.classifies and "train_accuracy" not in line):
+        evaluated = "units" in line or "train_accuracy" in line  # the latter in runs of version 0.1
+        measurable = self.system.classifies or self.config.evaluators != ("accuracy",)
+        if not line or (measurable and not evaluated):
             run.forget_after(step - 1)
             terms = {name: value for name, value in line.items() if isinstance(value, float) and "/" in name}
             loss = losses(line)
