@@ -1,3 +1,5 @@
+"""Files are whole or absent, and errors name them."""
+
 import os
 import resource
 from collections.abc import Iterator
@@ -53,8 +55,8 @@ def test_a_link_stays_one_and_what_is_no_file_is_written_into(tmp_path: Path) ->
     assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_text() == "after"
     source, sink = os.pipe()
     try:
-        write_atomically(Path(f"/dev/fd/{sink}"), "said")
-        assert os.read(source, 9) == b"said"
+        write_atomically(Path(f"/dev/fd/{sink}"), "text")
+        assert os.read(source, 9) == b"text"
     finally:
         os.close(source)
         os.close(sink)

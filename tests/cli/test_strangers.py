@@ -17,12 +17,15 @@ import pytest
 from outer import RUN, copy_of_finished_run, finished_run
 from PIL import Image
 
+from sgan_jax.cli.train import resolved
+from sgan_jax.config import to_json, validate
 from sgan_jax.data.arrays import load_npz
 from sgan_jax.data.idx import load_idx
 from sgan_jax.data.images import BadImage, read_header, read_image
 from sgan_jax.errors import UserError
 from sgan_jax.export.prepare import prepare
 from sgan_jax.export.safetensors import load_safetensors, to_safetensors
+from sgan_jax.presets import PRESETS
 from sgan_jax.report.page import render
 from sgan_jax.runs import checkpoint, predictions
 from sgan_jax.runs.directory import RunDir
@@ -150,17 +153,17 @@ def records(folder: Path, random: Random) -> Callable[[], object]:
     )
 
 
-def said(folder: Path, random: Random) -> Callable[[], object]:
+def predicted(folder: Path, random: Random) -> Callable[[], object]:
     path = folder / "predictions.npz"
-    shares = np.full((5, 2), 0.5)
+    probabilities = np.full((5, 2), 0.5)
     predictions.save(
-        path, predictions.collect("test", np.zeros((5, 3, 3, 1), np.uint8), np.array([0, 1, 1, 0, 1]), shares)
+        path, predictions.collect("test", np.zeros((5, 3, 3, 1), np.uint8), np.array([0, 1, 1, 0, 1]), probabilities)
     )
     path.write_bytes(damaged(path.read_bytes(), random))
     return lambda: predictions.load(path)
 
 
-def saved(folder: Path, random: Random) -> Callable[[], object]:
+def checkpoints(folder: Path, random: Random) -> Callable[[], object]:
     """A checkpoint with a file that is damaged, missing or empty."""
     source, path = folder / "whole", folder / "step_3"
     like = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": [np.zeros((), np.int32)]}
@@ -179,7 +182,7 @@ def saved(folder: Path, random: Random) -> Callable[[], object]:
 
     def restore() -> None:
         found = checkpoint.restore(path, abstract)
-        jax.tree.map(np.testing.assert_array_equal, found, like)  # refused, or the very numbers
+        jax.tree.map(np.testing.assert_array_equal, found, like)  # an error, or the very numbers
 
     return restore
 
@@ -194,7 +197,7 @@ def parameters(folder: Path, random: Random) -> Callable[[], object]:
     return lambda: load_safetensors(path)
 
 
-def rows(folder: Path, random: Random) -> Callable[[], object]:
+def trials(folder: Path, random: Random) -> Callable[[], object]:
     sweep = SweepDir(folder / "sweep")
     sweep.path.mkdir(exist_ok=True)
     record = json.loads((finished_run()[0] / RUN / "config.json").read_text())
@@ -215,15 +218,38 @@ def rows(folder: Path, random: Random) -> Callable[[], object]:
     return lambda: table(cells(sweep.records()), "mnist")
 
 
+# A configuration of version 0.1, in which some settings had other names and types.
+OF_0_1 = {
+    "preset": "best",
+    "objective": "joint",
+    "batch_size": 64,
+    "data": {"labels": 10, "image_size": 28, "stream": None},
+    "augment": {"rotation": 10.0, "mirror": True},
+    "propagation": {"neighbours": 6, "alone_from": 0.25, "alone_until": 0.5, "slanted": False, "back": 0.5},
+}
+
+
+def settings(folder: Path, random: Random) -> Callable[[], object]:
+    """A file to start from."""
+    path = folder / str(random.choice(["settings.json", "settings.toml", "settings"]))
+    if path.suffix == ".toml":
+        path.write_bytes(damaged(b'seed = 3\n[model]\nwidth = 8\n[augment]\nextra = ["mirror"]\n', random))
+    else:
+        values = to_json(PRESETS["best"]) if random.random() < 0.5 else OF_0_1
+        path.write_bytes(as_json(odd(values, random)))
+    return lambda: validate(resolved({}, path))
+
+
 KINDS: dict[str, tuple[Case, int]] = {  # and how many of 10,000
-    "image": (image, 3600),
+    "image": (image, 3200),
     "arrays": (arrays, 1600),
     "idx": (idx, 1400),
     "records": (records, 1600),
-    "said": (said, 600),
-    "saved": (saved, 400),
+    "predicted": (predicted, 600),
+    "checkpoints": (checkpoints, 400),
     "parameters": (parameters, 300),
-    "rows": (rows, 500),
+    "trials": (trials, 500),
+    "settings": (settings, 400),
 }
 
 
@@ -231,30 +257,32 @@ def test_there_are_ten_thousand() -> None:
     assert sum(count for _, count in KINDS.values()) == 10_000
 
 
-@pytest.mark.parametrize("share", [0.04, pytest.param(1.0, marks=pytest.mark.slow)], ids=["some", "all"])
+@pytest.mark.parametrize("fraction", [0.04, pytest.param(1.0, marks=pytest.mark.slow)], ids=["few", "all"])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_a_damaged_file_is_read_or_refused_in_one_line(kind: str, share: float, tmp_path: Path, monkeypatch) -> None:
+def test_a_damaged_file_is_read_or_one_line_says_why_not(
+    kind: str, fraction: float, tmp_path: Path, monkeypatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     case, count = KINDS[kind]
     inside = tmp_path / "inside"
     inside.mkdir()
-    refused = 0
-    for number in range(int(share * count)):
+    errors = 0
+    for number in range(int(fraction * count)):
         run = case(inside, np.random.default_rng((number, *kind.encode())))
         try:
             run()
         except (UserError, BadImage) as error:
-            refused += 1
+            errors += 1
             assert str(error) and "\n" not in str(error), (kind, number)
         except Exception as error:
             raise AssertionError(f"{kind}, file {number}: {type(error).__name__}: {error}") from error
-    print(f"{kind}: {refused} refused, {int(share * count) - refused} read")
-    assert refused > 0
+    print(f"{kind}: {errors} errors, {int(fraction * count) - errors} read")
+    assert errors > 0
     assert [path.name for path in tmp_path.iterdir()] == ["inside"], "nothing is written elsewhere"
 
 
 def test_a_name_in_a_record_leads_nowhere(tmp_path: Path, monkeypatch) -> None:
-    # What a record calls its data set and classes is told, and is no place to write to.
+    # The names of data set and classes in a record are shown, and are no place to write to.
     monkeypatch.chdir(tmp_path)
     run = RunDir(copy_of_finished_run(tmp_path))
     record = json.loads(run.config_file.read_text())
