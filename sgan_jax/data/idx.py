@@ -120,6 +120,8 @@ def find_files(data_dir: Path) -> dict[str, Path]:
     if not data_dir.is_dir():
         state = "is not a folder" if data_dir.exists() else "does not exist"
         raise UserError(f"‹data.data_dir› {data_dir}: {state}; expected a folder with the four IDX files{OR_IMAGES}")
+    arrays = sorted(data_dir.glob("*.npz"))
+    there = f"; there is {arrays[0].name}: name the file itself" if arrays else ""
     paths = {}
     for key, stem in STEMS.items():
         ndim = 3 if key.endswith("images") else 1
@@ -129,7 +131,9 @@ def find_files(data_dir: Path) -> dict[str, Path]:
         if path is None:
             raise UserError(
                 f"‹data.data_dir› {data_dir}: no file {plain[0]} or {plain[0]}.gz; expected the four IDX files "
-                "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte, gzip-compressed or not" + OR_IMAGES
+                "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte, gzip-compressed or not"
+                + OR_IMAGES
+                + there
             )
         paths[key] = path
     return paths

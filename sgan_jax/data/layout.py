@@ -148,10 +148,10 @@ def train_folder(folder: Path, names: Sequence[str]) -> str | None:
     Raises:
       UserError: there are two.
     """
-    found = [name for name in names if role(name) is Role.TRAIN]
-    if len(found) > 1:
-        raise UserError(f"{folder}: both '{found[0]}' and '{found[1]}'; join them")
-    return found[0] if found else None
+    train = [name for name in names if role(name) is Role.TRAIN]
+    if len(train) > 1:
+        raise UserError(f"{folder}: both '{train[0]}' and '{train[1]}'; join them")
+    return train[0] if train else None
 
 
 def check_depth(folder: Path, inside: dict[str, list[str]], without_files: Sequence[str]) -> None:

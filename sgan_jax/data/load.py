@@ -86,6 +86,7 @@ def load(
     data_dir: str | Path | None = None,
     image_size: Size | None = None,
     stream: bool | None = None,
+    labels_file: Path | None = None,
 ) -> Dataset:
     """Loads a data set by name, or custom images.
 
@@ -96,12 +97,18 @@ def load(
       data_dir: IDX files, a folder of images or an .npz file, instead of a set by name.
       image_size: height and width to which custom images are resized; by default all must have one size.
       stream: whether the unlabelled images of a folder stay on disk; by default if they do not fit in memory.
+      labels_file: a CSV file of the labels of a folder of images; by default `labels.csv` in it, if it is there.
 
     Raises:
       UserError: the set cannot be loaded; gives the reason and the ways out.
     """
+    if labels_file is not None and (data_dir is None or not is_folder_of_images(Path(data_dir))):
+        raise UserError(f"{labels_file}: labels of a folder of images; name the folder with ‹data.data_dir›")
     if data_dir is not None:
-        return _load_path(Path(data_dir), dataset, image_size, stream)
+        if is_folder_of_images(Path(data_dir)):
+            _check_unnamed(dataset, data_dir)
+            return load_folder(data_dir, image_size, stream, labels_file)
+        return _load_file(Path(data_dir), dataset, image_size, stream)
     if stream:
         raise UserError("‹data.stream›: reads custom images one by one; name their folder with ‹data.data_dir›")
     if image_size is not None:
@@ -119,17 +126,21 @@ def is_folder_of_images(path: Path) -> bool:
     return not is_npz(path) and not idx.has_idx_files(path) and is_listing(path)
 
 
-def _load_path(path: Path, dataset: str, image_size: Size | None, stream: bool | None) -> Dataset:
-    """Loads a folder of images, an .npz file or IDX files, whichever `path` is."""
-    images = is_folder_of_images(path)
-    if stream and not images:
+def _load_file(path: Path, dataset: str, image_size: Size | None, stream: bool | None) -> Dataset:
+    """Loads an .npz file or IDX files, whichever `path` is."""
+    if stream:
         raise UserError(f"‹data.stream›: {path} is not a folder of images; only those can be read one by one")
-    if is_npz(path) or images:
-        if dataset != "auto":
-            raise UserError(
-                f"‹data.dataset› {dataset} with ‹data.data_dir› {path}: only IDX files have a name; leave it out"
-            )
-        return load_folder(path, image_size, stream) if images else load_npz(path, image_size)
+    if is_npz(path):
+        _check_unnamed(dataset, path)
+        return load_npz(path, image_size)
     if image_size is not None:
         raise UserError(f"‹data.image_size› {size_text(image_size)}: IDX files are taken as they are; leave it out")
     return load_idx(path, dataset)
+
+
+def _check_unnamed(dataset: str, path: str | Path) -> None:
+    """Checks that no published set is named for images that are not IDX files."""
+    if dataset != "auto":
+        raise UserError(
+            f"‹data.dataset› {dataset} with ‹data.data_dir› {path}: only IDX files have a name; leave it out"
+        )

@@ -163,6 +163,12 @@ def test_pickles_are_not_opened(tmp_path, capsys):
     assert "run" not in capsys.readouterr().out
 
 
+def test_a_folder_of_arrays_is_an_error_that_names_the_file(tmp_path):
+    saved(tmp_path, x_train=X, y_train=Y)
+    with pytest.raises(UserError, match=r"no file train-images.*; there is pets\.npz: name the file itself"):
+        load(data_dir=tmp_path)
+
+
 def test_no_file_no_archive_and_half_a_file(tmp_path):
     with pytest.raises(UserError, match=r"no such file; expected a folder, or an \.npz file"):
         load(data_dir=tmp_path / "none.npz")

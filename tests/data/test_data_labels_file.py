@@ -8,7 +8,6 @@ import pytest
 from pets import make, picture, write
 
 from sgan_jax.data.check import check
-from sgan_jax.data.folder import load_folder
 from sgan_jax.data.load import UNKNOWN, load
 from sgan_jax.errors import UserError
 
@@ -95,7 +94,14 @@ def test_unlabelled_images_are_streamed(tmp_path):
 def test_a_file_of_labels_may_lie_elsewhere(tmp_path):
     folder = make(tmp_path / "pets", {".": 5})
     (tmp_path / "mine.csv").write_text(FLAT)
-    assert load_folder(folder, labels_file=tmp_path / "mine.csv").known.sum() == 2
+    assert load(data_dir=folder, labels_file=tmp_path / "mine.csv").known.sum() == 2
+
+
+def test_a_file_of_labels_without_a_folder_of_images_is_an_error(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=np.zeros((2, 8, 8)), y_train=[0, 1])
+    for source in ({"data_dir": tmp_path / "a.npz"}, {"dataset": "mnist-5k"}):
+        with pytest.raises(UserError, match=r"mine.csv: labels of a folder of images"):
+            load(**source, labels_file=tmp_path / "mine.csv")
 
 
 def test_other_files_at_the_top_are_no_images_and_bad_images_are_named(tmp_path, caplog):
