@@ -7,6 +7,7 @@ estimator take their settings from `SETTINGS`, which lists the fields by their p
 
 import dataclasses
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,9 +36,9 @@ class Range(NamedTuple):
     above: float | None = None
 
     def holds(self, number: float) -> bool:
-        """Whether the number is in the range; NaN never is."""
+        """Whether the number is in the range; NaN, infinities and what no float can hold never are."""
         return (
-            math.isfinite(number)
+            abs(number) <= sys.float_info.max
             and (self.low is None or number >= self.low)
             and (self.high is None or number <= self.high)
             and (self.below is None or number < self.below)

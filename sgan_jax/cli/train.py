@@ -12,7 +12,7 @@ import tyro
 
 from sgan_jax.cli.flags import File, Int, Text
 from sgan_jax.cli.settings import given, groups, preset_with
-from sgan_jax.config import Config, settings_of_file
+from sgan_jax.config import Config, changed, settings_of_file
 from sgan_jax.errors import UserError, reason
 from sgan_jax.presets import TABLE
 
@@ -145,7 +145,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise UserError(f"‹config› {path}: cannot be read as {path.suffix[1:] or 'JSON'} ({reason(error)})") from None
     try:
         settings = settings_of_file(values)
-        preset_with(settings)  # names and types are those of settings
+        changed(Config(), settings)  # names and types are those of settings
+        preset_with(settings)  # and the preset is one
         return settings
     except UserError as error:
         raise UserError(f"‹config› {path}: {error.marked}") from None

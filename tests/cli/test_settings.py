@@ -155,6 +155,7 @@ def test_the_config_json_of_a_run_gives_its_configuration(tmp_path: Path) -> Non
         ("a.toml", "seed: 1", "cannot be read as toml ("),
         ("a", "seed = 1", "cannot be read as JSON ("),
         ("a.json", "[" * 100_000, "cannot be read as json ("),
+        ("a.json", '{"preset": ["best"]}', "preset: ('best',); expected text"),
         ("a.json", '{"preset": "bset"}', "unknown preset 'bset'; choose one of best, "),
     ],
 )
