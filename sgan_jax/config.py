@@ -81,7 +81,7 @@ class DataConfig:
     )
     data_dir: str | None = _field(
         None,
-        "Your images: a folder with a folder for each class, an .npz file, or the four IDX files.",
+        "Your images: a folder with a folder for each class or a labels.csv, an .npz file, or the four IDX files.",
         short="data_dir",
     )
     image_size: tuple[int, int] | None = _field(
