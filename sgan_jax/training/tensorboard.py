@@ -61,7 +61,8 @@ class Board:
         """
         for name, value in values.items():
             if isinstance(value, int | float):
-                self._add(step, self._summary.scalar(name if "/" in name else f"accuracy/{name}", value))
+                group = "" if "/" in name else "accuracy/" if name.endswith("_accuracy") else "measures/"
+                self._add(step, self._summary.scalar(f"{group}{name}", value))
 
     def take_back(self, last: int) -> None:
         """Has TensorBoard forget the steps after `last`, which are taken once more."""
