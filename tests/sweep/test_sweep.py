@@ -17,7 +17,7 @@ from kills import KILLED
 from outer import DIGITS, HOME, NOTICE, SMALL, call, command, environment, metrics, succeed, write_images
 
 from sgan_jax.cli.sweep import Sweep, shown
-from sgan_jax.config import Config, ModelConfig, to_json
+from sgan_jax.config import Config, ModelConfig, changed, to_json
 from sgan_jax.data.load import Dataset, load_embedded
 from sgan_jax.engine.system import build
 from sgan_jax.errors import UserError
@@ -31,7 +31,7 @@ from sgan_jax.sweep.published import PUBLISHED
 from sgan_jax.sweep.sweep import Options, Result, sweep
 from sgan_jax.sweep.trial import Shared
 from sgan_jax.training.events import Listener
-from sgan_jax.training.signals import Stop
+from sgan_jax.training.signals import Stop, stop_on_signal
 
 GRID = ("--preset", "joint", "--labels", "10,20", "--draws", 2)
 ARGUMENTS = (*DIGITS, *SMALL, *GRID, "--steps", 4, "--out", "out")
@@ -84,7 +84,7 @@ def configs(**changes: object) -> list[Config]:
 
 def again(out: Path = Path("out"), on_nan: str = "stop", listener: Calls | None = None, **changes: object) -> Result:
     """The call of the finished sweep with other settings, in this process."""
-    return sweep(configs(**changes), Options(out, on_nan=on_nan), listener)
+    return sweep(configs(**changes), Options(out, on_nan=on_nan, stopping=stop_on_signal), listener)
 
 
 def trained_by(monkeypatch: pytest.MonkeyPatch, train: Callable[..., bool]) -> None:
@@ -178,9 +178,9 @@ def test_an_ensemble_adds_its_runs_to_a_sweep_and_averages_their_probabilities(o
     assert len({run.labels_file.read_text() for run in runs}) == 1
     stored = [predictions.load(run.predictions_file(4)) for run in runs]
     assert averaged["test_accuracy"] == mean_is_correct([one.probabilities for one in stored], stored[0].labels)
-    data, system = load_embedded(), build(runs[0].config(), (28, 28, 1), 10)
+    data, system = load_embedded(), build(runs[0].record().config, (28, 28, 1), 10)
     states = [checkpoint.restore(run.checkpoints / "step_4", system.abstract_state()) for run in runs]
-    logits = [np.asarray(system.disc.apply(one.ema.d, scale(data.test_images), None).class_logits) for one in states]
+    logits = [np.asarray(system.disc.apply(one.ema["d"], scale(data.test_images), None).class_logits) for one in states]
     softmax = [np.exp(one) / np.exp(one).sum(axis=1, keepdims=True) for one in logits]
     assert averaged["ema_test_accuracy"] == mean_is_correct(softmax, data.test_labels)
     # The same call has nothing left to do, and the table has both, with one run a draw in the plain line.
@@ -530,7 +530,7 @@ def test_a_users_mistake_is_one_line_with_status_2(tmp_path):
 def test_records_are_read_past_a_torn_line_and_begin_mends_the_file(tmp_path):
     folder = sweep_of(tmp_path / "out", a_record(), a_record(draw=1), tail='{"preset": "tut')
     assert [record["draw"] for record in folder.records()] == [0, 1]
-    config = Config()
+    config = changed(Config(), {"data.labels": 100})
     assert folder.begin([config], Images("mnist", "0" * 64)) == {key(config)}
     assert folder.results_file.read_text().count("\n") == 2
     folder.append(a_record(draw=2))
