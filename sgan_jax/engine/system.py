@@ -74,9 +74,7 @@ class System(NamedTuple):
 
     def begin(self, key: jax.Array, examples: np.ndarray) -> TrainState:
         """`init`, compiled."""
-        if "begin" not in self.programs:
-            self.programs["begin"] = jax.jit(self.init)
-        return self.programs["begin"](key, examples)
+        return self._program("begin", lambda: jax.jit(self.init))(key, examples)
 
     def abstract_state(self) -> TrainState:
         """Shapes and dtypes of the state, without computing it."""
@@ -94,27 +92,31 @@ class System(NamedTuple):
 
     def advance(self, team: Team, streamed: bool) -> Callable[..., tuple[TrainState, Metrics]]:
         """`repeat` of the step, compiled: `advance(state, data, key, steps)`. The state given is given up."""
-        if (team, streamed) not in self.programs:
-            several = repeat(self.train_step(team, streamed))
-            self.programs[team, streamed] = jax.jit(several, static_argnums=3, donate_argnums=0)
-        return self.programs[team, streamed]
+        return self._program(
+            (team, streamed),
+            lambda: jax.jit(repeat(self.train_step(team, streamed)), static_argnums=3, donate_argnums=0),
+        )
 
     def classify(self, model: Model, images: np.ndarray | jax.Array) -> jax.Array:
         """Class logits, float32 `[B, K]`, of uint8 images `[B, H, W, C]` by a discriminator; without dropout."""
-        if "classify" not in self.programs:
-            disc = self.disc
-            self.programs["classify"] = jax.jit(lambda m, x: disc.bound(m)(scale(x), None).class_logits)
-        return self.programs["classify"](model, images)
+        disc = self.disc
+        program = self._program("classify", lambda: jax.jit(lambda m, x: disc.bound(m)(scale(x), None).class_logits))
+        return program(model, images)
 
     def generate(self, model: Model, key: jax.Array, count: int) -> np.ndarray:
         """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents."""
-        if "generate" not in self.programs:
-            gen = self.gen
-            self.programs["generate"] = jax.jit(lambda m, latents: gen.bound(m)(latents))
+        gen = self.gen
+        program = self._program("generate", lambda: jax.jit(lambda m, latents: gen.bound(m)(latents)))
         # At least so many at once: where layers normalise over the batch, an image depends on how many there are.
-        latents = jax.random.normal(key, (max(count, SMALLEST_BATCH), *self.gen.input_shape))
-        images = self.programs["generate"](model, latents)[:count]
+        latents = jax.random.normal(key, (max(count, SMALLEST_BATCH), *gen.input_shape))
+        images = program(model, latents)[:count]
         return np.asarray(jnp.clip(jnp.round((images + 1.0) * 127.5), 0, 255).astype(jnp.uint8))
+
+    def _program(self, name: object, make: Callable[[], Any]) -> Any:
+        """The compiled function of that name, made at its first use."""
+        if name not in self.programs:
+            self.programs[name] = make()
+        return self.programs[name]
 
     def train_step(self, team: Team | None = None, streamed: bool = False) -> TrainStep:
         """The step, not compiled; its work split over the devices of `team`.
