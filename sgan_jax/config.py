@@ -321,6 +321,7 @@ def _settings(kind: type[Any], branch: str = "") -> Iterator[Setting]:
 
 
 SETTINGS: dict[str, Setting] = {one.place: one for one in _settings(Config)}
+_BRANCHES = {place.rpartition(".")[0] for place in SETTINGS}
 SHORT: dict[str, str] = {one.short: one.place for one in SETTINGS.values() if one.short}  # places by short name
 
 # Settings of a run's length: the same run may be made longer, unless its rate decays.
@@ -396,9 +397,8 @@ def from_json(values: Any) -> Config:
 def _leaves(values: Any, branch: str = "") -> Iterator[tuple[str, Any]]:
     if not isinstance(values, dict):
         raise UserError(f"{branch.rstrip('.') or 'config'} is {values!r:.40}, expected settings by name")
-    branches = {place.rpartition(".")[0] for place in SETTINGS}
     for name, value in values.items():
-        if f"{branch}{name}" in branches:
+        if f"{branch}{name}" in _BRANCHES:
             yield from _leaves(value, f"{branch}{name}.")
         elif isinstance(value, dict):
             raise UserError(f"no settings are named '{branch}{name}'")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 import tyro
 
 from sgan_jax.cli.flags import parse_size
-from sgan_jax.config import SETTINGS, Config, Setting, changed, choose
+from sgan_jax.config import SETTINGS, Config, Setting, changed, choose, flatten
 from sgan_jax.presets import PRESETS
 
 # The order in which the common settings are listed; the other settings follow in that of the tree.
@@ -32,6 +32,10 @@ COMMON = (
     "steps",
     "muon.learning_rate",
 )
+# Places of the settings in which a preset differs from the defaults.
+_VARYING = {
+    place for preset in PRESETS.values() for place, value in flatten(preset).items() if value != SETTINGS[place].default
+}
 _METAVAR = {int: "INT", float: "FLOAT", str: "STR", bool: "True|False"}
 
 
@@ -51,15 +55,12 @@ def _help(setting: Setting) -> str:
     if setting.default in (None, (), "") or "by default" in setting.help or setting.place in ("preset",):
         return setting.help
     default = ",".join(setting.default) if isinstance(setting.default, tuple) else setting.default
-    varies = any(_value(preset, setting.place) != setting.default for preset in PRESETS.values())
     start = setting.help.rstrip(".")
-    return f"{start}; by default the preset's (tutorial: {default})." if varies else f"{start} (default: {default})."
-
-
-def _value(config: Any, place: str) -> Any:
-    for name in place.split("."):
-        config = getattr(config, name)
-    return config
+    return (
+        f"{start}; by default the preset's (tutorial: {default})."
+        if setting.place in _VARYING
+        else f"{start} (default: {default})."
+    )
 
 
 def _field(setting: Setting) -> tuple[str, Any, Any]:
