@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from sgan_jax.config import Config, choose
+from sgan_jax.config import Config
 from sgan_jax.data.load import Dataset
 from sgan_jax.engine.devices import local
 from sgan_jax.engine.system import System, derive_keys
@@ -45,14 +45,11 @@ class Recorder:
         """Makes the evaluators.
 
         Args:
-          config: of the run.
+          config: of the run; `prepare` has checked the names of its evaluators.
           dataset: what it is trained on.
           system: what is trained.
           validation: indices of the labelled images that are kept from training.
           outputs: where records go.
-
-        Raises:
-          UserError: the configuration names an unknown evaluator.
         """
         self.config, self.dataset, self.system, self.outputs = config, dataset, system, outputs
         self.keys = derive_keys(config.seed)
@@ -60,7 +57,7 @@ class Recorder:
         subject = Subject(
             system.classify, system.generate, system.classifies, self.subsets, dataset.num_classes, self.keys.samples
         )
-        self.evaluators = [choose(EVALUATORS, name, "evaluator")(subject) for name in config.evaluators]
+        self.evaluators = [EVALUATORS[name](subject) for name in config.evaluators]
         self.earlier = max((line.get("seconds") or 0.0 for line in outputs.run.metrics()), default=0.0)
         self.start = time.monotonic()
 
