@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import hypothesis
@@ -73,13 +74,17 @@ Sgan = Callable[..., tuple[object, str, str]]
 
 
 @pytest.fixture
-def sgan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Sgan:
+def sgan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> Sgan:
     """`sgan ARGUMENTS` in this process and an empty directory: status, standard output, standard error."""
     from sgan_jax.cli import main, spelling
 
     monkeypatch.chdir(tmp_path)
     for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
         monkeypatch.setenv(name, os.environ[name])  # `main` sets them
+    logger = logging.getLogger("sgan_jax")
+    request.addfinalizer(partial(logger.setLevel, logger.level))  # `main` sets this one, too
 
     def run(*arguments: object) -> tuple[object, str, str]:
         monkeypatch.setattr(sys, "argv", ["sgan", *map(str, arguments)])
