@@ -39,7 +39,7 @@ def test_ci_runs_the_check(ready):
     environment = ready.environment({"CI": "true"})
     result = subprocess.run([ready.root / ".ci" / "run"], env=environment, text=True, capture_output=True, timeout=60)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-1] == "[-P][-m][pytest]"
+    assert result.stdout.splitlines()[-1] == "[-P][-m][pytest][-n][2]"
 
 
 def test_a_link_to_a_launcher_works(ready):
