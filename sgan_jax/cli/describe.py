@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from sgan_jax.cli.flags import Preset, Text
+import tyro
+
+from sgan_jax.cli.flags import Preset, Text, parse_size
 from sgan_jax.cli.settings import preset_with
 
 if TYPE_CHECKING:
@@ -18,8 +20,8 @@ class Describe:
     preset: Preset = "tutorial"
     head: Text = None
     """stacked, separate, k_plus_one or real_fake: how logits become scores; by default the preset's."""
-    image_size: int = 28
-    """Height and width of the images."""
+    image_size: Annotated[str, tyro.conf.arg(metavar="N|HEIGHTxWIDTH")] = "28"
+    """Size of the images: N for N x N pixels, or HEIGHTxWIDTH."""
     channels: int = 1
     """Channels of the images."""
     classes: int = 10
@@ -33,7 +35,8 @@ class Describe:
 
         head = {"model.head": self.head} if self.head else {}
         config = preset_with({"preset": self.preset} | head)
-        networks = describe(config, (self.image_size, self.image_size, self.channels), self.classes)
+        height, width = parse_size(self.image_size)
+        networks = describe(config, (height, width, self.channels), self.classes)
         for network in networks:
             _print(network)
         draw(networks, self.out)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sgan_jax.config import LARGEST_SIDE, Config, validate
+from sgan_jax.data.sizes import size_text
 from sgan_jax.engine.system import build
 from sgan_jax.errors import UserError
 from sgan_jax.report import pictures
@@ -35,11 +36,16 @@ def describe(config: Config, image_shape: tuple[int, int, int], classes: int) ->
       UserError: the configuration is not valid, or a size is out of range.
     """
     validate(config)
-    height, _, channels = image_shape
-    sizes = {"‹data.image_size›": height, "‹channels›": channels, "‹classes›": classes}
-    for setting, value in sizes.items():
+    height, width, channels = image_shape
+    text = size_text((height, width))
+    for setting, value, shown in (
+        ("‹data.image_size›", height, text),
+        ("‹data.image_size›", width, text),
+        ("‹channels›", channels, channels),
+        ("‹classes›", classes, classes),
+    ):
         if not 1 <= value <= LARGEST_SIDE:
-            raise UserError(f"{setting}: {value}; must be between 1 and {LARGEST_SIDE}")
+            raise UserError(f"{setting}: {shown}; must be between 1 and {LARGEST_SIDE}")
     system = build(config, image_shape, classes)
     networks = (("discriminator", system.disc), ("generator", system.gen))
     return [NetworkDescription(name, network.layers()) for name, network in networks]

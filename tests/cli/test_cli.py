@@ -448,6 +448,9 @@ def test_describe_takes_other_heads_and_images(does):
     printed = does("describe", "--head", "k_plus_one", "--image-size", 32, "--channels", 3, "--classes", 5)
     assert re.search(r"^  logits +Dense +batch x 6 ", printed, re.M)
     assert re.search(r"^  tanh +tanh +batch x 32 x 32 x 3 ", printed, re.M)
+    printed = does("describe", "--image-size", "20x36")
+    assert re.search(r"^  input +Input +batch x 20 x 36 x 1 ", printed, re.M)
+    assert re.search(r"^  tanh +tanh +batch x 20 x 36 x 1 ", printed, re.M)
 
 
 @pytest.mark.parametrize(
@@ -456,6 +459,8 @@ def test_describe_takes_other_heads_and_images(does):
         (("--preset", "x"), "unknown preset 'x'; choose one of best, best-objects, best-unaugmented"),
         (("--preset", "supervised", "--head", "real_fake"), "head 'real_fake' has no classes, which objective 'sup"),
         (("--image-size", 0), "--image-size: 0; must be between 1 and 4096"),
+        (("--image-size", "20x5000"), "--image-size: 20x5000; must be between 1 and 4096"),
+        (("--image-size", "wide"), "--image-size: wide; expected N or HEIGHTxWIDTH"),
         (("--channels", -1), "--channels: -1; must be between 1 and 4096"),
         (("--classes", 0), "--classes: 0; must be between 1 and 4096"),
         (("--out", "file/x.png"), "file/x.png: cannot write the picture ("),
