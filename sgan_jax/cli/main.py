@@ -61,6 +61,7 @@ def main() -> None:
     handler.setFormatter(FlagFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("sgan_jax").setLevel(logging.INFO)  # a first start reports that it fetches data
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata; files that cannot be used are named anyway
     try:
         status = _run()
         sys.stdout.flush()  # an error when Python itself flushes, at its end, would be Python's own message

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -159,7 +158,11 @@ def _formats() -> list[str]:
 
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
-    """Opens a file in Pillow; whatever fails while it is open raises BadImage."""
+    """Opens a file in Pillow; whatever fails while it is open raises BadImage.
+
+    Pillow may warn of large images and of odd metadata. The library leaves these warnings alone: filters are those of
+    all threads of a process. The command line ignores them.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -168,9 +171,6 @@ def open_image(path: Path) -> Iterator[Image.Image]:
             raise BadImage("a link to a folder" if stat.S_ISDIR(status.st_mode) else "no file")
         if status.st_size == 0:
             raise BadImage("empty file")
-        # Pillow warns of large images, which are refused below, and of odd metadata. `catch_warnings` would not do: it
-        # changes the filters of all threads, and one thread could restore those that another has set.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
         # An open file, not its name: Pillow 13 turns TIFFs that it maps into memory into stripes.
         with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
             width, height = image.size
@@ -183,7 +183,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         raise
     except UnidentifiedImageError:
         raise BadImage("no image that Pillow reads") from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the latter where warnings are errors
         raise BadImage(f"more than {MAX_PIXELS // 10**6} million pixels") from None
     except MemoryError:
         raise

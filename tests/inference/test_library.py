@@ -124,8 +124,9 @@ def test_slips_are_one_line(tmp_path: Path) -> None:
 
 # Two networks of one step, in a process of its own: what is compared is then as Python starts with it.
 UNCHANGED = """
-import logging, signal, sys, warnings
+import logging, os, signal, sys, warnings
 import numpy as np
+import PIL.Image
 
 def state():
     loggers = [logging.getLogger(), *(logging.getLogger(name) for name in sorted(logging.root.manager.loggerDict))]
@@ -137,7 +138,7 @@ def state():
         "filters": list(warnings.filters), "handlers": handlers,
     }
 
-import sgan_jax
+import sgan_jax, sgan_jax.data.load
 IMPORTS
 before = state()
 tiny = {"width": 2, "batch_size": 2, "steps": 1, "steps_per_epoch": 1}
@@ -148,6 +149,10 @@ run.generate(2)
 images = np.random.default_rng(0).integers(0, 256, (8, 12, 12), np.uint8)
 fitted = sgan_jax.SGANClassifier("supervised", **tiny).fit(images, np.arange(8) % 2)
 fitted.predict(images)
+for name in ("cat", "dog", "unlabelled"):
+    os.makedirs(f"pets/{name}")
+    PIL.Image.fromarray(images[len(os.listdir("pets"))]).save(f"pets/{name}/0.png")
+sgan_jax.data.load.load(data_dir="pets")
 after = state()
 for name, value in before.items():
     if name == "handlers":  # of loggers that there were: packages that are imported on the way add theirs
