@@ -73,21 +73,10 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -
     Raises:
       BadImage: it cannot be decoded.
     """
-    from PIL import Image, ImageOps
+    from sgan_jax.data.preprocess import preprocess
 
     with open_image(path) as image:
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I;16"):  # Pillow would clip values above 255
-            image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
-        if image.mode == "LAB":  # Pillow converts it to RGB alone
-            image = image.convert("RGB")
-        if image.has_transparency_data:
-            transparent = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", transparent.size, "white"), transparent)
-        image = image.convert("L" if channels == 1 else "RGB")
-        if size is not None and (image.height, image.width) != size:
-            image = image.resize(size[::-1], Image.Resampling.LANCZOS)
-        return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
+        return preprocess(image, channels, size)
 
 
 def read_shaped(path: Path, shape: tuple[int, int, int], resized: bool) -> np.ndarray:
@@ -123,10 +112,12 @@ def resize(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """
     from PIL import Image
 
-    resized = np.empty((len(images), *size, images.shape[-1]), np.uint8)
+    from sgan_jax.data.preprocess import preprocess
+
+    channels = images.shape[-1]
+    resized = np.empty((len(images), *size, channels), np.uint8)
     for out, image in zip(resized, images, strict=True):
-        picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-        out[:] = np.asarray(picture.resize(size[::-1], Image.Resampling.LANCZOS)).reshape(out.shape)
+        out[:] = preprocess(Image.fromarray(image[..., 0] if channels == 1 else image), channels, size)
     return resized
 
 

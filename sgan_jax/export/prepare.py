@@ -4,6 +4,7 @@ A classifier takes plain images, uint8 `[N, H, W, C]`, and returns probabilities
 latents and returns images in 0..1. Both compute in float32.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 
 from sgan_jax import __version__
 from sgan_jax.config import to_json
+from sgan_jax.data import preprocess
 from sgan_jax.engine.system import build
 from sgan_jax.errors import UserError
 from sgan_jax.models.layers import with_moments_of
@@ -81,6 +83,8 @@ def prepare(opened: Opened, kind: str, averaged: bool = False) -> Exported:
         model = opened.state.model("g", averaged)
         return Exported(generator(system.gen, model), argument, "images", model, metadata)
     opened.needs_classifier("export")
+    metadata["preprocessing"] = preprocess.steps(opened.image_shape)
+    metadata["preprocessing_python"] = inspect.getsource(preprocess)
     argument = Argument("images", opened.image_shape, jnp.uint8)
     model = opened.state.model("d", averaged)
     return Exported(classifier(system.disc, model), argument, "probabilities", model, metadata)

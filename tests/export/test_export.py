@@ -1,10 +1,13 @@
 """Files for use without this package: each runtime computes what the networks compute."""
 
+import ast
 import dataclasses
+import inspect
 import io
 import json
 import subprocess
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -17,10 +20,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from outer import ROOT, environment, succeed
-from rooms import RUN, picture, trained
+from awkward import write_awkward
+from outer import HOME, ROOT, environment, succeed
+from PIL import Image
+from rooms import RUN, trained
 from safetensors.numpy import load as load_tensors
 
+from sgan_jax.data import preprocess
+from sgan_jax.data.images import read_image
 from sgan_jax.engine.system import build
 from sgan_jax.errors import UserError
 from sgan_jax.export import onnx_graph
@@ -32,7 +39,7 @@ from sgan_jax.models.heads import HEADS
 from sgan_jax.models.networks.table import NETWORKS
 from sgan_jax.presets import PRESETS
 from sgan_jax.runs.directory import RunDir
-from sgan_jax.runs.opened import Opened, open_run
+from sgan_jax.runs.opened import Opened
 from sgan_jax.runs.record import DatasetRecord, RunRecord
 from sgan_jax.types import TrainState
 
@@ -55,14 +62,18 @@ def parameters(abstract: Any) -> Any:
 
 
 @cache
-def opened(networks: str, head: str) -> Opened:
+def opened(
+    networks: str, head: str, shape: tuple[int, int, int] = SHAPE, precision: str = "bfloat16", data_dir: str = "set"
+) -> Opened:
+    """What is exported is float32, whatever the precision is."""
     preset = PRESETS["joint"]
     model = dataclasses.replace(preset.model, networks=networks, head=head, width=8, latent=6)
-    config = dataclasses.replace(preset, model=model, precision="bfloat16")  # what is exported is float32 all the same
-    system = build(config, SHAPE, len(NAMES))
+    data = dataclasses.replace(preset.data, data_dir=data_dir)
+    config = dataclasses.replace(preset, data=data, model=model, precision=precision)
+    system = build(config, shape, len(NAMES))
     params = parameters(system.abstract_state().params)
     state = TrainState(jnp.int32(7), params, {}, params, {})
-    record = RunRecord(config, DatasetRecord("set", "0" * 64, "a notice", 10, SHAPE, NAMES), ())
+    record = RunRecord(config, DatasetRecord("set", "0" * 64, "a notice", 10, shape, NAMES), ())
     return Opened(RunDir(Path("run")), record, system, state, 7)
 
 
@@ -81,6 +92,24 @@ def argument(made: Exported, count: int) -> np.ndarray:
     if made.argument.name == "images":
         return images(count)
     return np.random.default_rng(count).normal(size=(count, 6)).astype(np.float32)
+
+
+def parts(content: bytes) -> list[bytes]:
+    """The files in a zip; or the one that it is."""
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        return [content]
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return [archive.read(name) for name in archive.namelist()]
+
+
+def metadata_of(format: str, content: bytes) -> dict[str, Any]:
+    if format == "stablehlo":
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return json.loads(archive.read("about.json"))
+    if format == "onnx":
+        return {prop.key: json.loads(prop.value) for prop in onnx.load_from_string(content).metadata_props}
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return {name: json.loads(text) for name, text in header["__metadata__"].items()}
 
 
 def from_onnx(content: bytes, given: np.ndarray) -> np.ndarray:
@@ -120,11 +149,8 @@ def test_every_runtime_computes_what_the_networks_compute_for_any_number_of_imag
 
 def test_files_carry_class_names_size_and_notice() -> None:
     made = exported("tutorial", "stacked", "classifier")
-    model = onnx.load_from_string(FORMATS["onnx"].to_bytes(made))
-    props = {prop.key: json.loads(prop.value) for prop in model.metadata_props}
-    with zipfile.ZipFile(io.BytesIO(FORMATS["stablehlo"].to_bytes(made))) as archive:
-        about = json.loads(archive.read("about.json"))
-    for metadata in (props, about):
+    for format, how in FORMATS.items():
+        metadata = metadata_of(format, how.to_bytes(made))
         assert metadata["class_names"] == list(NAMES) and metadata["image_shape"] == list(SHAPE)
         assert metadata["notice"] == "a notice" and metadata["config"]["model"]["width"] == 8
     tensors = load_tensors(FORMATS["safetensors"].to_bytes(made))
@@ -149,29 +175,86 @@ def test_a_file_of_another_program_is_refused_in_one_line(tmp_path: Path) -> Non
         assert "\n" not in str(error.value)
 
 
+# An example as the receiver of a file runs it, who does not have this package.
+ALONE = """
+import runpy, sys
+sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(",")))
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0])
+"""
+MISSING = {"onnx": "sgan_jax,jax,onnx", "stablehlo": "sgan_jax", "safetensors": "nothing"}
+
+
 @cache
-def pictures() -> list[Path]:
-    """Pictures that the run of `trained` has not seen."""
-    folder = trained()[0] / "pictures"
-    folder.mkdir()
-    paths = [folder / f"{index}.png" for index in range(3)]
-    for index, (path, kind) in enumerate(zip(paths, ("sky", "floor", "sky"), strict=True)):
-        picture(kind, 700 + index).save(path)
-    return paths
+def awkward() -> list[Path]:
+    return write_awkward(HOME / "awkward", *SHAPE[:2])
+
+
+def naive(path: Path) -> np.ndarray:
+    """What a program reads that knows nothing of the preprocessing."""
+    with warnings.catch_warnings(), Image.open(path) as image:
+        warnings.simplefilter("ignore")
+        return np.asarray(image.convert("RGB").resize(SHAPE[1::-1]))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_the_example_of_each_format_predicts_what_predict_predicts_on_awkward_files(
+    tmp_path: Path, format: str, channels: int
+) -> None:
+    run = opened("tutorial", "stacked", (*SHAPE[:2], channels), "float32")
+    file = export(run, format, out=tmp_path / f"x{FORMATS[format].suffix}")
+    example = ROOT / "examples" / f"{format}_classify.py"
+    command = [sys.executable, "-W", "error", "-c", ALONE, MISSING[format], example, file, *awkward()]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=environment(), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    expected = predict(run, awkward()).predictions
+    assert [(row[0], row[2]) for row in rows] == [(one.class_name, str(one.path)) for one in expected]
+    np.testing.assert_allclose([float(row[1]) for row in rows], [one.probability for one in expected], atol=1e-5)
+    assert len(example.read_text().splitlines()) <= 50
+
+
+def test_of_awkward_files_the_network_predicts_something_else_without_the_preprocessing() -> None:
+    run = opened("tutorial", "stacked", SHAPE, "float32")
+    classify, predictions = prepare(run, "classifier").function, predict(run, awkward()).predictions
+    expected = np.array([one.probabilities for one in predictions])
+    plain = np.array(classify(jnp.asarray(np.stack([naive(path) for path in awkward()]))))
+    differences = np.abs(expected - plain).max(axis=1)
+    same = {path.name for path, difference in zip(awkward(), differences, strict=True) if difference < 5e-5}
+    assert same == {"as_it_is.png"}
 
 
 @pytest.mark.parametrize("format", sorted(FORMATS))
-def test_the_example_of_each_format_predicts_what_predict_predicts(tmp_path: Path, format: str) -> None:
-    run, example = open_run(trained()[0] / RUN), ROOT / "examples" / f"{format}_classify.py"
-    file = export(run, format, out=tmp_path / f"x{FORMATS[format].suffix}")
-    command = [sys.executable, "-W", "error", str(example), str(file), *map(str, pictures())]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    rows = [line.split() for line in done.stdout.splitlines()]
-    expected = predict(run, pictures()).predictions
-    assert [(row[0], row[2]) for row in rows] == [(one.class_name, str(one.path)) for one in expected]
-    np.testing.assert_allclose([float(row[1]) for row in rows], [one.probability for one in expected], atol=1e-5)
-    assert len(example.read_text().splitlines()) <= 30
+def test_a_file_states_its_preprocessing_and_holds_the_function_that_does_it(format: str) -> None:
+    for channels in (1, 3):
+        run = opened("mlp", "stacked", (*SHAPE[:2], channels), "float32")
+        about = metadata_of(format, FORMATS[format].to_bytes(prepare(run, "classifier")))
+        text = "; ".join(about["preprocessing"])
+        for word in ("EXIF", "16 bits", "transparent", "white", "RGB" if channels == 3 else "grey", "Lanczos", "uint8"):
+            assert word in text
+        assert f"height of {SHAPE[0]} and a width of {SHAPE[1]}" in text
+        program: dict[str, Any] = {}
+        exec(about["preprocessing_python"], program)
+        for path in awkward():
+            with path.open("rb") as file, Image.open(file) as image:
+                pixels = program["preprocess"](image, channels, SHAPE[:2])
+            np.testing.assert_array_equal(pixels, read_image(path, channels, SHAPE[:2]))
+    of_generator = metadata_of(format, FORMATS[format].to_bytes(exported("mlp", "stacked", "generator")))
+    assert not {"preprocessing", "preprocessing_python"} & of_generator.keys()
+
+
+def function(source: str) -> str:
+    """The body of the function `preprocess` of a program, without its docstring."""
+    (found,) = [node for node in ast.parse(source).body if getattr(node, "name", "") == "preprocess"]
+    assert isinstance(found, ast.FunctionDef)
+    return "\n".join(map(ast.unparse, found.body[1:]))
+
+
+@pytest.mark.parametrize("format", ["onnx", "stablehlo"])
+def test_the_examples_copy_the_function_of_predict(format: str) -> None:
+    example = (ROOT / "examples" / f"{format}_classify.py").read_text()
+    assert function(example) == function(inspect.getsource(preprocess))
 
 
 def test_files_go_into_the_run_directory() -> None:
