@@ -10,7 +10,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import UnionType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -458,6 +458,16 @@ def located(config: Config) -> Config:
     if config.data.data_dir is None:
         return config
     return replace(config, data=replace(config.data, data_dir=str(Path(config.data.data_dir).absolute())))
+
+
+def without_folders(config: Config) -> Config:
+    """The configuration for a file that is passed on: of every path of this machine only the last part."""
+    paths = {
+        place: value
+        for place, value in flatten(config).items()
+        if isinstance(value, str) and (place == "data.data_dir" or PurePath(value).is_absolute())
+    }
+    return changed(config, {place: PurePath(value).name for place, value in paths.items()})
 
 
 def choose(table: Mapping[str, Any], name: str, what: str) -> Any:

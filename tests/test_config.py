@@ -34,6 +34,7 @@ from sgan_jax.config import (
     settings_of_file,
     to_json,
     validate,
+    without_folders,
 )
 from sgan_jax.engine.system import check_names
 from sgan_jax.errors import UserError
@@ -495,3 +496,10 @@ def test_unknown_name_is_answered_with_the_choices() -> None:
         choose(OBJECTIVES, "", "objective")
     assert str(error.value) == f"unknown objective ''; choose one of {', '.join(sorted(OBJECTIVES))}"
     assert choose(HEADS, "separate", "head") is HEADS["separate"]
+
+
+def test_a_configuration_that_is_passed_on_names_no_folders_of_the_machine() -> None:
+    own = changed(Config(), {"data.data_dir": "/home/somebody/pets/", "data.dataset": "corrupted/blur"})
+    assert without_folders(own) == changed(own, {"data.data_dir": "pets"})
+    assert without_folders(changed(own, {"data.data_dir": "../secret/pets.npz"})).data.data_dir == "pets.npz"
+    assert without_folders(Config()) == Config()

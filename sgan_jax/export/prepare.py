@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from sgan_jax import __version__
-from sgan_jax.config import to_json
+from sgan_jax.config import to_json, without_folders
 from sgan_jax.data import preprocess
 from sgan_jax.engine.system import build
 from sgan_jax.errors import UserError
@@ -74,7 +74,7 @@ def prepare(opened: Opened, kind: str, averaged: bool = False) -> Exported:
         "step": opened.step,
         "averaged": averaged,
         "version": f"sgan_jax {__version__}",
-        "config": to_json(opened.config),
+        "config": to_json(without_folders(opened.config)),
     }
     if kind == "generator":
         metadata["pixels"] = "float32, 0 to 1"

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from contextlib import AbstractContextManager
 
 import jax
 
@@ -22,10 +23,22 @@ def to_stablehlo(exported: Exported) -> bytes:
         import flatbuffers  # noqa: F401
     except ImportError:
         raise UserError(f"‹format› stablehlo: {missing_extra('flatbuffers', 'export').marked}") from None
-    export = jax.export.export(jax.jit(exported.function), platforms=PLATFORMS)
-    program = export(exported.argument.symbolic()).serialize()
+    with _without_folders():
+        export = jax.export.export(jax.jit(exported.function), platforms=PLATFORMS)
+        program = export(exported.argument.symbolic()).serialize()
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("program", bytes(program))
         archive.writestr("about.json", json.dumps(exported.metadata, indent=1))
     return content.getvalue()
+
+
+def _without_folders() -> AbstractContextManager[None]:
+    """Has JAX, in this thread, write source files into programs without the folders that they lie in on this machine.
+
+    `jax.config` would change the setting for all threads.
+    """
+    from jax._src import config
+
+    without: AbstractContextManager[None] = config.hlo_source_file_canonicalization_regex(r".*[/\\]")
+    return without

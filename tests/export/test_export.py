@@ -257,6 +257,17 @@ def test_the_examples_copy_the_function_of_predict(format: str) -> None:
     assert function(example) == function(inspect.getsource(preprocess))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_no_file_names_folders_of_the_machine_that_trained(format: str, kind: str, tmp_path: Path) -> None:
+    run = opened("tutorial", "stacked", data_dir="/home/somebody/projects/pets")
+    path = export(run, format, kind, out=tmp_path / "file")
+    content = b"".join(parts(path.read_bytes()))
+    assert metadata_of(format, path.read_bytes())["config"]["data"]["data_dir"] == "pets"
+    folders = ("/home/somebody", "projects/", f"{ROOT}/", f"{sys.prefix}/", "site-packages", "/sgan_jax/", "/tests/")
+    assert [folder for folder in folders if folder.encode() in content] == []
+
+
 def test_files_go_into_the_run_directory() -> None:
     here, _ = trained()
     assert succeed("export", "--kind", "generator", "--averaged", cwd=here) == f"{here / RUN}/export/generator.onnx\n"
