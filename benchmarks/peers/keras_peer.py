@@ -48,11 +48,37 @@ def build():
         x = layers.LeakyReLU(negative_slope=0.2)(layers.Conv2DTranspose(128, 4, strides=2, padding="same")(x))
     generator = keras.Model(latent, layers.Conv2D(1, 7, activation="tanh", padding="same")(x))
 
-    critic.trainable = False
     gan = keras.Model(generator.input, critic(generator.output))
-    gan.compile(loss="binary_crossentropy", optimizer=adam())
-    critic.trainable = True
+    freeze_while_tracing(gan, critic, generator)
     return classifier, critic, generator, gan
+
+
+def freeze_while_tracing(gan, critic, generator):
+    """Compiles the generator's step so that it leaves the discriminator as it is, and checks that.
+
+    Keras 3 asks which weights are trainable when it traces the step, in the first call, and not at `compile`: the
+    tutorial's order (freeze, compile, thaw) trains the discriminator to call generated images real.
+    """
+
+    def generator_step():
+        gan.train_on_batch(np.zeros((BATCH, LATENT), "float32"), np.ones((BATCH, 1)))
+
+    def moved(model, since):
+        return any((w.numpy() != old).any() for w, old in zip(model.weights, since, strict=True))
+
+    critic.trainable = False
+    gan.compile(loss="binary_crossentropy", optimizer=adam())
+    gan.optimizer.build(gan.trainable_variables)
+    variables = [*gan.variables, *gan.optimizer.variables]
+    began = [v.numpy() for v in variables]
+    generator_step()
+    critic.trainable = True
+    before = [[w.numpy() for w in model.weights] for model in (critic, generator)]  # not the state of dropout's seed
+    generator_step()
+    assert not moved(critic, before[0]), "the generator's step trains the discriminator"
+    assert moved(generator, before[1]), "the generator's step does not train the generator"
+    for variable, value in zip(variables, began, strict=True):
+        variable.assign(value)
 
 
 def main():
