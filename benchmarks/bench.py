@@ -32,6 +32,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).resolve().parent / "peers"
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # bin/_python leaves it out
 # Images of a step. `tutorial`: 50 labelled, 50 real, 50 + 100 generated. `joint`: both players share 50 generated
 # images. Feature matching adds 50 real and 50 generated images, `manifold` and `invariance` another 50 generated ones.
 STEP_IMAGES = {
@@ -188,7 +189,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 def measure_time_to(args: argparse.Namespace) -> dict[str, Any]:
     """Runs the presets to an accuracy, draw by draw; the Keras peer takes steps before each run."""
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
     import time_to
 
     flags = ["--data-dir", str(args.data_dir.absolute())] if args.data_dir else []
