@@ -108,6 +108,11 @@ class DataConfig:
         NOT_NEGATIVE,
         short="validation",
     )
+    labels_file: str | None = _field(
+        None,
+        "CSV file of the labels of a folder of images, columns file and label; by default its labels.csv, if any.",
+        short="labels_file",
+    )
 
 
 @dataclass(frozen=True)
@@ -327,7 +332,9 @@ SHORT: dict[str, str] = {one.short: one.place for one in SETTINGS.values() if on
 # Settings of a run's length: the same run may be made longer, unless its rate decays.
 LENGTH_SETTINGS = frozenset({"epochs", "steps"})
 # Settings of where images come from. The same images may come another way: their digest decides.
-SOURCE_SETTINGS = frozenset({"data.dataset", "data.data_dir", "data.image_size", "data.stream"})
+SOURCE_SETTINGS = frozenset({"data.dataset", "data.data_dir", "data.image_size", "data.stream", "data.labels_file"})
+# Settings that name a file or a folder.
+PATHS = frozenset({"data.data_dir", "data.labels_file"})
 # Settings of what a run reports; they do not change what it trains.
 REPORT_SETTINGS = frozenset({"evaluators"})
 
@@ -345,14 +352,14 @@ def flatten(config: Config) -> dict[str, Any]:
 
 
 def changed(config: Config, values: Mapping[str, Any]) -> Config:
-    """The configuration with other values at the places given; lists are taken for tuples.
+    """The configuration with other values at the places given; lists are taken for tuples, paths for text.
 
     Raises:
       UserError: the setting is unknown, or the value is of another type.
     """
     branches: dict[str, dict[str, Any]] = {}
     for place, value in values.items():
-        value = tuple(value) if isinstance(value, list) else value
+        value = tuple(value) if isinstance(value, list) else str(value) if isinstance(value, Path) else value
         if place not in SETTINGS:
             raise UserError(f"no setting is named '{place}'; the settings are those of `sgan train --help`")
         if not SETTINGS[place].takes(value):
@@ -454,10 +461,9 @@ def differences(old: Config, new: Config, free: frozenset[str] = frozenset()) ->
 
 
 def located(config: Config) -> Config:
-    """The configuration with a folder of images that is found from any working directory."""
-    if config.data.data_dir is None:
-        return config
-    return replace(config, data=replace(config.data, data_dir=str(Path(config.data.data_dir).absolute())))
+    """The configuration with files and folders that are found from any working directory."""
+    settings = flatten(config)
+    return changed(config, {place: str(Path(path).absolute()) for place in PATHS if (path := settings[place])})
 
 
 def without_folders(config: Config) -> Config:

@@ -53,7 +53,7 @@ CHANGED = Config(
     unlabelled=12,
     ema_decay=0.9,
     evaluators=("accuracy", "brightness"),
-    data=DataConfig("mnist", "digits", (32, 40), True, 20, 9, 3),
+    data=DataConfig("mnist", "digits", (32, 40), True, 20, 9, 3, "digits.csv"),
     model=ModelConfig("separate", 8, 16, 0.25, "mlp"),
     objective=ObjectiveConfig("joint", 0.25, 0.2, 0.4, 0.01, 0.02, 3),
     adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8, 1e-9, "cosine"),
@@ -170,11 +170,13 @@ def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
 # --- the tree ---
 
 
-def test_a_folder_of_images_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_and_folders_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert located(Config()) == Config()
-    there = located(Config(data=DataConfig(data_dir="digits")))
-    assert there == located(there) == Config(data=DataConfig(data_dir=str(tmp_path / "digits")))
+    there = located(Config(data=DataConfig(data_dir="digits", labels_file="a.csv")))
+    digits, table = str(tmp_path / "digits"), str(tmp_path / "a.csv")
+    assert there == located(there) == Config(data=DataConfig(data_dir=digits, labels_file=table))
+    assert changed(Config(), {"data.data_dir": tmp_path / "digits"}).data.data_dir == digits, "a path is text"
 
 
 def test_default_is_the_tutorial() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from sgan_jax.cli.flags import ImageSize, parse_size
+from sgan_jax.cli.flags import File, ImageSize, parse_size
 from sgan_jax.cli.spelling import flag
 from sgan_jax.errors import UserError, spelled
 
@@ -27,6 +27,8 @@ class DataCommand:
     """A folder with a folder for each class or a labels.csv, an .npz file, or the four IDX files."""
     image_size: ImageSize = None
     """Size to which the images will be resized: N for N x N pixels, or HEIGHTxWIDTH."""
+    labels_file: File = None
+    """CSV file of the images' labels, columns file and label; by default labels.csv in the folder, if any."""
 
     def __call__(self) -> int:
         """Prints what is in the images, and how to train on them.
@@ -41,7 +43,9 @@ class DataCommand:
         size = None if self.image_size is None else parse_size(self.image_size)
         if size is not None:
             check_image_size(size)
-        checked = check(self.data_dir, size)
+        checked = check(self.data_dir, size, self.labels_file)
+        if checked.labels_file:
+            print(f"labels from {checked.labels_file}")
         _print_sizes(checked, size)
         _print_left_out(checked)
         if checked.problems:
@@ -49,7 +53,8 @@ class DataCommand:
         _print_counts(checked)
         _print_copies(checked)
         resize = f" --image-size {size_text(size)}" if size else ""
-        print(f"train on them: bin/train --preset best --data-dir {shlex.quote(str(self.data_dir))}{resize}")
+        labels = f" --labels-file {shlex.quote(str(self.labels_file))}" if self.labels_file else ""
+        print(f"train on them: bin/train --preset best --data-dir {shlex.quote(str(self.data_dir))}{labels}{resize}")
         return 0
 
 

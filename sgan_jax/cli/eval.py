@@ -22,6 +22,8 @@ class Eval:
     """Run directory; by default runs/latest."""
     data_dir: Text = None
     """Where the run's images lie now, if they were moved."""
+    labels_file: Text = None
+    """Where the run's CSV file of labels lies now, if it was moved."""
     json: bool = False
     """Print one JSON object instead of text."""
 
@@ -30,7 +32,7 @@ class Eval:
         from sgan_jax.inference.evaluate import evaluate, save_evaluation
         from sgan_jax.runs.opened import open_run
 
-        result = evaluate(open_run(self.run, self.ckpt), self.data_dir)
+        result = evaluate(open_run(self.run, self.ckpt), self.data_dir, self.labels_file)
         print(json.dumps(_as_json(result)) if self.json else _as_text(result))
         save_evaluation(result)  # after the figures, which are worth having where the directory cannot be written
         if not self.json:

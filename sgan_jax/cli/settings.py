@@ -16,6 +16,7 @@ COMMON = (
     "data.labels",
     "preset",
     "data.data_dir",
+    "data.labels_file",
     "data.dataset",
     "epochs",
     "precision",

@@ -121,7 +121,7 @@ def _replacing(settings: dict[str, Any]) -> dict[str, Any]:
     if "data.data_dir" in settings:
         replaced["data.dataset"] = "auto"
     elif "data.dataset" in settings:
-        replaced |= {"data.data_dir": None, "data.image_size": None, "data.stream": None}
+        replaced |= dict.fromkeys(("data.data_dir", "data.image_size", "data.stream", "data.labels_file"))
     return replaced | settings
 
 

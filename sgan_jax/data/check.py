@@ -12,7 +12,7 @@ import numpy as np
 
 from sgan_jax.data.dataset import UNKNOWN, Dataset
 from sgan_jax.data.folder import Findings, decode
-from sgan_jax.data.load import is_folder_of_images, load
+from sgan_jax.data.load import check_labels_file, is_folder_of_images, load
 from sgan_jax.data.sizes import Size
 from sgan_jax.data.splits import LeftOut
 from sgan_jax.data.survey import Survey, empty_classes, image_shape, survey
@@ -50,21 +50,24 @@ class Checked(NamedTuple):
     copies: tuple[Copy, ...]
     problems: tuple[UserError, ...]  # why training would fail; the images are then not decoded or compared
     is_folder: bool  # whether the images are files in a folder, as opposed to arrays
+    labels_file: Path | None = None  # the CSV file that labels were read from
 
 
-def check(path: Path, image_size: Size | None = None) -> Checked:
+def check(path: Path, image_size: Size | None = None, labels_file: Path | None = None) -> Checked:
     """Checks a folder of images, an .npz file or IDX files.
 
     Args:
       path: the folder or file.
       image_size: height and width that the images will be resized to.
+      labels_file: as of `load`.
 
     Raises:
       UserError: the images cannot be listed or, from arrays, cannot be loaded.
     """
     if is_folder_of_images(path):
-        return _check_folder(survey(path), image_size)
-    return _check_arrays(load(data_dir=path, image_size=image_size))
+        check_labels_file(labels_file, path)
+        return _check_folder(survey(path, labels_file), image_size)
+    return _check_arrays(load(data_dir=path, image_size=image_size, labels_file=labels_file))
 
 
 def copies(train: Iterable[Fingerprint], test: Iterable[Fingerprint]) -> list[Copy]:
@@ -111,13 +114,14 @@ def _check_folder(surveyed: Survey, image_size: Size | None) -> Checked:
         sizes=sizes,
         channels=surveyed.channels,
         converted=sum(header.grey for header in headers) if surveyed.channels == 3 else 0,
-        left_out=tuple(findings.left_out),
+        left_out=(*surveyed.listing.missing, *findings.left_out),
         class_names=surveyed.listing.class_names,
         train=train,
         test=test,
         copies=tuple(pairs),
         problems=tuple(problems),
         is_folder=True,
+        labels_file=surveyed.listing.labels_file,
     )
 
 

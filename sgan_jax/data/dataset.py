@@ -71,6 +71,7 @@ class Dataset:
     class_names: tuple[str, ...]
     notice: str = ""  # a caveat that every result on this set repeats; may be empty
     custom: bool = False  # the user's own images: by default training uses every known label
+    labels_file: Path | None = None  # the CSV file that the labels, or some of them, were read from
     streamed: Source | None = None  # all images for training without labels, where they are not all in train_images
     known_digest: str = field(default="", repr=False)  # the digest, where it is known without hashing the arrays
 

@@ -178,6 +178,7 @@ def _decode(surveyed: Survey, train: Split, shape: tuple[int, int, int], resized
         test_labels=tested.labels,
         class_names=surveyed.listing.class_names,
         custom=True,
+        labels_file=surveyed.listing.labels_file,
     )
 
 
@@ -196,10 +197,15 @@ def _stack(decoded: Iterator[Decoded], most: int, shape: tuple[int, int, int]) -
 
 
 def _warn(surveyed: Survey, left_out: list[LeftOut]) -> None:
-    """Warns of files that are left out, and of a set without unlabelled images."""
-    folder, train = surveyed.listing.folder, surveyed.train.split
+    """Warns of files that are left out or are not there, and of a set without unlabelled images."""
+    listing, train = surveyed.listing, surveyed.train.split
+    folder = listing.folder
+    if listing.missing:
+        files = ", ".join(file.name for file in listing.missing[:SHOWN]) + (", ..." if listing.missing[SHOWN:] else "")
+        counts = len(listing.missing), listing.lines
+        log.warning("%s: %d of %d lines name no image of %s: %s", listing.labels_file, *counts, folder, files)
     if left_out:
-        total = len(surveyed.listing.train.paths) + len(surveyed.listing.test.paths)
+        total = len(listing.train.paths) + len(listing.test.paths)
         more = f", ... (all: bin/data check {folder})" if len(left_out) > SHOWN else ""
         files = ", ".join(map(str, left_out[:SHOWN])) + more
         log.warning("%s: %d of %d files left out: %s", folder, len(left_out), total, files)

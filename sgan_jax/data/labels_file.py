@@ -1,4 +1,4 @@
-"""Reads labels.csv, which has a line for each image with its file and its label.
+"""Reads a CSV file, such as labels.csv, that has a line for each image with its file and its label.
 
     file,label
     beach/1.png,cat
@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import csv
 import os
+import posixpath
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from sgan_jax.data.classes import Meaning, check_names, meaning, note_missing
+from sgan_jax.data.splits import LeftOut
 from sgan_jax.errors import UserError, reason
 
 FILE_COLUMNS = ("file", "filename", "file_name", "image", "path")
@@ -35,10 +37,17 @@ class Row(NamedTuple):
 
 
 class FileLabels(NamedTuple):
-    """The labels of the files that labels.csv names."""
+    """The labels of the files that a CSV file names."""
 
+    table: Path  # the CSV file
     labels: dict[Path, str | None]  # None: no label
-    missing: list[str]  # files that are not there
+    missing: tuple[LeftOut, ...]  # files that are not there, or not in the folder
+    lines: int  # lines with a file
+
+    @property
+    def known(self) -> dict[Path, str]:
+        """The files with a label."""
+        return {path: label for path, label in self.labels.items() if label is not None}
 
 
 def read_labels(path: Path, folder: Path, files: Sequence[Path]) -> FileLabels:
@@ -55,22 +64,25 @@ def read_labels(path: Path, folder: Path, files: Sequence[Path]) -> FileLabels:
     rows = list(_rows(path))
     by_path, by_name = _index(folder, files)
     labels: dict[Path, str | None] = {}
-    missing: list[str] = []
+    missing: list[LeftOut] = []
     for row in rows:
         image = _find(row, path, folder, by_path, by_name)
         label = None if meaning(row.label) is Meaning.NO_LABEL else _composed(row.label)
         if image is None:
-            missing.append(row.file)
+            place = "outside of the folder" if _is_outside(row.file, folder) else "not there"
+            missing.append(LeftOut(row.file, f"named in {path.name}, and {place}"))
         elif labels.setdefault(image, label) != label:
             both = f"'{labels[image] or ''}' and '{row.label}'"
             raise UserError(f"{path}: line {row.line}: {row.file} has two labels, {both}")
     if not labels:
-        example = f" ({rows[0].file})" if rows else ""
-        raise UserError(f"{path}: names no image of {folder}{example}; expected paths from there, such as cats/1.png")
+        what = (
+            f"none of {len(rows)} lines names an image of {folder} ({rows[0].file})" if rows else "no line with a file"
+        )
+        raise UserError(f"{path}: {what}; expected paths from {folder}, such as cats/1.png")
     known = [label for label in labels.values() if label is not None]
     check_names(sorted(set(known)), path)
     note_missing((row.label for row in rows if meaning(row.label) is Meaning.NO_LABEL), path)
-    return FileLabels(labels, missing)
+    return FileLabels(path, labels, tuple(missing), len(rows))
 
 
 def _rows(path: Path) -> Iterator[Row]:
@@ -119,7 +131,7 @@ def _index(folder: Path, files: Sequence[Path]) -> tuple[dict[str, Path], dict[s
 def _find(row: Row, table: Path, folder: Path, by_path: dict[str, Path], by_name: dict[str, list[Path]]) -> Path | None:
     """The image that a line names by its path, or by its name where only one image has it."""
     written = _composed(row.file.replace("\\", "/"))
-    name = PurePosixPath(written).as_posix()  # without ./
+    name = posixpath.normpath(written)  # without ./
     if name in by_path:
         return by_path[name]
     if "/" in name:  # perhaps absolute, or from the current folder
@@ -130,6 +142,13 @@ def _find(row: Row, table: Path, folder: Path, by_path: dict[str, Path], by_name
         several = " and ".join(image.relative_to(folder).as_posix() for image in images[:2])
         raise UserError(f"{table}: line {row.line}: {row.file} may be {several}; expected its path from {folder}")
     return images[0] if images else None
+
+
+def _is_outside(name: str, folder: Path) -> bool:
+    """Whether the name of a file that is not there leads out of the folder."""
+    written = posixpath.normpath(name.replace("\\", "/"))
+    leads_out = written.startswith("../") or posixpath.isabs(written)
+    return leads_out and folder.absolute() not in Path(os.path.abspath(written)).parents
 
 
 def _composed(text: str) -> str:

@@ -2,8 +2,9 @@
 
     DIR/cat/1.png  DIR/dog/1.png  DIR/unlabelled/1.png  DIR/test/cat/2.png  DIR/test/dog/2.png
 
-Folders may contain folders. The classes may lie in DIR/train instead. Or DIR/labels.csv names the label of each image,
-and folders mean nothing but `test`. Classes are in the order of their names, numbers by their value.
+Folders may contain folders. The classes may lie in DIR/train instead. Classes are in the order of their names, numbers
+by their value. Or DIR/labels.csv, or another CSV file, names the label of each image, and folders mean nothing but
+`test`. Or it names labels of images in `unlabelled`, beside the folders of classes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from sgan_jax.data.layout import (
     role,
     train_folder,
 )
-from sgan_jax.data.listing_by_file import list_by_file
+from sgan_jax.data.listing_by_file import add_labels, adds_labels, contents, labels_of, list_by_file
 from sgan_jax.data.scan import entries_in, files_below, files_in, folders_in, is_wanted, labels_file_in, named_as_images
 from sgan_jax.data.splits import LeftOut, Listing, Split, class_order
 from sgan_jax.errors import UserError
@@ -43,7 +44,11 @@ def list_images(folder: Path, labels_file: Path | None = None) -> Listing:
         training class, or names that may mean two things.
     """
     table = labels_file or labels_file_in(folder)
-    return _by_folders(folder) if table is None else list_by_file(folder, table)
+    if table is None:
+        return _by_folders(folder)
+    files = contents(folder, table)
+    read = labels_of(files, table)
+    return add_labels(_by_folders(folder, at_least=1), read) if adds_labels(files, read) else list_by_file(files, read)
 
 
 def is_listing(folder: Path) -> bool:
@@ -53,14 +58,14 @@ def is_listing(folder: Path) -> bool:
     return bool(folders_in(folder) or labels_file_in(folder) or named_as_images(files_in(folder)))
 
 
-def _by_folders(folder: Path) -> Listing:
-    """Lists a folder in which each class has a folder."""
+def _by_folders(folder: Path, at_least: int = 2) -> Listing:
+    """Lists a folder in which each class has a folder; `at_least` so many."""
     names = folders_in(folder)
     _check_no_table_below(folder, names)
     train_name = train_folder(folder, names)
     layout = read_layout(folder, names, [] if train_name is None else folders_in(folder / train_name))
     top = folder if layout.train is None else folder / layout.train
-    classes = _classes(top, layout.classes)
+    classes = _classes(top, layout.classes, at_least)
     _check_depth(top, classes)
     train, test = Split(), Split()
     for label, name in enumerate(classes):
@@ -117,7 +122,7 @@ def _hint(folder: Path, names: Sequence[str]) -> str:
     if names and len(below := folders_in(folder / names[0])) > 1:
         return f"; if {few(below)} are the classes, name {folder / names[0]}"
     tables = [path.name for path in files_in(folder) if path.suffix.lower() in (".csv", ".tsv")]
-    return f"; if {few(tables)} holds labels, rename it {LABELS_FILE}" if tables else ""
+    return f"; if {few(tables)} holds labels, give it as ‹data.labels_file›" if tables else ""
 
 
 def _text(name: str, folder: Path | None = None) -> str:

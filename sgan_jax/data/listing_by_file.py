@@ -1,14 +1,18 @@
-"""Lists a folder of images whose labels are in a CSV file. Folders mean nothing then, but for `test`.
+"""Lists a folder of images whose labels are in a CSV file.
 
-DIR/labels.csv  DIR/1.png  DIR/more/2.png  DIR/unlabelled/3.png  DIR/test/4.png
+    DIR/labels.csv  DIR/1.png  DIR/more/2.png  DIR/unlabelled/3.png  DIR/test/4.png
+
+Folders mean nothing then, except `test`. Or the file adds labels to those of folders of classes (`add_labels`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from sgan_jax.data.classes import spelling
+from sgan_jax.data.classes import check_spelling, spelling
 from sgan_jax.data.dataset import UNKNOWN
 from sgan_jax.data.labels_file import FileLabels, read_labels
 from sgan_jax.data.layout import Role, check_splits, few, role
@@ -17,29 +21,54 @@ from sgan_jax.data.splits import LeftOut, Listing, Split, class_order
 from sgan_jax.errors import UserError
 
 
-def list_by_file(folder: Path, table: Path) -> Listing:
-    """Lists a folder.
+class Contents(NamedTuple):
+    """The files of a folder, without the CSV file itself."""
 
-    Args:
-      folder: the folder.
-      table: the CSV file; files that it does not name are unlabelled.
+    folder: Path
+    at_top: list[Path]
+    inside: dict[str, list[Path]]  # for each folder at the top the files in it and below
+
+
+def contents(folder: Path, table: Path) -> Contents:
+    """Lists the files of a folder, whose labels are in the CSV file `table`."""
+
+    def others(paths: Iterable[Path]) -> list[Path]:
+        return [path for path in paths if path.absolute() != table.absolute()]
+
+    inside = {name: others(files_below(folder / name)) for name in folders_in(folder)}
+    return Contents(folder, others(files_in(folder)), inside)
+
+
+def labels_of(files: Contents, table: Path) -> FileLabels:
+    """Reads the labels of a folder's images.
 
     Raises:
-      UserError: the CSV file cannot be used, or folders of classes lie beside it.
+      UserError: as of `read_labels`.
     """
-    names = folders_in(folder)
-    splits = check_splits(folder, names)
-    files = {name: list(files_below(folder / name)) for name in names}
-    at_top = [path for path in files_in(folder) if path.absolute() != table.absolute()]
-    read = read_labels(table, folder, [*at_top, *(path for paths in files.values() for path in paths)])
-    _check_no_classes(folder, table, files, read)
-    images = set(named_as_images(at_top))
-    train = [path for path in at_top if path in images or path in read.labels]
-    train += [path for name in names if name not in splits.test + splits.left_out for path in files[name]]
+    return read_labels(
+        table, files.folder, [*files.at_top, *(path for paths in files.inside.values() for path in paths)]
+    )
+
+
+def list_by_file(files: Contents, read: FileLabels) -> Listing:
+    """Lists a folder whose folders are not classes.
+
+    Args:
+      files: of the folder.
+      read: the labels; files without one are unlabelled.
+
+    Raises:
+      UserError: the CSV file cannot be used.
+    """
+    folder, table, inside = files.folder, read.table, files.inside
+    splits = check_splits(folder, list(inside))
+    images = set(named_as_images(files.at_top))
+    train = [path for path in files.at_top if path in images or path in read.labels]
+    train += [path for name in inside if name not in splits.test + splits.left_out for path in inside[name]]
     classes = _classes_of(table, {label for path in train if (label := read.labels.get(path)) is not None})
     index = {name: label for label, name in enumerate(classes)}
-    test = [path for name in splits.test for path in files[name]]
-    left_out = [LeftOut(name, f"named in {table.name}, and not there") for name in read.missing]
+    test = [path for name in splits.test for path in inside[name]]
+    left_out = []
     for path in test:
         label = read.labels.get(path)
         if label is None:
@@ -53,7 +82,79 @@ def list_by_file(folder: Path, table: Path) -> Listing:
         train=_by_label((path, index.get(read.labels.get(path) or "", UNKNOWN)) for path in train),
         test=_by_label((path, index[label]) for path in test if (label := read.labels.get(path)) is not None),
         left_out=tuple(left_out),
+        labels_file=table,
+        missing=read.missing,
+        lines=read.lines,
     )
+
+
+def add_labels(listing: Listing, read: FileLabels) -> Listing:
+    """Adds the labels in a CSV file to those that folders of classes give.
+
+    Args:
+      listing: the folder, by its folders of classes.
+      read: labels of images that lie in none of these folders, perhaps of further classes.
+
+    Raises:
+      UserError: two classes differ in spelling only, or there is one class only.
+    """
+    labels, table = read.known, read.table
+    names = {*listing.class_names, *labels.values()}
+    check_spelling(sorted(names), table)
+    classes = _classes_of(table, names)
+    index = {name: label for label, name in enumerate(classes)}
+    places = dict(zip(listing.class_names, listing.places, strict=True))
+    by_folder = [index[name] for name in listing.class_names] + [UNKNOWN]  # the last is that of UNKNOWN, -1
+
+    def relabelled(split: Split, further: Iterable[Path] = ()) -> Split:
+        pairs = [(path, by_folder[label]) for path, label in zip(split.paths, split.labels, strict=True)]
+        pairs += [(path, UNKNOWN) for path in further]
+        return _by_label((path, index[labels[path]] if path in labels else label) for path, label in pairs)
+
+    stray = sorted(labels.keys() - set(listing.train.paths))
+    used = {listing.name(path) for path in stray}
+    return dataclasses.replace(
+        listing,
+        class_names=tuple(classes),
+        places=tuple(places.get(name, f"{table}: label '{name}'") for name in classes),
+        train=relabelled(listing.train, stray),
+        test=relabelled(listing.test),
+        left_out=tuple(file for file in listing.left_out if file.name not in used),
+        labels_file=table,
+        missing=read.missing,
+        lines=read.lines,
+    )
+
+
+def adds_labels(files: Contents, read: FileLabels) -> bool:
+    """Whether folders of classes lie beside the CSV file, which labels other images.
+
+    A folder is one of a class if its name is a label in the file, or if the file labels images in `unlabelled` only.
+
+    Raises:
+      UserError: the file labels images that lie in folders of classes, or what the folders are is unclear.
+    """
+    folder, table = files.folder, read.table
+    labels = {spelling(label) for label in read.known.values()}
+    parts = [name for name in files.inside if role(name) in (Role.TRAIN, Role.VALIDATION, Role.TEST)]
+    folders = [name for name in files.inside if role(name) is Role.CLASS]
+    folders += [f"{part}/{name}" for part in parts for name in folders_in(folder / part)]
+    named = [name for name in folders if spelling(name.rpartition("/")[2]) in labels]
+    classes = [name for name in folders if name in named or role(name.rpartition("/")[2]) is Role.CLASS]
+    unread = len(classes) > 1 and not any(folder / name in path.parents for path in read.labels for name in classes)
+    if not named and not unread:
+        return False
+    places = [path.relative_to(folder).parts[:-1] for path in read.labels]
+    in_unlabelled = all(any(role(name) is Role.UNLABELLED for name in place) for place in places)
+    in_classes = any("/".join(place[:depth]) in classes for place in places for depth in (1, 2))
+    in_test = any(place and place[0] in parts and role(place[0]) is not Role.TRAIN for place in places)
+    if in_classes or in_test or not (named or in_unlabelled):
+        raise UserError(
+            f"{folder}: labels in {table.name} and folders of classes beside it ({few(named or classes)}); remove "
+            f"{table.name} if the folders are the classes, or name only images outside of them in it, such as "
+            f"unlabelled/1.png; else move their images out or give them other names"
+        )
+    return True
 
 
 def _by_label(labelled: Iterable[tuple[Path, int]]) -> Split:
@@ -71,25 +172,3 @@ def _classes_of(table: Path, labels: Iterable[str]) -> list[str]:
         reason = f"one class only, '{classes[0]}'" if classes else "no training image has a label"
         raise UserError(f"{table}: {reason}; expected at least two classes")
     return classes
-
-
-def _check_no_classes(folder: Path, table: Path, files: dict[str, list[Path]], read: FileLabels) -> None:
-    """Checks that the folders beside labels.csv do not name classes, too.
-
-    Args:
-      folder: that contains them.
-      table: the CSV file.
-      files: for each folder at the top the files in it.
-      read: the labels in the CSV file.
-    """
-    labels = {spelling(label) for label in read.labels.values() if label is not None}
-    parts = [name for name in files if role(name) in (Role.TRAIN, Role.VALIDATION, Role.TEST)]
-    inside = [f"{part}/{name}" for part in parts for name in folders_in(folder / part)]
-    others = [name for name in files if role(name) is Role.CLASS]
-    named = [name for name in others + inside if spelling(name.rpartition("/")[2]) in labels]
-    unread = len(others) > 1 and not any(path in read.labels for name in others for path in files[name])
-    if named or unread:
-        raise UserError(
-            f"{folder}: labels in {table.name} and folders of classes beside it ({few(named or others)}); remove "
-            f"{table.name} if the folders are the classes, else move their images out or give them other names"
-        )

@@ -86,7 +86,7 @@ def load(
     data_dir: str | Path | None = None,
     image_size: Size | None = None,
     stream: bool | None = None,
-    labels_file: Path | None = None,
+    labels_file: str | Path | None = None,
 ) -> Dataset:
     """Loads a data set by name, or custom images.
 
@@ -102,8 +102,8 @@ def load(
     Raises:
       UserError: the set cannot be loaded; gives the reason and the ways out.
     """
-    if labels_file is not None and (data_dir is None or not is_folder_of_images(Path(data_dir))):
-        raise UserError(f"{labels_file}: labels of a folder of images; name the folder with ‹data.data_dir›")
+    labels_file = None if labels_file is None else Path(labels_file)
+    check_labels_file(labels_file, None if data_dir is None else Path(data_dir))
     if data_dir is not None:
         if is_folder_of_images(Path(data_dir)):
             _check_unnamed(dataset, data_dir)
@@ -119,6 +119,25 @@ def load(
         return SOURCES.get(dataset, partial(_tfds, dataset))()
     except UserError as error:
         raise UserError(f"‹data.dataset› {dataset}: {error.marked}{WAYS_OUT.get(dataset, '')}") from error
+
+
+def check_labels_file(labels_file: Path | None, data_dir: Path | None) -> None:
+    """Checks that a CSV file of labels is there, if one is named, and that it can be about these images.
+
+    Raises:
+      UserError: it is not there, or the images are no files.
+    """
+    if labels_file is None:
+        return
+    if data_dir is None or (data_dir.exists() and not is_folder_of_images(data_dir)):
+        raise UserError(
+            f"‹data.labels_file› {labels_file}: labels of a folder of images; name the folder with ‹data.data_dir›"
+        )
+    if not labels_file.is_file():
+        what = "a folder" if labels_file.is_dir() else "no such file"
+        raise UserError(
+            f"‹data.labels_file› {labels_file}: {what}; expected a CSV file with the columns file and label"
+        )
 
 
 def is_folder_of_images(path: Path) -> bool:

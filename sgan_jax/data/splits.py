@@ -40,7 +40,10 @@ class Listing:
     places: tuple[str, ...]  # where the training images of each class are, for messages
     train: Split  # classes in order, then the unlabelled images
     test: Split
-    left_out: tuple[LeftOut, ...]  # images outside the folders of classes, and files that are not there
+    left_out: tuple[LeftOut, ...]  # images outside the folders of classes
+    labels_file: Path | None = None  # the CSV file of labels
+    missing: tuple[LeftOut, ...] = ()  # files that the CSV file names, and that are not there
+    lines: int = 0  # of the CSV file
 
     def name(self, path: Path) -> str:
         """The file as messages name it: its path relative to the folder."""

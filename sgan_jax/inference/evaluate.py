@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sgan_jax.config import DataConfig
 from sgan_jax.data.dataset import Dataset
 from sgan_jax.data.load import load
 from sgan_jax.errors import UserError
@@ -51,18 +52,19 @@ class EvaluationResult(NamedTuple):
         return RunDir(self.run).confusion_file(self.step)
 
 
-def evaluate(opened: Opened, data_dir: str | None = None) -> EvaluationResult:
+def evaluate(opened: Opened, data_dir: str | None = None, labels_file: str | None = None) -> EvaluationResult:
     """Accuracies on all images whose class is known, and figures of each class on held-out images.
 
     Args:
       opened: the run, opened at a checkpoint.
       data_dir: where the run's images are now, if they were moved.
+      labels_file: where the CSV file of their labels is now, if it was moved.
 
     Raises:
       UserError: the run has no classifier, or the data are missing or are other data than the run was trained on.
     """
     opened.needs_classifier("evaluate")
-    dataset = _data_of(opened, data_dir)
+    dataset = _data_of(opened, data_dir, labels_file)
     labelled = opened.run.labelled()
     by_name = subsets(dataset, labelled[len(labelled) - opened.config.data.validation :])
     held_out = held_out_subset(by_name)
@@ -97,7 +99,7 @@ def save_evaluation(result: EvaluationResult) -> None:
         predictions.save(RunDir(result.run).predictions_file(result.step), result.predictions)
 
 
-def _data_of(opened: Opened, data_dir: str | None) -> Dataset:
+def _data_of(opened: Opened, data_dir: str | None, labels_file: str | None) -> Dataset:
     """The data set that the run was trained on."""
     run, config, record = opened.run, opened.config, opened.record.dataset
     folder = data_dir or config.data.data_dir
@@ -111,6 +113,7 @@ def _data_of(opened: Opened, data_dir: str | None) -> Dataset:
         folder,
         config.data.image_size,
         config.data.stream if folder else None,
+        labels_file or _labels_file(config.data, data_dir),
     )
     if dataset.digest != record.digest:
         raise UserError(
@@ -123,6 +126,14 @@ def _data_of(opened: Opened, data_dir: str | None) -> Dataset:
             "same names in the same order"
         )
     return dataset
+
+
+def _labels_file(was: DataConfig, data_dir: str | None) -> str | None:
+    """The CSV file of labels; one that lay beside the images has moved with them."""
+    if data_dir is None or was.labels_file is None or was.data_dir is None:
+        return was.labels_file
+    file, folder = Path(was.labels_file), Path(was.data_dir)
+    return str(Path(data_dir) / file.relative_to(folder)) if folder in file.parents else was.labels_file
 
 
 def _logits(classify: Classify, model: Model, by_name: dict[str, Subset], classes: int) -> dict[str, np.ndarray]:

@@ -35,6 +35,7 @@ class DatasetRecord(NamedTuple):
     streamed: int = 0  # unlabelled images that are read from disk
     test: int = 0
     labels_per_class: tuple[int, ...] = ()  # of the labelled images
+    labels_file: str = ""  # the CSV file that labels were read from, named or found beside the images
 
     @property
     def images(self) -> Images:
@@ -139,4 +140,5 @@ def _dataset(values: dict[str, Any]) -> DatasetRecord:
         streamed=streamed if isinstance(streamed, int) else 0,
         test=test if isinstance(test, int) else 0,
         labels_per_class=tuple(_of(count, int) for count in _of(values.get("labels_per_class", []), list)),
+        labels_file=str(values.get("labels_file", "")),
     )

@@ -153,8 +153,9 @@ def _check(configs: Sequence[Config], options: Options, listener: Listener) -> _
 def _load(config: Config, out: Path | None) -> Dataset:
     """The data; "auto" stays what it was when the sweep began that is resumed here."""
     data = config.data
-    if data.dataset != "auto" or (data.data_dir, data.image_size, data.stream) != (None, None, None):
-        return load(data.dataset, data.data_dir, data.image_size, data.stream)
+    custom = data.data_dir, data.image_size, data.stream, data.labels_file
+    if data.dataset != "auto" or any(value is not None for value in custom):
+        return load(data.dataset, *custom)
     places = [out] if out else [ROOT / name for name in ("mnist", EMBEDDED)]
     begun = [name for name in (SweepDir(place).dataset() for place in places) if name]
     return load(begun[0] if len(begun) == 1 else "auto")

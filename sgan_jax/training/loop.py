@@ -98,6 +98,8 @@ def _lead(call: _Call) -> int:
     config, dataset, system, team, drawn = prepared
     if dataset.notice:
         listener.note(f"*** {dataset.notice} ***")
+    if dataset.labels_file:
+        listener.note(f"labels from {dataset.labels_file}")
     if config.precision == "auto":
         listener.note(f"precision: {resolve_precision('auto')} (auto)")
     with ExitStack() as stack:

@@ -135,6 +135,7 @@ def record(prepared: Prepared, command: Sequence[str]) -> RunRecord:
         streamed=len(dataset.streamed) if dataset.streamed is not None else 0,
         test=len(dataset.test_images),
         labels_per_class=tuple(np.bincount(labels, minlength=dataset.num_classes).tolist()),
+        labels_file=str(dataset.labels_file.absolute()) if dataset.labels_file else "",
     )
     part = Part(
         {"sgan_jax": __version__, "python": platform.python_version()} | {p: version(p) for p in packages},
@@ -153,8 +154,9 @@ def record(prepared: Prepared, command: Sequence[str]) -> RunRecord:
 def _load(config: Config, path: Path | None) -> Dataset:
     """The data; "auto" stays what it was when the run began that this call resumes."""
     data = config.data
-    if data.dataset != "auto" or (data.data_dir, data.image_size) != (None, None) or data.stream:
-        return load(data.dataset, data.data_dir, data.image_size, data.stream)
+    custom = data.data_dir, data.image_size, data.labels_file
+    if data.dataset != "auto" or custom != (None, None, None) or data.stream:
+        return load(data.dataset, data.data_dir, data.image_size, data.stream, data.labels_file)
     if path:
         places = [path]
     else:

@@ -70,8 +70,9 @@ def test_labelled_images_in_a_test_folder_are_the_test_part(tmp_path, caplog):
     table = "file,label\ntrain/0.png,cat\ntrain/1.png,dog\nTest/0.png,dog\nunlabelled/1.png,cat\ngone.png,dog\n"
     folder = make(tmp_path / "pets", {"train": 3, "Test": 2, "unlabelled": 2, "labels.csv": table})
     assert labels_of(folder) == (("cat", "dog"), [0, 0, 1, UNKNOWN, UNKNOWN], [1])
-    (record,) = caplog.records
-    assert "gone.png (named in labels.csv, and not there), Test/1.png (a test image without a label)" in record.message
+    lines, files = (record.message for record in caplog.records)
+    assert lines == f"{folder}/labels.csv: 1 of 5 lines name no image of {folder}: gone.png"
+    assert files == f"{folder}: 1 of 6 files left out: Test/1.png (a test image without a label)"
     checked = check(folder)
     assert [file.name for file in checked.left_out] == ["gone.png", "Test/1.png"]
     assert (checked.train, checked.test) == ({0: 2, 1: 1, UNKNOWN: 2}, {1: 1})
@@ -94,7 +95,56 @@ def test_unlabelled_images_are_streamed(tmp_path):
 def test_a_file_of_labels_may_lie_elsewhere(tmp_path):
     folder = make(tmp_path / "pets", {".": 5})
     (tmp_path / "mine.csv").write_text(FLAT)
-    assert load(data_dir=folder, labels_file=tmp_path / "mine.csv").known.sum() == 2
+    by_file = load(data_dir=folder, labels_file=tmp_path / "mine.csv")
+    assert (by_file.known.sum(), by_file.labels_file) == (2, tmp_path / "mine.csv")
+    (folder / "labels.csv").write_text("file,label\n0.png,cow\n1.png,pig\n")
+    beside = load(data_dir=folder)
+    assert (beside.class_names, beside.labels_file) == (("cow", "pig"), folder / "labels.csv")
+    assert load(data_dir=folder, labels_file=str(tmp_path / "mine.csv")).digest == by_file.digest, (
+        "the one named counts"
+    )
+
+
+def test_a_file_of_labels_adds_to_the_labels_that_folders_of_classes_give(tmp_path):
+    folder = make(tmp_path / "pets", {"cat": 2, "dog": 1, "unlabelled": 3, "test/cat": 1, "more.csv": "x"})
+    plain = load(data_dir=folder)
+    table = tmp_path / "more.csv"
+    table.write_text("file,label,prediction\nunlabelled/1.png,cat,dog\nunlabelled/0.png,,cat\n2.png,bird,cat\n")
+    more = load(data_dir=folder, labels_file=table)
+    assert (more.class_names, more.test_labels.tolist()) == (("bird", "cat", "dog"), [1])
+    assert more.train_labels.tolist() == [0, 1, 1, 1, 2, UNKNOWN]
+    np.testing.assert_array_equal(more.train_images, plain.train_images[[5, 0, 1, 4, 2, 3]])
+    table.write_text("file,label\nunlabelled/1.png,bird\nunlabelled/0.png,cow\n")  # no class that a folder names
+    assert load(data_dir=folder, labels_file=table).class_names == ("bird", "cat", "cow", "dog")
+    (folder / "0.png").write_bytes((folder / "cat" / "0.png").read_bytes())  # in no folder of a class
+    table.write_text("file,label\n./0.png,dog\n")
+    assert load(data_dir=folder, labels_file=table).train_labels.tolist() == [0, 0, 1, 1, *[UNKNOWN] * 3]
+
+
+def test_lines_that_name_no_image_are_counted_and_files_outside_the_folder_are_called_so(tmp_path, caplog):
+    folder = make(tmp_path / "pets", {".": 5})
+    (tmp_path / "mine.csv").write_text(FLAT + "gone.png,cat\n../0.png,cat\na/../2.png,dog\n/0.png,cat\n")
+    assert load(data_dir=folder, labels_file=tmp_path / "mine.csv").known.sum() == 3
+    assert f"mine.csv: 3 of 7 lines name no image of {folder}: gone.png, ../0.png, /0.png" in caplog.messages[0]
+    assert [str(file) for file in check(folder, labels_file=tmp_path / "mine.csv").left_out] == [
+        "gone.png (named in mine.csv, and not there)",
+        "../0.png (named in mine.csv, and outside of the folder)",
+        "/0.png (named in mine.csv, and outside of the folder)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.csv", "none.csv: no such file; expected a CSV file with the columns file and label"),
+        (".", ": a folder; "),
+    ],
+)
+def test_a_file_of_labels_that_is_not_there_is_an_error(tmp_path, name, message):
+    folder = make(tmp_path / "pets", {".": 5})
+    for call in (check, load):
+        with pytest.raises(UserError, match="data.labels_file .*" + message):
+            call(**{"path" if call is check else "data_dir": folder}, labels_file=tmp_path / name)
 
 
 def test_a_file_of_labels_without_a_folder_of_images_is_an_error(tmp_path):
@@ -125,6 +175,18 @@ ERRORS = {
         CLASSES | {".": 2, "labels.csv": "file,label\n0.png,x\n1.png,y\n"},
         r"folders of classes beside it \(cat, dog\)",
     ),
+    "beside classes for training that it does not name": (
+        {"train/cat": 2, "train/dog": 2, ".": 2, "labels.csv": "file,label\n0.png,x\n1.png,y\n"},
+        r"folders of classes beside it \(train/cat, train/dog\)",
+    ),
+    "of test images beside classes": (
+        CLASSES | {"test/cat": 1, "labels.csv": "file,label\ntest/cat/0.png,cat\n"},
+        r"folders of classes beside it \(cat, test/cat\)",
+    ),
+    "other spelling than a folder": (
+        CLASSES | {"unlabelled": 2, "labels.csv": "file,label\nunlabelled/0.png,Cat\n"},
+        "classes 'Cat' and 'cat' differ in spelling only",
+    ),
     "beside classes for training": (
         {"train/cat": 2, "train/dog": 2, "labels.csv": "file,label\ntrain/cat/0.png,cat\ntrain/dog/0.png,dog\n"},
         r"folders of classes beside it \(train/cat, train/dog\)",
@@ -138,9 +200,12 @@ ERRORS = {
     "no label column": ({".": 4, "labels.csv": "file,breed\n0.png,a\n"}, "no column named label or class"),
     "two label columns": ({".": 4, "labels.csv": "file,label,class\n0.png,a,1\n"}, "several columns named label or cl"),
     "empty file": ({".": 4, "labels.csv": ""}, r"no column named file, .*\(there are none\)"),
-    "no line": ({".": 4, "labels.csv": "file,label\n"}, "names no image of .*; expected paths from there"),
-    "other files": ({".": 4, "labels.csv": "file,label\nx/0.png,a\n"}, r"names no image of .*pets \(x/0.png\)"),
-    "outside": ({".": 4, "labels.csv": "file,label\n../pets2/0.png,a\n"}, "names no image of"),
+    "no line": ({".": 4, "labels.csv": "file,label\n"}, "no line with a file; expected paths from .*pets, such"),
+    "other files": (
+        {".": 4, "labels.csv": "file,label\nx/0.png,a\n"},
+        r"none of 1 lines names an image of .*pets \(x/0.png\); ex",
+    ),
+    "outside": ({".": 4, "labels.csv": "file,label\n../pets2/0.png,a\n"}, "names an image of"),
     "one class": ({".": 4, "labels.csv": "file,label\n0.png,a\n1.png,a\n"}, "one class only, 'a'"),
     "no labels": ({".": 4, "labels.csv": "file,label\n0.png,\n1.png,NA\n"}, "no training image has a label"),
     "two labels": ({".": 4, "labels.csv": FLAT + "3.png,cow\n"}, "line 5: 3.png has two labels, 'dog' and 'cow'"),

@@ -114,7 +114,7 @@ ERRORS = {
     ),
     "another table": (
         {".": 2, "annotations.csv": "a,b\n"},
-        "no folder of a class; .*annotations.csv holds labels, rename it",
+        "no folder of a class; .*annotations.csv holds labels, give it as data.labels_file",
     ),
     "images alone": (
         {".": 3},
