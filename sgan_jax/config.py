@@ -260,6 +260,9 @@ class Config:
     )
     ema_decay: float = _field(0.999, "Decay of the averaged weights, a step.", FRACTION)
     evaluators: tuple[str, ...] = _field(("accuracy",), "What measures the model after each epoch, by name.")
+    init_from: str | None = _field(
+        None, "Run, or RUN/step_N, with whose weights the run begins; by default with random ones.", short="init_from"
+    )
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
@@ -463,7 +466,10 @@ def differences(old: Config, new: Config, free: frozenset[str] = frozenset()) ->
 def located(config: Config) -> Config:
     """The configuration with files and folders that are found from any working directory."""
     settings = flatten(config)
-    return changed(config, {place: str(Path(path).absolute()) for place in PATHS if (path := settings[place])})
+    paths = {place: str(Path(path).absolute()) for place in PATHS if (path := settings[place])}
+    if config.init_from is not None:  # without links: `runs/latest` is soon another run
+        paths["init_from"] = str(Path(config.init_from).resolve())
+    return changed(config, paths)
 
 
 def without_folders(config: Config) -> Config:

@@ -53,6 +53,7 @@ CHANGED = Config(
     unlabelled=12,
     ema_decay=0.9,
     evaluators=("accuracy", "brightness"),
+    init_from="runs/a",
     data=DataConfig("mnist", "digits", (32, 40), True, 20, 9, 3, "digits.csv"),
     model=ModelConfig("separate", 8, 16, 0.25, "mlp"),
     objective=ObjectiveConfig("joint", 0.25, 0.2, 0.4, 0.01, 0.02, 3),

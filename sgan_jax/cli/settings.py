@@ -28,6 +28,7 @@ COMMON = (
     "data.validation",
     "data.image_size",
     "data.stream",
+    "init_from",
     "model.head",
     "steps_per_epoch",
     "steps",

@@ -46,6 +46,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         default those are grey squares.
       averaged: predict with the averaged weights.
       random_state: seed, an integer; None is 0.
+      init_from: a run directory, or RUN/step_N, with whose weights `fit` begins; see docs/labels.md.
       run_dir: where to train; a run that is there is resumed. By default a temporary folder.
       verbose: print what `train` prints.
 
@@ -71,6 +72,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         image_shape: tuple[int, ...] | None = None,
         averaged: bool = False,
         random_state: int | None = None,
+        init_from: str | Path | None = None,
         run_dir: str | Path | None = None,
         verbose: bool = False,
     ):
@@ -87,6 +89,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         self.image_shape = image_shape
         self.averaged = averaged
         self.random_state = random_state
+        self.init_from = init_from
         self.run_dir = run_dir
         self.verbose = verbose
 
@@ -210,6 +213,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
             learning_rate=config.adam.learning_rate,
             precision=config.precision,
             random_state=config.seed,
+            init_from=config.init_from,
         )
         made._take(opened)
         names, kind = opened.class_names, opened.record.label_kind

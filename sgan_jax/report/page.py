@@ -199,6 +199,8 @@ def _facts(run: RunDir, record: RunRecord, lines: Sequence[Line]) -> list[Fact]:
         ("device", ", ".join(f"{name} {value}" for name, value in first_part.device.items())),
         ("versions", ", ".join(f"{name} {value}" for name, value in first_part.versions.items())),
     ]
+    if record.origin:
+        facts.insert(2, ("began with", f"the weights of {record.origin.run} at step {record.origin.step}"))
     seconds = [(line["step"], line["seconds"]) for line in lines if is_number(line.get("seconds"))]
     if len(seconds) > 1 and seconds[-1][1] > seconds[0][1]:
         (first, began), (last, ended) = seconds[0], seconds[-1]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -29,7 +30,8 @@ def begin(run: RunDir, record: RunRecord, labelled: np.ndarray, newest: bool = T
     """
     try:
         if _joins(run, record):
-            run.write_record(_joined(run.record(), record))
+            there = run.record()
+            run.write_record(_joined(there, _with_own_origin(run, there, record)))
         else:
             run.config_file.unlink(missing_ok=True)
             run.write_labelled(labelled)
@@ -54,12 +56,21 @@ def _joins(run: RunDir, record: RunRecord) -> bool:
         if run.path.exists() and not _left_by_begin(run):
             raise UserError(f"{run.path}: holds files but no config.json; give an empty or new directory with ‹run›")
         return False
-    differing = _differences(run, run.record(), record)
+    there = run.record()
+    differing = _differences(run, there, _with_own_origin(run, there, record))
     if differing and run.holds_results():
         raise UserError(
             f"{run.path}: holds a run of other settings ({'; '.join(differing)}); use those, or another ‹run›"
         )
     return not differing
+
+
+def _with_own_origin(run: RunDir, there: RunRecord, asked: RunRecord) -> RunRecord:
+    """What is asked for, where `init_from` named `runs/latest`, which has become this very run."""
+    init_from = asked.config.init_from
+    if init_from is None or Path(init_from) != run.path.resolve():
+        return asked
+    return asked._replace(config=changed(asked.config, {"init_from": there.config.init_from}))
 
 
 def _left_by_begin(run: RunDir) -> bool:
@@ -98,7 +109,7 @@ def _joined(there: RunRecord, asked: RunRecord) -> RunRecord:
     if changes:
         log.warning("%s: the run's last bits may now differ", "; ".join(changes))
     parts = there.parts if part == before else (*there.parts, part)
-    return there._replace(config=config, parts=parts)
+    return there._replace(config=config, parts=parts, origin=asked.origin or there.origin)
 
 
 def _environment(part: Part) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Where runs lie: the directory that a new run gets, and the run and checkpoint that a command is asked for."""
 
 import os
+import re
 from pathlib import Path
 
 from sgan_jax.config import Config
@@ -13,11 +14,13 @@ LATEST = ROOT / "latest"
 
 
 def default_path(config: Config, dataset: str) -> Path:
-    """`runs/mnist-100-tutorial-s0`; a head or label seed other than the preset's is appended."""
+    """`runs/mnist-100-tutorial-s0`; a head or label seed other than the preset's is appended, and `init`."""
     parts = [dataset.replace("/", "-"), str(config.data.labels), config.preset]  # TFDS has names like emnist/letters
     if config.model.head != usual_head(config.preset):
         parts.append(config.model.head)
     parts.append(f"s{config.seed}")
+    if config.init_from is not None:
+        parts.append("init")
     if config.data.label_seed:
         parts.append(f"l{config.data.label_seed}")
     return ROOT / "-".join(parts)
@@ -51,6 +54,14 @@ def _runs_listing() -> str:
     names = sorted(entry.name for entry in ROOT.iterdir() if (entry / "config.json").exists()) if ROOT.is_dir() else []
     names = [name for name in names if name != LATEST.name]
     return f"runs/ holds {', '.join(names)}" if names else "runs/ holds no run"
+
+
+def run_and_checkpoint(path: Path) -> tuple[Path, str]:
+    """`RUN`, `RUN/step_600` or `RUN/checkpoints/step_600` as a run directory and the name of a checkpoint."""
+    if not re.fullmatch(r"step_\d+", path.name) or (path / "config.json").exists():
+        return path, "latest"
+    holder = path.parent
+    return holder.parent if holder.name == "checkpoints" else holder, path.name
 
 
 def checkpoint_path(run: RunDir, name: str, steps: list[int]) -> Path:

@@ -56,6 +56,17 @@ class Part(NamedTuple):
         return self._asdict() | {"command": list(self.command)}
 
 
+class Origin(NamedTuple):
+    """The checkpoint with whose weights a run began."""
+
+    run: str  # its directory
+    step: int
+    sha256: str  # of all leaves of its state
+    kept: tuple[str, ...]  # classes of both runs
+    new: tuple[str, ...]  # classes that it did not have
+    dropped: tuple[str, ...]  # classes that this run does not have
+
+
 class RunRecord(NamedTuple):
     """All of config.json."""
 
@@ -64,6 +75,7 @@ class RunRecord(NamedTuple):
     parts: tuple[Part, ...]
     rollbacks: tuple[str, ...] = ()  # why the run went back to a checkpoint, each time that it did
     label_kind: str = ""  # of labels given as an array: "i", "u" or "U", NumPy's kinds
+    origin: Origin | None = None  # None where the run began with random weights
 
     @property
     def commits(self) -> list[str]:
@@ -77,6 +89,7 @@ class RunRecord(NamedTuple):
         dataset["own"] = dataset.pop("custom")
         values = {"config": to_json(self.config), "dataset": dataset, **first}
         values |= {"resumed": resumed} if resumed else {}
+        values |= {"origin": self.origin._asdict()} if self.origin else {}
         values |= {"rollbacks": list(self.rollbacks)} if self.rollbacks else {}
         return values | ({"estimator": {"labels": self.label_kind}} if self.label_kind else {})
 
@@ -92,6 +105,7 @@ def read_record(path: Path) -> RunRecord:
         dataset, parts = _dataset(values["dataset"]), tuple(_part(part) for part in _parts(values))
         rollbacks = tuple(map(str, _of(values.get("rollbacks", []), list)))
         label_kind = str(_of(values.get("estimator", {}), dict).get("labels", ""))
+        origin = _origin(values["origin"]) if "origin" in values else None
         settings = _of(values["config"], dict)
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path}: damaged or of another version; start a new run with ‹run›") from None
@@ -100,7 +114,7 @@ def read_record(path: Path) -> RunRecord:
         validate(config)
     except UserError as error:
         raise UserError(f"{path}: {error.marked.removeprefix('config.json: ')}") from None
-    return RunRecord(config, dataset, parts, rollbacks, label_kind)
+    return RunRecord(config, dataset, parts, rollbacks, label_kind, origin)
 
 
 def _parts(values: dict[str, Any]) -> list[Any]:
@@ -122,6 +136,11 @@ def _part(values: Any) -> Part:
         _of(values["device"], dict),
         tuple(map(str, command)) if isinstance(command, list) else (),
     )
+
+
+def _origin(values: Any) -> Origin:
+    run, step, sha256 = _of(values["run"], str), _of(values["step"], int), _of(values["sha256"], str)
+    return Origin(run, step, sha256, *(tuple(map(str, _of(values[name], list))) for name in Origin._fields[3:]))
 
 
 def _dataset(values: dict[str, Any]) -> DatasetRecord:

@@ -23,6 +23,7 @@ from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.find import default_path
 from sgan_jax.training.dispatch import Dispatched, Dispatcher, Diverged, Feed
 from sgan_jax.training.events import Listener
+from sgan_jax.training.initial import begin_from, fresh_state
 from sgan_jax.training.recorder import Outputs, Recorder
 from sgan_jax.training.resume import resume, roll_back, training_key
 from sgan_jax.training.signals import Stop, Stopped
@@ -103,15 +104,21 @@ def _lead(call: _Call) -> int:
     if config.precision == "auto":
         listener.note(f"precision: {resolve_precision('auto')} (auto)")
     with ExitStack() as stack:
+        fresh = partial(fresh_state, config, system, dataset)
         with team.preparing():
+            beginning = begin_from(run, prepared)  # before anything is written
             stack.enter_context(run.locked())
-            labelled = begin(run, record(prepared, options.command), drawn, newest=options.newest)
+            asked = record(prepared, options.command)._replace(origin=beginning.origin if beginning else None)
+            labelled = begin(run, asked, drawn, newest=options.newest)
             # Before the saver, which does not learn again of what was there when it was made.
-            state, first = resume(run, config, system, dataset)
+            state, first = resume(run, system, lambda: beginning.state if beginning else fresh())
             run.forget_after(first)
             if options.profile:
                 options.profile.check(config.total_steps - first)
             saver = stack.enter_context(checkpoint.saver(run.checkpoints))
+            if beginning:
+                listener.note(str(beginning))
+                saver.save(first, state)  # so that no resume needs the other run
             board = stack.enter_context(Board(run.tensorboard, first)) if first < config.total_steps else None
         state, labelled, _ = team.from_leader((state, labelled, np.asarray(len(run.record().rollbacks))))
         for_training, validation = split(labelled, config)
@@ -130,7 +137,7 @@ def _lead(call: _Call) -> int:
             except Diverged as error:
                 saver.wait()
                 roll_back(run, error, options.on_nan)
-                state, first = resume(run, config, system, dataset)
+                state, first = resume(run, system, fresh)
                 recorder.roll_back(first)
                 listener.note(f"{run.path}: {error}; resumes from step {first} with other randomness")
 

@@ -1,12 +1,11 @@
 """Where a run begins or resumes, and where it goes back to when a loss becomes NaN."""
 
 import logging
+from collections.abc import Callable
 
 import jax
-import numpy as np
 
 from sgan_jax.config import Config
-from sgan_jax.data.load import Dataset
 from sgan_jax.engine.system import System, derive_keys
 from sgan_jax.errors import UserError
 from sgan_jax.runs import checkpoint
@@ -17,11 +16,15 @@ from sgan_jax.types import TrainState
 log = logging.getLogger(__name__)
 
 MAX_ROLLBACKS = 10  # of a run: what diverges so often does so whatever the randomness
-EXAMPLES = 500  # images by which layers are scaled at first, as in the code of Improved GAN
 
 
-def resume(run: RunDir, config: Config, system: System, dataset: Dataset) -> tuple[TrainState, int]:
+def resume(run: RunDir, system: System, fresh: Callable[[], TrainState]) -> tuple[TrainState, int]:
     """The state of the newest undamaged checkpoint and its step, or a fresh state and 0.
+
+    Args:
+      run: the run directory.
+      system: what is trained.
+      fresh: makes the state of step 0.
 
     Raises:
       UserError: there are checkpoints, and none of them can be restored; they stay as they are.
@@ -40,15 +43,7 @@ def resume(run: RunDir, config: Config, system: System, dataset: Dataset) -> tup
         return jax.tree.map(jax.numpy.asarray, state), step
     if damaged:
         raise UserError(f"{run.checkpoints}: no checkpoint can be restored; remove it to start anew, or another ‹run›")
-    return system.begin(derive_keys(config.seed).init, _examples(dataset)), 0
-
-
-def _examples(dataset: Dataset) -> np.ndarray:
-    """The images by which layers are scaled: the first, or from all over a custom set, which may lie by class."""
-    images = dataset.train_images
-    if not dataset.custom:
-        return images[:EXAMPLES]
-    return images[np.linspace(0, len(images) - 1, min(EXAMPLES, len(images)), dtype=int)]
+    return fresh(), 0
 
 
 def training_key(config: Config, rollbacks: int) -> jax.Array:

@@ -16,6 +16,7 @@ from sgan_jax.errors import UserError
 from sgan_jax.runs.begin import begin
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.find import existing
+from sgan_jax.runs.record import Origin
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +38,20 @@ def warnings(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 def with_settings(**values: Any) -> Config:
     return changed(CONFIG, {name.replace("__", "."): value for name, value in values.items()})
+
+
+# --- the run that it began from ---
+
+
+def test_latest_may_become_the_run_that_began_from_it():
+    asked = with_settings(init_from=str(Path("runs/a").absolute()))
+    origin = Origin(str(Path("runs/a").absolute()), 600, "e" * 64, ("0",), (), ())
+    run = with_checkpoints(begun("runs/b", asked, RECORD._replace(origin=origin)), "step_0")
+    own = with_settings(init_from=str(run.path.absolute()))  # what `runs/latest` is now
+    assert begun("runs/b", own).record() == RECORD._replace(config=asked, origin=origin)
+    for other in (CONFIG, with_settings(init_from="/runs/c")):
+        with pytest.raises(UserError, match=r"other settings \(init_from was .*runs/a, now"):
+            begun("runs/b", other)
 
 
 # --- a new run ---

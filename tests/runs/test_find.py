@@ -9,7 +9,7 @@ from small_run import begun, with_checkpoints
 from sgan_jax.config import Config, changed
 from sgan_jax.errors import UserError
 from sgan_jax.presets import PRESETS
-from sgan_jax.runs.find import checkpoint_path, default_path, existing
+from sgan_jax.runs.find import checkpoint_path, default_path, existing, run_and_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -28,10 +28,20 @@ def test_a_run_is_named_after_what_tells_it_from_others():
     assert default_path(of_preset, "mnist") == Path("runs/mnist-20-k_plus_one-s0")
     other = replace(of_preset, model=replace(of_preset.model, head="stacked"))
     assert default_path(other, "mnist") == Path("runs/mnist-20-k_plus_one-stacked-s0")
+    begun_from = changed(of_preset, {"init_from": "runs/a"})
+    assert default_path(begun_from, "mnist") == Path("runs/mnist-20-k_plus_one-s0-init")
 
 
 def test_a_run_of_a_set_with_a_slash_in_its_name_lies_in_runs_like_any_other():
     assert default_path(Config(), "emnist/letters").parent == Path("runs")
+
+
+def test_a_path_names_a_run_or_one_of_its_checkpoints():
+    assert run_and_checkpoint(Path("runs/a")) == (Path("runs/a"), "latest")
+    assert run_and_checkpoint(Path("runs/a/step_600")) == (Path("runs/a"), "step_600")
+    assert run_and_checkpoint(Path("runs/a/checkpoints/step_600")) == (Path("runs/a"), "step_600")
+    begun("runs/step_5")
+    assert run_and_checkpoint(Path("runs/step_5")) == (Path("runs/step_5"), "latest")
 
 
 # --- runs ---

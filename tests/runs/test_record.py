@@ -10,7 +10,7 @@ from small_run import CONFIG, DATASET, PART, RECORD
 from sgan_jax.config import to_json
 from sgan_jax.errors import UserError
 from sgan_jax.runs.directory import RunDir
-from sgan_jax.runs.record import RunRecord, read_record
+from sgan_jax.runs.record import Origin, RunRecord, read_record
 
 
 @pytest.fixture
@@ -37,6 +37,7 @@ def test_a_record_is_read_as_it_was_written(run: RunDir) -> None:
     for record in (
         RECORD,
         RunRecord(CONFIG, custom, (PART, later), ("step 3: d/real is nan",), "U"),
+        RECORD._replace(origin=Origin("/runs/b", 600, "e" * 64, ("cat",), ("dog", "fox"), ())),
     ):
         run.write_record(record)
         assert run.record() == read_record(run.config_file) == record
@@ -76,7 +77,9 @@ def test_a_config_with_something_else_in_the_place_of_its_later_parts_is_an_erro
         write(run, values(run) | {"resumed": resumed})
 
 
-@pytest.mark.parametrize("odd", [{"rollbacks": 5}, {"estimator": []}, {"dataset": {"labels_per_class": 5}}])
+@pytest.mark.parametrize(
+    "odd", [{"rollbacks": 5}, {"estimator": []}, {"origin": {}}, {"origin": 3}, {"dataset": {"labels_per_class": 5}}]
+)
 def test_a_config_with_another_kind_of_what_it_need_not_have_is_an_error(odd: dict[str, Any], run: RunDir) -> None:
     whole = values(run)
     changed = {name: whole[name] | value if name == "dataset" else value for name, value in odd.items()}
