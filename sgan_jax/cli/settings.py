@@ -1,13 +1,14 @@
 """The settings of the configuration as flags: common ones with short names first, then a group for each branch."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin
 
 import tyro
 
 from sgan_jax.cli.flags import parse_size
+from sgan_jax.cli.spelling import flag
 from sgan_jax.config import SETTINGS, Config, Setting, changed, choose, flatten
 from sgan_jax.presets import PRESETS
 
@@ -122,6 +123,22 @@ def _converted(setting: Setting, value: Any) -> Any:
     if get_origin(setting.kind) is tuple:
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
+
+
+def flags_of(config: Config, without: Collection[str]) -> list[str]:
+    """The flags that ask for a configuration, which need name only what differs from its preset.
+
+    Args:
+      config: the configuration.
+      without: places of settings to leave out.
+    """
+    usual = flatten(PRESETS[config.preset])
+    words = ["--preset", config.preset]
+    for place, value in flatten(config).items():
+        if value != usual[place] and value is not None and place not in {"preset", *without}:
+            separator = "x" if place == "data.image_size" else ","
+            words += [flag(place), separator.join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    return words
 
 
 def preset_with(settings: dict[str, Any], base: Config | None = None) -> Config:

@@ -25,6 +25,7 @@ from sgan_jax.errors import UserError, reason
 FILE_COLUMNS = ("file", "filename", "file_name", "image", "path")
 LABEL_COLUMNS = ("label", "class")
 _EXPECTED = "expected a header with the columns file and label"
+TABLES = (".csv", ".tsv")  # suffixes of files with columns
 _DELIMITERS = ",;\t"  # spreadsheets of some languages write semicolons
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sgan_jax.data.classes import check_spelling
 from sgan_jax.data.dataset import UNKNOWN
+from sgan_jax.data.labels_file import TABLES
 from sgan_jax.data.layout import (
     EXPECTED,
     EXPECTED_IN_TEST,
@@ -121,7 +122,7 @@ def _hint(folder: Path, names: Sequence[str]) -> str:
     """What the user may have meant where there are too few classes; empty without an idea."""
     if names and len(below := folders_in(folder / names[0])) > 1:
         return f"; if {few(below)} are the classes, name {folder / names[0]}"
-    tables = [path.name for path in files_in(folder) if path.suffix.lower() in (".csv", ".tsv")]
+    tables = [path.name for path in files_in(folder) if path.suffix.lower() in TABLES]
     return f"; if {few(tables)} holds labels, give it as ‹data.labels_file›" if tables else ""
 
 

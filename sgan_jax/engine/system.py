@@ -103,6 +103,12 @@ class System(NamedTuple):
         program = self._program("classify", lambda: jax.jit(lambda m, x: disc.bound(m)(scale(x), None).class_logits))
         return program(model, images)
 
+    def features(self, model: Model, images: np.ndarray | jax.Array) -> jax.Array:
+        """What a discriminator's output layer takes, float32 `[B, F]`, of uint8 images; without dropout."""
+        disc = self.disc
+        program = self._program("features", lambda: jax.jit(lambda m, x: disc.bound(m)(scale(x), None).features))
+        return program(model, images)
+
     def generate(self, model: Model, key: jax.Array, count: int) -> np.ndarray:
         """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents."""
         gen = self.gen

@@ -5,6 +5,7 @@
     result = sgan_jax.train(sgan_jax.preset("fast", labels=100))
     run = sgan_jax.load(result.run)
     run.classify(images).labels
+    run.uncertain(images, 50)
     run.generate(16)
 
 No call prints, changes signals or leaves settings of the process changed.
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from sgan_jax.config import SHORT, Config, changed, choose
@@ -22,6 +24,7 @@ from sgan_jax.data.load import Dataset
 from sgan_jax.engine.system import derive_keys
 from sgan_jax.errors import UserError
 from sgan_jax.metrics.classify import class_logits, probabilities
+from sgan_jax.metrics.uncertainty import choose_to_label
 from sgan_jax.presets import PRESETS
 from sgan_jax.runs.opened import Opened, open_run
 from sgan_jax.training import loop
@@ -110,6 +113,30 @@ class Run:
         model = self.opened.state.model("d", averaged)
         of_classes = probabilities(class_logits(system.classify, model, pixels, len(names)))
         return Classified([names[index] for index in of_classes.argmax(axis=1)], of_classes, names)
+
+    def uncertain(self, images: Any, count: int, averaged: bool = False) -> np.ndarray:
+        """Which images to label next: the least certain ones, no two of them similar.
+
+        Args:
+          images: as of `classify`.
+          count: how many to choose.
+          averaged: use the averaged weights.
+
+        Returns:
+          Indices, int64 `[count]`, the least certain image first; all of them if there are no more.
+
+        Raises:
+          UserError: as of `classify`, or `count` is below 1.
+        """
+        if count < 1:
+            raise UserError(f"count: {count}; must be at least 1")
+        of_classes = self.classify(images, averaged).probabilities
+        pixels, system = as_images(np.asarray(images), "images"), self.opened.system
+        model = self.opened.state.model("d", averaged)
+        width = jax.eval_shape(system.features, model, pixels[:1]).shape[1]
+        return choose_to_label(
+            of_classes, lambda indices: class_logits(system.features, model, pixels, width, indices), count
+        )
 
     def generate(self, count: int, seed: int = 0, averaged: bool = False) -> np.ndarray:
         """Generated images, uint8 `[count, H, W, C]`; the same seed gives the same images."""

@@ -56,12 +56,30 @@ def predict(opened: Opened, paths: Sequence[Path], averaged: bool = False) -> Pr
     files = list(_expand(paths))
     if not files:
         raise UserError("no images; name image files, or folders of them")
+    return predict_files(opened, files, averaged)
+
+
+def predict_files(opened: Opened, files: Sequence[Path], averaged: bool = False) -> PredictResult:
+    """Predicts the class of each file; the arguments are those of `classify_files`."""
     results = list(classify_files(opened, files, averaged))
-    return PredictResult(
-        opened.class_names,
-        [result for result in results if isinstance(result, ImagePrediction)],
-        [result for result in results if isinstance(result, LeftOut)],
-    )
+    predictions = [result for result in results if isinstance(result, ImagePrediction)]
+    left_out = [result for result in results if isinstance(result, LeftOut)]
+    return PredictResult(opened.class_names, predictions, left_out)
+
+
+def confident(predictions: Sequence[ImagePrediction], threshold: float) -> list[ImagePrediction]:
+    """The predictions whose class has at least this probability.
+
+    Raises:
+      UserError: the threshold is no probability, or none reaches it.
+    """
+    if not 0 <= threshold <= 1:
+        raise UserError(f"‹threshold›: {threshold}; must be between 0 and 1")
+    kept = [one for one in predictions if one.probability >= threshold]
+    if predictions and not kept:
+        largest = max(one.probability for one in predictions)
+        raise UserError(f"‹threshold›: {threshold}; no class is that probable, the most probable one is {largest:.4f}")
+    return kept
 
 
 def classify_files(
@@ -76,9 +94,29 @@ def classify_files(
       files: image files.
       averaged: use the averaged weights.
     """
-    height, width, channels = opened.image_shape
     names = opened.class_names
     model, classify = opened.state.model("d", averaged), opened.system.classify
+    for batch in read_batches(opened, files):
+        rows = iter(probabilities(class_logits(classify, model, batch.images, len(names))))
+        for path, bad in zip(batch.paths, batch.bad, strict=True):
+            if bad is not None:
+                yield LeftOut(path, str(bad))
+            else:
+                row = next(rows)
+                yield ImagePrediction(path, names[int(row.argmax())], row)
+
+
+class FileBatch(NamedTuple):
+    """A batch of image files."""
+
+    paths: Sequence[Path]
+    bad: list[BadImage | None]  # why a file is not among the images, or None
+    images: np.ndarray  # uint8 [B, H, W, C], the readable ones in order, and then zeros
+
+
+def read_batches(opened: Opened, files: Sequence[Path]) -> Iterator[FileBatch]:
+    """Reads files in order, resized and converted to what the run was trained on."""
+    height, width, channels = opened.image_shape
     size = max(1, min(BATCH_SIZE, len(files)))  # only this batch size is compiled, however many files are readable
     for first in range(0, len(files), size):
         paths = files[first : first + size]
@@ -86,13 +124,7 @@ def classify_files(
         images = [image for image in read if not isinstance(image, BadImage)]
         batch = np.zeros((size, height, width, channels), np.uint8)
         batch[: len(images)] = np.stack(images) if images else batch[:0]
-        rows = iter(probabilities(class_logits(classify, model, batch, len(names))))
-        for path, image in zip(paths, read, strict=True):
-            if isinstance(image, BadImage):
-                yield LeftOut(path, str(image))
-            else:
-                row = next(rows)
-                yield ImagePrediction(path, names[int(row.argmax())], row)
+        yield FileBatch(paths, [image if isinstance(image, BadImage) else None for image in read], batch)
 
 
 def _expand(paths: Iterable[Path]) -> Iterator[Path]:

@@ -10,7 +10,7 @@ import pytest
 import tyro
 
 from sgan_jax.cli.describe import Describe
-from sgan_jax.cli.settings import COMMON, given
+from sgan_jax.cli.settings import COMMON, flags_of, given
 from sgan_jax.cli.spelling import flag
 from sgan_jax.cli.sweep import OWN, Sweep
 from sgan_jax.cli.train import Train, resolved
@@ -204,6 +204,17 @@ def run(tmp_path: Path) -> Path:
     held = changed(PRESETS["fast"], {"model.width": 8, "data.dataset": "mnist-5k", "data.stream": False, "steps": 6})
     RunDir(path).config_file.write_text(json.dumps({"config": to_json(held), **record}))
     return path
+
+
+def test_flags_of_a_configuration_give_it_back() -> None:
+    unlike = {place: value for place, (_, value) in VALUES.items() if place not in ("data.dataset", "augment.extra")}
+    for preset in PRESETS.values():
+        assert flags_of(preset, ()) == ["--preset", preset.preset]
+        made = changed(preset, {"seed": 5, "augment.rotation": 2.5, "augment.extra": ("mirror", "mirror")})
+        assert config(*flags_of(made, ())) == made
+    made = changed(PRESETS["fast"], unlike)
+    assert config(*flags_of(made, ())) == made
+    assert config(*flags_of(made, {"seed", "data.data_dir"})) == changed(made, {"seed": 0, "data.data_dir": None})
 
 
 def test_a_run_directory_alone_is_resumed_with_its_own_configuration(run: Path, tmp_path: Path) -> None:

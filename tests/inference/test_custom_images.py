@@ -141,7 +141,7 @@ def test_prediction_needs_no_data_and_names_files_that_are_left_out(tmp_path: Pa
     assert capsys.readouterr().err == warning
     with pytest.raises(UserError, match="^nowhere.png: no such file; name image files, or folders of them$"):
         Predict(images=(Path("nowhere.png"),), run=run)()
-    with pytest.raises(UserError, match="^--format: xml; choose one of text, csv, json$"):
+    with pytest.raises(UserError, match="^--format: xml; choose one of text, csv, json, labels$"):
         Predict(images=(bad,), run=run, format="xml")()
 
 
