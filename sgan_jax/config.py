@@ -337,7 +337,7 @@ LENGTH_SETTINGS = frozenset({"epochs", "steps"})
 # Settings of where images come from. The same images may come another way: their digest decides.
 SOURCE_SETTINGS = frozenset({"data.dataset", "data.data_dir", "data.image_size", "data.stream", "data.labels_file"})
 # Settings that name a file or a folder.
-PATHS = frozenset({"data.data_dir", "data.labels_file"})
+PATHS = frozenset({"data.data_dir", "data.labels_file", "init_from"})
 # Settings of what a run reports; they do not change what it trains.
 REPORT_SETTINGS = frozenset({"evaluators"})
 
@@ -477,7 +477,7 @@ def without_folders(config: Config) -> Config:
     paths = {
         place: value
         for place, value in flatten(config).items()
-        if isinstance(value, str) and (place == "data.data_dir" or PurePath(value).is_absolute())
+        if isinstance(value, str) and (place in PATHS or PurePath(value).is_absolute())
     }
     return changed(config, {place: PurePath(value).name for place, value in paths.items()})
 

@@ -505,4 +505,7 @@ def test_a_configuration_that_is_passed_on_names_no_folders_of_the_machine() -> 
     own = changed(Config(), {"data.data_dir": "/home/somebody/pets/", "data.dataset": "corrupted/blur"})
     assert without_folders(own) == changed(own, {"data.data_dir": "pets"})
     assert without_folders(changed(own, {"data.data_dir": "../secret/pets.npz"})).data.data_dir == "pets.npz"
+    others = changed(own, {"data.labels_file": "../secret/a.csv", "init_from": "secret/run"})
+    named = changed(own, {"data.data_dir": "pets", "data.labels_file": "a.csv", "init_from": "run"})
+    assert without_folders(others) == named
     assert without_folders(Config()) == Config()
