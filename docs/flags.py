@@ -60,6 +60,11 @@ def _options(text: str) -> list[str]:
     return re.split(r"\n(?=-)", re.sub(r"\n+", "\n", text))
 
 
+def _words(options: list[str]) -> set[str]:
+    """Options without their layout, which depends on how long the others of a command are."""
+    return {" ".join(option.split()) for option in options}
+
+
 def section(command: str, text: Help, earlier: dict[str, Help]) -> str:
     """A command's part of the page; options that an earlier command has in a group of the same title are only named.
 
@@ -71,11 +76,11 @@ def section(command: str, text: Help, earlier: dict[str, Help]) -> str:
     parts, repeated, missing = [text.usage], [], []
     for title, options in text.groups.items():
         before = next((_options(help.groups[title]) for help in earlier.values() if title in help.groups), [])
-        if title in GENERAL or not set(_options(options)) <= set(before):
+        if title in GENERAL or not _words(_options(options)) <= _words(before):
             parts.append("\n".join([title, *_options(options)]))
         else:
             repeated.append(title.removesuffix(" options"))
-            missing += [option.split()[0] for option in before if option not in _options(options)]
+            missing += [option.split()[0] for option in before if not _words([option]) <= _words(_options(options))]
     page = f"### bin/{command}\n\n```text\n" + "\n\n".join(parts) + "\n```\n"
     if not repeated:
         return page
