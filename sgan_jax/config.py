@@ -104,7 +104,7 @@ class DataConfig:
     label_seed: int = _field(0, "Seed of the choice of labelled images.", SEED, short="label_seed")
     validation: int = _field(
         0,
-        "How many of these labels to keep from training: the accuracy on their images is shown, and chooses nothing.",
+        "How many of these labels to keep from training: the accuracy on their images chooses the best checkpoint.",
         NOT_NEGATIVE,
         short="validation",
     )
@@ -263,6 +263,18 @@ class Config:
     init_from: str | None = _field(
         None, "Run, or RUN/step_N, with whose weights the run begins; by default with random ones.", short="init_from"
     )
+    keep: int = _field(
+        0,
+        "Checkpoints to keep: the last, others spread over the run, and besides these the best by validation; 0: all.",
+        NOT_NEGATIVE,
+        short="keep",
+    )
+    patience: int = _field(
+        0,
+        "Epochs without a higher validation accuracy after which the run ends; 0: it takes all its steps.",
+        NOT_NEGATIVE,
+        short="patience",
+    )
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
@@ -338,8 +350,8 @@ LENGTH_SETTINGS = frozenset({"epochs", "steps"})
 SOURCE_SETTINGS = frozenset({"data.dataset", "data.data_dir", "data.image_size", "data.stream", "data.labels_file"})
 # Settings that name a file or a folder.
 PATHS = frozenset({"data.data_dir", "data.labels_file", "init_from"})
-# Settings of what a run reports; they do not change what it trains.
-REPORT_SETTINGS = frozenset({"evaluators"})
+# Settings of what a run reports and keeps, and of when it ends early; they change none of the steps that it takes.
+REPORT_SETTINGS = frozenset({"evaluators", "keep", "patience"})
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -527,6 +539,10 @@ def _conflicts(config: Config) -> Iterator[str]:
     if data.labels is not None and data.validation >= data.labels:
         least = "; expected at least 2 labels, one to train on" if data.labels < 2 else ""
         yield f"‹data.validation›: {data.validation}; must be between 0 and {data.labels - 1}{least}"
+    if config.patience and not data.validation:
+        yield f"‹patience›: {config.patience}; counts epochs by validation accuracy; give ‹data.validation›, too"
+    if config.patience and "accuracy" not in config.evaluators:
+        yield f"‹patience›: {config.patience}; counts epochs by validation accuracy; expected accuracy in ‹evaluators›"
     if graph.candidates < graph.neighbours:
         least = f"‹propagation.neighbours›, {graph.neighbours}"
         yield f"‹propagation.candidates›: {graph.candidates}; must be at least {least}"

@@ -57,6 +57,20 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             partial.unlink(missing_ok=True)
 
 
+def flush(folder: Path) -> None:
+    """Has the disk hold all files of a folder, and the names of all below it, before this returns.
+
+    Raises:
+      OSError: it cannot.
+    """
+    for path in (*folder.rglob("*"), folder, folder.parent):
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes all of the file or nothing, as readable JSON; NaN and infinities, which JSON lacks, as null."""
     write_atomically(path, json.dumps(finite(value), indent=2) + "\n")

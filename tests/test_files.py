@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sgan_jax.files import named, write_atomically
+from sgan_jax.files import flush, named, write_atomically
 from sgan_jax.runs.directory import RunDir
 
 
@@ -68,3 +68,16 @@ def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError) as caught:
         write_atomically(tmp_path / "folder", "text")
     assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "folder"), None)
+
+
+def test_all_of_a_folder_and_its_name_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "folder"
+    (folder / "inner").mkdir(parents=True)
+    files = [folder / "a", folder / "inner" / "b"]
+    for file in files:
+        file.write_text("")
+    synced: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append((os.fstat(number).st_dev, os.fstat(number).st_ino)))
+    flush(folder)
+    wanted = [path.stat() for path in (tmp_path, folder, folder / "inner", *files)]
+    assert sorted(synced) == sorted((stat.st_dev, stat.st_ino) for stat in wanted)

@@ -17,7 +17,7 @@ class Eval:
     """Print the accuracy of a checkpoint's classifier on the training and test images."""
 
     ckpt: str = "latest"
-    """step_7200, latest, or the path of a checkpoint."""
+    """step_7200, latest, best (by validation accuracy), or the path of a checkpoint."""
     run: File = None
     """Run directory; by default runs/latest."""
     data_dir: Text = None

@@ -16,7 +16,7 @@ class Export:
     run: File = None
     """Run directory; by default runs/latest."""
     ckpt: str = "latest"
-    """step_7200, latest, or the path of a checkpoint."""
+    """step_7200, latest, best (by validation accuracy), or the path of a checkpoint."""
     averaged: bool = False
     """Use the averaged weights."""
     out: File = None

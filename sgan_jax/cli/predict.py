@@ -35,7 +35,7 @@ class Predict:
     run: File = None
     """Run directory; by default runs/latest."""
     ckpt: str = "latest"
-    """step_7200, latest, or the path of a checkpoint."""
+    """step_7200, latest, best (by validation accuracy), or the path of a checkpoint."""
     format: str = "text"
     """text, csv, json, or labels: a file of pseudo-labels for train --labels-file."""
     threshold: Float = None

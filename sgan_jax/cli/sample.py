@@ -10,7 +10,7 @@ class Sample:
     """Draw generated images of a checkpoint; no data set is needed."""
 
     ckpt: str = "latest"
-    """step_7200, latest, or the path of a checkpoint."""
+    """step_7200, latest, best (by validation accuracy), or the path of a checkpoint."""
     run: File = None
     """Run directory; by default runs/latest."""
     count: int = 100

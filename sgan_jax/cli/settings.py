@@ -27,6 +27,8 @@ COMMON = (
     "seed",
     "data.label_seed",
     "data.validation",
+    "keep",
+    "patience",
     "data.image_size",
     "data.stream",
     "init_from",

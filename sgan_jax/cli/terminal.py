@@ -42,6 +42,9 @@ class _Lines(Steps):
         figures = ", ".join(_shown(name, measure, epoch.counts) for name, measure in epoch.measures.items())
         self.progress.print(f"step_{epoch.step}: {figures or 'no classifier'}{_bracketed(epoch.notice)}")
 
+    def ends_early(self, why: str) -> None:
+        self.progress.print(why)
+
     def finished(self, run: Path, notice: str) -> None:
         self.progress.print(f"finished: {run}{_bracketed(notice)}")
 

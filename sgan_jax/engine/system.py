@@ -171,8 +171,8 @@ def build(
 
 def _of_system(config: Config) -> Config:
     """The configuration without settings that do not change the system, which another seed then shares."""
-    config = replace(config, preset="", seed=0, evaluators=(), init_from=None, data=DataConfig())
-    config = replace(config, propagation=PropagationConfig())
+    config = replace(config, preset="", seed=0, evaluators=(), init_from=None, keep=0, patience=0)
+    config = replace(config, data=DataConfig(), propagation=PropagationConfig())
     if config.adam.schedule == "constant":  # or the rate depends on the length
         config = replace(config, epochs=1, steps_per_epoch=1, steps=None)
     return config

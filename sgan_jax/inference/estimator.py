@@ -191,7 +191,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
         Args:
           path: the directory.
-          ckpt: `latest` or `step_7200`.
+          ckpt: `latest`, `best` (by validation accuracy) or `step_7200`.
 
         Raises:
           ValueError: there is none, or it is damaged, or has no classifier.

@@ -149,7 +149,7 @@ def load(path: str | Path, ckpt: str = "latest") -> Run:
 
     Args:
       path: the run directory.
-      ckpt: `latest`, `step_7200` or a path.
+      ckpt: `latest`, `best` (by validation accuracy), `step_7200` or a path.
 
     Raises:
       UserError: there is no such run or checkpoint, or it is damaged.

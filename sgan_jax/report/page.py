@@ -71,7 +71,7 @@ def render(run: RunDir, refresh: int = 0) -> str:
     page = environment.from_string((Path(__file__).parent / "page.html.jinja").read_text("utf-8"))
     return page.render(
         title=f"{dataset.name}, {config.data.labels} labels, {config.preset}",
-        state="finished" if result else f"step {last} of {config.total_steps}",
+        state=str(result.get("early_end", "finished")) if result else f"step {last} of {config.total_steps}",
         refresh=refresh,
         notice=dataset.notice,
         figures=_figures(lines, last, config.total_steps),

@@ -8,10 +8,10 @@ import errno
 import hashlib
 import json
 import os
-import re
+import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,26 +21,18 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from sgan_jax.errors import UserError, reason
+from sgan_jax.files import flush
 from sgan_jax.runs.quiet import quiet
+from sgan_jax.runs.retention import CHECKPOINT
+from sgan_jax.runs.retention import steps as steps
 
 # Faults of the machine or of permissions, which do not mean that the files are damaged.
 _NOT_DAMAGE = frozenset({errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EPERM})
-_NAME = re.compile(r"step_(0|[1-9][0-9]*)")
+_UNFINISHED = ".orbax-checkpoint-tmp"  # ends the name of a checkpoint that a saver removes when it begins
 
 
 class Damaged(UserError):
     """The checkpoint's files are not the files that were saved."""
-
-
-def steps(directory: Path) -> list[int]:
-    """Steps of the complete checkpoints in `directory`, ascending.
-
-    Orbax commits a checkpoint by a rename: while it is being written, its name is another.
-    """
-    if not directory.is_dir():
-        return []
-    matches = [_NAME.fullmatch(entry.name) for entry in directory.iterdir() if entry.is_dir()]
-    return sorted(int(match[1]) for match in matches if match)
 
 
 def digest(tree: Any) -> str:
@@ -101,6 +93,29 @@ class Saver:
         with _as_user_error(self._manager.directory), _turns.of(self):
             self._raise_error()
             self._manager.save(step, args=args, force=True)
+
+    def remove(self, surplus: Iterable[int]) -> None:
+        """Removes checkpoints of other steps than the newest one, which is complete on the disk before that.
+
+        A checkpoint loses its name first: what a kill leaves of it is no checkpoint, and the next saver removes it.
+
+        Raises:
+          UserError: the newest checkpoint cannot be written, or an old one cannot be removed.
+        """
+        self.wait()
+        directory = Path(self._manager.directory)
+        *older, newest = steps(directory) or [0]
+        if not (doomed := sorted(set(surplus) & set(older))):
+            return
+        try:
+            flush(directory / f"step_{newest}")
+            for step in doomed:
+                unnamed = directory / f"step_{step}{_UNFINISHED}"
+                (directory / f"step_{step}").rename(unnamed)
+                shutil.rmtree(unnamed)
+        except OSError as error:
+            raise UserError(f"{directory}: cannot remove old checkpoints ({reason(error)})") from error
+        self.reload()
 
     def reload(self) -> None:
         """Lists the directory again: the step of a checkpoint that was set aside can then be saved again."""
@@ -188,7 +203,7 @@ def restore(path: Path, like: Any) -> Any:
     """
     if not path.is_dir():
         raise UserError(f"{path}: no such checkpoint; {listing(path.parent)}")
-    if not any((path / part).exists() for part in ("state", "meta")) and not _NAME.fullmatch(path.name):
+    if not any((path / part).exists() for part in ("state", "meta")) and not CHECKPOINT.fullmatch(path.name):
         raise UserError(f"{path}: no checkpoint, but another directory; {listing(path.parent)}")
     expected = _describe(like)
     try:

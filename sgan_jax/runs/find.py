@@ -8,6 +8,7 @@ from sgan_jax.config import Config
 from sgan_jax.errors import UserError
 from sgan_jax.presets import usual_head
 from sgan_jax.runs.directory import RunDir
+from sgan_jax.runs.retention import best
 
 ROOT = Path("runs")
 LATEST = ROOT / "latest"
@@ -65,16 +66,34 @@ def run_and_checkpoint(path: Path) -> tuple[Path, str]:
 
 
 def checkpoint_path(run: RunDir, name: str, steps: list[int]) -> Path:
-    """`latest`, `step_7200`, `7200` or a path, as a path; `checkpoint.restore` checks whether it is there.
+    """`latest`, `best`, `step_7200`, `7200` or a path, as a path; `checkpoint.restore` checks whether it is there.
+
+    Args:
+      run: the run.
+      name: what is asked for; `best` has the highest validation accuracy.
+      steps: of the run's checkpoints, ascending.
 
     Raises:
-      UserError: `latest` is asked for and there is none.
+      UserError: `latest` or `best` is asked for and there is none.
     """
-    if name == "latest":
+    if name in ("latest", "best"):
         if not steps:
             raise UserError(f"{run.path}: no checkpoint yet; `train` writes one after each epoch")
-        return run.checkpoints / f"step_{steps[-1]}"
+        return run.checkpoints / f"step_{steps[-1] if name == 'latest' else _best(run, steps)}"
     if name.isdecimal():
         name = f"step_{name.lstrip('0') or '0'}"
     own, other = run.checkpoints / name, Path(name)
     return other if os.sep in name or (other.is_dir() and not own.is_dir()) else own
+
+
+def _best(run: RunDir, steps: list[int]) -> int:
+    """The step of the best checkpoint by validation."""
+    step = best(run.metrics(), steps)
+    if step is None and not run.record().config.data.validation:
+        raise UserError(
+            f"{run.path}: has no validation images to choose the best checkpoint by; train with ‹data.validation›, or "
+            "choose ‹ckpt› latest or step_N"
+        )
+    if step is None:
+        raise UserError(f"{run.path}: no checkpoint has a validation accuracy; choose ‹ckpt› latest or step_N")
+    return step

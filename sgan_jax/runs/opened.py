@@ -65,7 +65,7 @@ def open_run(path: Path | None, ckpt: str = "latest") -> Opened:
 
     Args:
       path: the run directory; by default the directory that `ckpt` lies in if that is a path, else the newest run's.
-      ckpt: `latest`, `step_7200` or a path.
+      ckpt: `latest`, `best` (by validation accuracy), `step_7200` or a path.
 
     Raises:
       UserError: the run or checkpoint does not exist, is damaged or of another version.

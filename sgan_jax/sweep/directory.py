@@ -217,4 +217,6 @@ def _differences(was: Config, was_images: Images, now: Config, images: Images) -
     phrases = settings.differences(was, now, _FREE)
     if was.total_steps != now.total_steps:  # whether given as epochs or as steps
         phrases.append(f"steps was {was.total_steps}, now {now.total_steps}")
+    if was.patience != now.patience:  # it decides with which step a trial ends
+        phrases.append(f"patience was {was.patience}, now {now.patience}")
     return phrases + was_images.differences(images)

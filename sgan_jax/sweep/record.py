@@ -96,8 +96,9 @@ def averaged_record(members: Sequence[Config], folder: SweepDir, dataset: Datase
 
 
 def last_checkpoint(config: Config, folder: SweepDir) -> Path:
-    """The checkpoint that a trial leaves when it reaches its last step."""
-    return folder.run(key(config)).checkpoints / f"step_{config.total_steps}"
+    """The checkpoint that a trial leaves when it ends, perhaps early."""
+    run = folder.run(key(config))
+    return run.checkpoints / f"step_{run.result().get('step', config.total_steps)}"
 
 
 def _merged(records: Sequence[Record]) -> Record:

@@ -43,6 +43,9 @@ class Steps:
     def epoch(self, epoch: Epoch) -> None:
         """An epoch has ended, and its checkpoint is being written."""
 
+    def ends_early(self, why: str) -> None:
+        """The run ends before its last step; `finished` follows."""
+
     def finished(self, run: Path, notice: str) -> None:
         """The run has taken its last step and written its result."""
 

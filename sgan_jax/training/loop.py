@@ -1,7 +1,7 @@
 """Training: the loop around the compiled step, with everything that a run leaves behind."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,8 @@ from sgan_jax.runs import checkpoint
 from sgan_jax.runs.begin import begin
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.find import default_path
+from sgan_jax.runs.retention import early_end
+from sgan_jax.training import disk
 from sgan_jax.training.dispatch import Dispatched, Dispatcher, Diverged, Feed
 from sgan_jax.training.events import Listener
 from sgan_jax.training.initial import begin_from, fresh_state
@@ -38,12 +40,13 @@ class Result(NamedTuple):
     run: Path  # the run directory
     step: int  # steps that the run has taken
     total: int  # steps that it is to take
-    stopped: signal.Signals | None = None  # the signal that ended the call before the last step
+    stopped: signal.Signals | None = None  # the signal that ended the call before the run's end
+    early: bool = False  # whether the run has ended before step `total`, because its validation accuracy did not rise
 
     @property
     def finished(self) -> bool:
-        """Whether the run has taken its last step."""
-        return self.step >= self.total
+        """Whether the run has ended."""
+        return self.early or self.step >= self.total
 
 
 def train(
@@ -71,9 +74,16 @@ def train(
     path = options.run or default_path(prepared.config, prepared.dataset.name)
     with options.stopping() as stop:
         take_part = _lead if prepared.team.leads else _follow
-        last = take_part(_Call(prepared, options, listener, stop, RunDir(path)))
+        last, early = take_part(_Call(prepared, options, listener, stop, RunDir(path)))
         total = prepared.config.total_steps
-        return Result(path, last, total, stop.by if last < total else None)
+        return Result(path, last, total, stop.by if last < total and not early else None, early)
+
+
+class _Taken(NamedTuple):
+    """How far a process has taken the run."""
+
+    step: int
+    early: bool = False  # whether it ends with this step, before its last one
 
 
 class _Call(NamedTuple):
@@ -85,16 +95,27 @@ class _Call(NamedTuple):
     stop: Stop
     run: RunDir
 
-    def dispatches(self, labelled: np.ndarray, state: TrainState, rollbacks: int) -> Iterator[Dispatched]:
-        """The steps from `state` on, with the labels of the images at the indices `labelled`."""
+    def dispatches(
+        self, labelled: np.ndarray, state: TrainState, rollbacks: int, at_its_end: Callable[[], bool] = lambda: False
+    ) -> Iterator[Dispatched]:
+        """The steps from `state` on.
+
+        Args:
+          labelled: indices of the images whose labels are used.
+          state: where they begin.
+          rollbacks: of the run.
+          at_its_end: whether this process knows that the run ends early.
+        """
         config, _, system, team, _ = self.prepared
         feed = _feed(self.prepared, labelled, int(state.step), self.stop)
-        dispatcher = Dispatcher(config, system, team, lambda: self.stop.anywhere(team), self.options.profile)
+        dispatcher = Dispatcher(
+            config, system, team, lambda: self.stop.anywhere(team, at_its_end()), self.options.profile
+        )
         return dispatcher.run(feed, state, training_key(config, rollbacks))
 
 
-def _lead(call: _Call) -> int:
-    """Takes the run's steps and keeps its directory; returns the last step taken."""
+def _lead(call: _Call) -> _Taken:
+    """Takes the run's steps and keeps its directory."""
     prepared, options, listener, _, run = call
     config, dataset, system, team, drawn = prepared
     if dataset.notice:
@@ -120,20 +141,26 @@ def _lead(call: _Call) -> int:
                 listener.note(str(beginning))
                 saver.save(first, state)  # so that no resume needs the other run
             board = stack.enter_context(Board(run.tensorboard, first)) if first < config.total_steps else None
-        state, labelled, _ = team.from_leader((state, labelled, np.asarray(len(run.record().rollbacks))))
+        numbers = len(run.record().rollbacks), bool(early_end(run.metrics(), config))
+        state, labelled, *_ = team.from_leader((state, labelled, *map(np.asarray, numbers)))
         for_training, validation = split(labelled, config)
         recorder = Recorder(config, dataset, system, validation, Outputs(run, saver, board, listener))
-        if first >= config.total_steps:
+        recorder.thin_out()  # as the run would have done before a kill, or is asked to do now
+        if first >= config.total_steps or recorder.early_end:
             recorder.conclude(first, state)
-            listener.note(f"{run.path}: finished at step {first}; more epochs or steps make it longer")
-            return first
+            longer = "more patience resumes it" if recorder.early_end else "more epochs or steps make it longer"
+            listener.note(f"{run.path}: {recorder.early_end or f'finished at step {first}'}; {longer}")
+            return _Taken(first, bool(recorder.early_end))
         listener.note(f"{run.path}: {f'from step {first}' if first else 'new run'}, to step {config.total_steps}")
+        listener.note(disk.planned(run, config, first, state))
         run.result_file.unlink(missing_ok=True)  # of a shorter run that is made longer
         while True:
             try:
-                return recorder.record(call.dispatches(for_training, state, len(run.record().rollbacks)), first)
+                rollbacks = len(run.record().rollbacks)
+                taken = call.dispatches(for_training, state, rollbacks, lambda: bool(recorder.early_end))
+                return _Taken(recorder.record(taken, first), bool(recorder.early_end))
             except Stopped:  # before the first step
-                return first
+                return _Taken(first)
             except Diverged as error:
                 saver.wait()
                 roll_back(run, error, options.on_nan)
@@ -142,22 +169,22 @@ def _lead(call: _Call) -> int:
                 listener.note(f"{run.path}: {error}; resumes from step {first} with other randomness")
 
 
-def _follow(call: _Call) -> int:
-    """Takes the leader's steps with it and leaves everything else to it; returns the last step taken."""
+def _follow(call: _Call) -> _Taken:
+    """Takes the leader's steps with it and leaves everything else to it."""
     config, _, system, team, drawn = call.prepared
     if not team.leader_is_ready():
         raise UserError("the run's first process could not begin; its own message has the reason")
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), system.abstract_state())
-    state, labelled, rollbacks = team.from_leader((like, drawn, np.zeros((), int)))
+    state, labelled, rollbacks, early = team.from_leader((like, drawn, np.zeros((), int), np.zeros((), bool)))
     step = int(state.step)
-    if step >= config.total_steps:
-        return step  # so does the leader, for whom a graph and the devices would wait in vain
+    if step >= config.total_steps or early:
+        return _Taken(step, bool(early))  # so does the leader, for whom a graph and the devices would wait in vain
     try:
         for done in call.dispatches(split(labelled, config)[0], state, int(rollbacks)):
             step = done.step
     except Diverged as error:
         raise UserError(f"{error}; the run's first process has more in its message") from None
-    return step
+    return _Taken(step, early=step < config.total_steps and not call.stop.by)
 
 
 def _feed(prepared: Prepared, labelled: np.ndarray, first: int, stop: Stop) -> Feed:

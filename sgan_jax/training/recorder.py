@@ -18,7 +18,7 @@ from sgan_jax.metrics.measure import Measure, losses
 from sgan_jax.metrics.subsets import subsets
 from sgan_jax.metrics.table import EVALUATORS, Evaluated, NotFinite, Subject
 from sgan_jax.report import pictures
-from sgan_jax.runs import checkpoint, predictions
+from sgan_jax.runs import checkpoint, predictions, retention
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.training.dispatch import Dispatched, Diverged
 from sgan_jax.training.events import Epoch, Listener, Span, Steps
@@ -60,6 +60,7 @@ class Recorder:
         self.evaluators = [EVALUATORS[name](subject) for name in config.evaluators]
         self.earlier = max((line.get("seconds") or 0.0 for line in outputs.run.metrics()), default=0.0)
         self.start = time.monotonic()
+        self.early_end = retention.early_end(outputs.run.metrics(), config)  # why the run ends early, once it does
 
     def record(self, dispatched: Iterable[Dispatched], first: int) -> int:
         """Records the results of the dispatches after step `first`; returns the last step taken."""
@@ -79,8 +80,8 @@ class Recorder:
                     steps.epoch(self._finish_epoch(step, state, metrics))
             if step > first:
                 self._save(step, state)
-                self.outputs.saver.wait()
-            if step == config.total_steps:
+                self.thin_out()
+            if step == config.total_steps or self.early_end:
                 self._finish(step, steps)
         return step
 
@@ -98,15 +99,26 @@ class Recorder:
             self._finish_epoch(step, state, Metrics(loss, watch))
         self._finish(step, Steps())
 
+    def thin_out(self) -> None:
+        """Waits for the newest checkpoint, and removes those that the run does not keep."""
+        saver, run = self.outputs.saver, self.outputs.run
+        saver.wait()
+        if self.config.keep:
+            saved = retention.steps(run.checkpoints)
+            saver.remove(retention.surplus(saved, self.config, retention.best(run.metrics(), saved)))
+
     def roll_back(self, step: int) -> None:
         """Forgets what came after a step from which the run resumes, its damaged checkpoints set aside."""
         self.outputs.run.forget_after(step)
+        self.early_end = retention.early_end(self.outputs.run.metrics(), self.config)
         self.outputs.saver.reload()
         if self.outputs.board:
             self.outputs.board.take_back(step)
 
     def _save(self, step: int, state: TrainState) -> None:
         _check_parameters(step, state)
+        if self.config.keep:
+            self.thin_out()  # now, when the one before has been written while the run trained
         self.outputs.saver.save(step, state)
 
     def _log(self, step: int, metrics: Metrics, measures: Mapping[str, Measure]) -> None:
@@ -121,24 +133,33 @@ class Recorder:
         self.outputs.run.log({"step": step, "seconds": seconds, **values, **about})
 
     def _finish_epoch(self, step: int, state: TrainState, metrics: Metrics) -> Epoch:
-        """Evaluates, draws samples, logs and saves, if all numbers are finite."""
+        """Evaluates, draws samples, logs and saves, if all numbers are finite; notes whether the run ends early."""
         _check_parameters(step, state)
-        evaluated = self._evaluate(step, state)
+        evaluated = self._evaluate(step, state, ends=step == self.config.total_steps)
+        self._judge(step, evaluated)
+        if self.early_end:
+            evaluated = self._evaluate(step, state, ends=True)
         images = self.system.generate(state.model("g"), self.keys.samples, SAMPLES)
         pictures.save_grid(images, self.outputs.run.sample_file(step))
         if self.outputs.board:
             self.outputs.board.picture(step, "samples", pictures.grid(images))
         self._log(step, metrics, evaluated.measures)
-        self.outputs.saver.save(step, state)
+        self._save(step, state)
         return Epoch(step, evaluated.measures, evaluated.counts, self.dataset.notice)
 
-    def _evaluate(self, step: int, state: TrainState) -> Evaluated:
+    def _judge(self, step: int, evaluated: Evaluated) -> None:
+        """Notes whether the run ends early with this epoch."""
+        if self.config.patience:
+            line = {"step": step} | {name: measure.value for name, measure in evaluated.measures.items()}
+            self.early_end = retention.early_end([*self.outputs.run.metrics(), line], self.config)
+
+    def _evaluate(self, step: int, state: TrainState, ends: bool) -> Evaluated:
         """The results of all evaluators; predictions for held-out images are saved."""
         measures: dict[str, Measure] = {}
         counts: dict[str, int] = {}
         for evaluator in self.evaluators:
             try:
-                evaluated = evaluator(state, step == self.config.total_steps)
+                evaluated = evaluator(state, ends)
             except NotFinite as error:
                 raise Diverged(step, error.what, math.nan) from None
             measures |= evaluated.measures
@@ -165,6 +186,9 @@ class Recorder:
             "labels": self.config.data.labels,
             **run.metrics_of(step),
         }
+        if self.early_end:
+            result["early_end"] = self.early_end
+            steps.ends_early(self.early_end)
         write_json(run.result_file, result)
         steps.finished(run.path, self.dataset.notice)
 

@@ -7,6 +7,8 @@ from types import FrameType
 
 from sgan_jax.engine.devices import Team
 
+_AT_ITS_END = 1 << 16  # larger than the number of any signal
+
 
 class Stopped(Exception):
     """A signal has asked for the end, and the computation is given up: a resume begins it anew."""
@@ -17,13 +19,18 @@ class Stop:
 
     by: signal.Signals | None = None
 
-    def anywhere(self, group: Team) -> bool:
-        """Whether a signal came to any process of the run; each then takes it for its own.
+    def anywhere(self, group: Team, at_its_end: bool = False) -> bool:
+        """Whether a signal came to any process of the run, or one of them knows that the run is at its end.
 
-        A signal that comes while the processes exchange this is kept for the next call.
+        Each process then takes the signal for its own, unless the run is at its end. A signal that comes while the
+        processes exchange this is kept for the next call.
+
+        Args:
+          group: whose processes are asked.
+          at_its_end: whether this process knows that the run ends early.
         """
-        number = group.largest(self.by or 0)
-        if number:
+        number = group.largest(_AT_ITS_END if at_its_end else self.by or 0)
+        if number and number != _AT_ITS_END:
             self.by = signal.Signals(number)
         return bool(number)
 

@@ -19,6 +19,7 @@ from sgan_jax.engine.system import System, build, check_names
 from sgan_jax.errors import UserError
 from sgan_jax.graph import cache
 from sgan_jax.metrics.table import EVALUATORS
+from sgan_jax.models.heads import HEADS
 from sgan_jax.runs import source
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.find import default_path
@@ -64,6 +65,8 @@ def prepare(config: Config, options: Options, dataset: Dataset | None = None) ->
     """
     validate(config)
     check_names(config)
+    if config.patience and not HEADS[config.model.head].classifies:
+        raise UserError(f"‹patience›: {config.patience}; head '{config.model.head}' has no accuracy that could rise")
     for name in config.evaluators:
         choose(EVALUATORS, name, "evaluator")
     check_on_nan(options.on_nan)

@@ -191,6 +191,73 @@ def test_an_error_of_the_training_is_not_hidden_by_that_of_the_saver(tmp_path):
         raise KeyError("training")
 
 
+# --- removing ---
+
+
+def test_the_newest_checkpoint_is_never_removed_and_is_whole_before_others_are(tmp_path, monkeypatch):
+    events = []
+    real = checkpoint.shutil.rmtree
+
+    def removes(path):
+        assert bits(checkpoint.restore(tmp_path / "step_3", state())) == bits(state(3))
+        events.append(Path(path).name)
+        real(path)
+
+    monkeypatch.setattr(checkpoint, "flush", lambda folder: events.append(f"{folder.name} is on the disk"))
+    with checkpoint.saver(tmp_path) as saver:
+        for step in (1, 2, 3):
+            saver.save(step, state(step))
+        monkeypatch.setattr(checkpoint.shutil, "rmtree", removes)  # the last one may still be being written
+        saver.remove([1, 2, 3, 9])
+        assert checkpoint.steps(tmp_path) == [3]
+        monkeypatch.undo()
+        saver.remove([3])
+        saver.save(2, state(2, seed=1))
+    assert events[0] == "step_3 is on the disk" and [name[:6] for name in events[1:]] == ["step_1", "step_2"]
+    assert bits(checkpoint.restore(tmp_path / "step_2", state())) == bits(state(2, seed=1)), (
+        "its step can be saved again"
+    )
+
+
+def test_nothing_is_removed_where_the_newest_checkpoint_cannot_be_written(tmp_path):
+    save(tmp_path, state(1), state(2))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+    try:
+        with pytest.raises(UserError, match="cannot save a checkpoint"), checkpoint.saver(tmp_path) as saver:
+            saver.save(3, state(3))
+            saver.remove([1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert checkpoint.steps(tmp_path) == [1, 2]
+
+
+def test_what_a_kill_leaves_of_a_removal_is_no_checkpoint_and_goes_with_the_next_saver(tmp_path, monkeypatch):
+    save(tmp_path, state(1), state(2))
+
+    def killed(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt), checkpoint.saver(tmp_path) as saver:
+        patched.setattr(checkpoint.shutil, "rmtree", killed)
+        saver.remove([1])
+    assert checkpoint.steps(tmp_path) == [2] and len(list(tmp_path.iterdir())) == 2
+    save(tmp_path, state(3))
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["step_2", "step_3"]
+
+
+def test_a_checkpoint_that_cannot_be_removed_is_a_one_line_error(tmp_path, monkeypatch):
+    save(tmp_path, state(1), state(2))
+
+    def fails(path):
+        raise OSError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", fails)
+    message = r"cannot remove old checkpoints \(.*Permission denied"
+    with pytest.raises(UserError, match=message), checkpoint.saver(tmp_path) as saver:
+        saver.remove([1])
+
+
 # --- the digest ---
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small_run import begun, with_checkpoints
+from small_run import CONFIG, begun, with_checkpoints
 
 from sgan_jax.config import Config, changed
 from sgan_jax.errors import UserError
@@ -90,15 +90,42 @@ def test_a_checkpoint_is_named_by_its_name_its_number_latest_or_a_path():
 
 def test_a_folder_of_the_callers_hides_no_checkpoint_of_the_run():
     run = with_checkpoints(begun(), "step_2")
-    for name in ("step_2", "best"):
+    for name in ("step_2", "latest", "best", "other"):
         Path(name).mkdir()
-    assert checkpoint_path(run, "step_2", [2]) == run.checkpoints / "step_2"
-    assert checkpoint_path(run, "best", [2]) == Path("best")
+    run.log({"step": 2, "validation_accuracy": 0.5})
+    for name in ("step_2", "latest", "best"):
+        assert checkpoint_path(run, name, [2]) == run.checkpoints / "step_2"
+    assert checkpoint_path(run, "other", [2]) == Path("other")
 
 
 def test_latest_of_a_run_without_checkpoints_is_an_error():
     with pytest.raises(UserError, match=r"no checkpoint yet; `train` writes one after each epoch"):
         checkpoint_path(begun(), "latest", [])
+
+
+def test_the_best_checkpoint_is_that_of_the_highest_validation_accuracy_and_never_of_the_test_accuracy():
+    run = with_checkpoints(begun(), "step_2", "step_4", "step_6", "step_8")
+    for step, validation, test in ((2, 0.5, 0.1), (4, 0.9, 0.2), (6, 0.9, 0.3), (8, 0.6, 0.9), (10, 1.0, 0.1)):
+        run.log({"step": step, "test_accuracy": test, "validation_accuracy": validation})
+    run.log({"step": 12, "d/real": 1.0})
+    assert checkpoint_path(run, "best", [2, 4, 6, 8]).name == "step_6", "the later of equal ones, of those on the disk"
+    assert checkpoint_path(run, "best", [2, 8]).name == "step_8"
+
+
+def test_the_best_checkpoint_of_a_run_without_validation_is_an_error():
+    run = with_checkpoints(begun(), "step_2")
+    run.log({"step": 2, "test_accuracy": 0.5})
+    with pytest.raises(UserError) as error:
+        checkpoint_path(run, "best", [2])
+    assert error.value.marked == (
+        "runs/a: has no validation images to choose the best checkpoint by; train with ‹data.validation›, or choose "
+        "‹ckpt› latest or step_N"
+    )
+    asked = with_checkpoints(begun("runs/b", changed(CONFIG, {"data.validation": 1})), "step_2")
+    with pytest.raises(UserError, match=r"^runs/b: no checkpoint has a validation accuracy; choose ckpt latest"):
+        checkpoint_path(asked, "best", [2])
+    with pytest.raises(UserError, match=r"no checkpoint yet"):
+        checkpoint_path(asked, "best", [])
 
 
 def test_a_checkpoint_that_is_given_as_a_path_brings_its_own_run():

@@ -30,3 +30,14 @@ def test_a_signal_that_comes_while_the_processes_exchange_theirs_counts_the_next
     assert not stop.anywhere(others)
     assert stop.by is signal.SIGTERM
     assert stop.anywhere(others)
+
+
+def test_that_a_run_is_at_its_end_is_every_processs_and_no_signal() -> None:
+    leader, other = Stop(), Stop()
+    assert leader.anywhere(Others(0), at_its_end=True) and leader.by is None
+    exchanged: list[int] = []
+    number = type("Number", (), {"largest": lambda self, number: exchanged.append(number) or number})()
+    leader.anywhere(number, at_its_end=True)
+    assert other.anywhere(Others(*exchanged)) and other.by is None
+    other.by = signal.SIGINT
+    assert other.anywhere(Others(*exchanged)) and other.by is signal.SIGINT
