@@ -17,7 +17,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference.md"
 BEGIN, END = "<!-- flags: written by docs/flags.py -->", "<!-- flags: end -->"
-FIRST = ("train", "sweep", "report", "data", "eval", "predict", "export", "sample", "describe")
+FIRST = ("train", "sweep", "report", "runs", "data", "eval", "predict", "export", "sample", "describe")
 GENERAL = ("options", "positional arguments")  # titles of groups that differ between commands
 
 

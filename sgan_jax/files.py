@@ -13,6 +13,10 @@ from typing import Any
 from sgan_jax.errors import UserError
 
 
+class InUse(UserError):
+    """Another process has locked the directory."""
+
+
 @contextmanager
 def named(path: Path) -> Iterator[None]:
     """Has an error of the system name the file: where a write fails, as on a full disk, Python's own does not."""
@@ -106,7 +110,8 @@ def locked(path: Path, flag: str) -> Iterator[None]:
     The system frees the lock of a process that is killed.
 
     Raises:
-      UserError: the directory cannot be made, or another process has locked it.
+      InUse: another process has locked the directory.
+      UserError: the directory cannot be made.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -117,7 +122,7 @@ def locked(path: Path, flag: str) -> Iterator[None]:
         try:
             fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{path}: another process trains in it; stop that one, or another {flag}") from None
+            raise InUse(f"{path}: another process trains in it; stop that one, or another {flag}") from None
         except OSError:
             pass  # a file system without locks
         yield

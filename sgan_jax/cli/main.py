@@ -26,6 +26,7 @@ from sgan_jax.cli.eval import Eval
 from sgan_jax.cli.export import Export
 from sgan_jax.cli.predict import Predict
 from sgan_jax.cli.report import Report
+from sgan_jax.cli.runs import Runs
 from sgan_jax.cli.sample import Sample
 from sgan_jax.cli.spelling import FlagFormatter, flag
 from sgan_jax.cli.sweep import Sweep
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Any] = {
     "train": Train,
     "sweep": Sweep,
     "report": Report,
+    "runs": Runs,
     "data": DataCommand,
     "eval": Eval,
     "predict": Predict,
@@ -88,7 +90,7 @@ def _run() -> int | str | None:
         command: Any = tyro.cli(_any_command(arguments), prog="sgan", description=DESCRIPTION, args=arguments)
     except SystemExit as done:  # --help, or a mistake that it has printed
         return done.code
-    if not isinstance(command, Report | DataCommand):  # those that do without JAX
+    if not isinstance(command, Report | Runs | DataCommand):  # those that do without JAX
         _use_compilation_cache()  # first: JAX reads the environment when it is imported
         keep_scratch()
         quiet_late_errors()

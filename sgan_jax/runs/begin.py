@@ -40,7 +40,7 @@ def begin(run: RunDir, record: RunRecord, labelled: np.ndarray, newest: bool = T
         raise unwritable(run.path, "‹run›", error) from None
     try:
         if newest:
-            _point_latest(run)
+            point_latest(run)
     except OSError as error:  # a convenience: the run itself may lie elsewhere
         log.warning("%s cannot be written (%s)", LATEST, error.strerror or error)
     return run.labelled()
@@ -116,7 +116,8 @@ def _environment(part: Part) -> dict[str, object]:
     return part.versions | {"precision": part.device.get("precision")}
 
 
-def _point_latest(run: RunDir) -> None:
+def point_latest(run: RunDir) -> None:
+    """Has `runs/latest` lead to the run."""
     if run.path.parent != ROOT:
         ROOT.mkdir(exist_ok=True)
     link = LATEST.with_name(f".latest.{os.getpid()}.tmp")

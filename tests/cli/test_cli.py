@@ -316,7 +316,7 @@ def test_a_checkpoint_is_found_by_name_number_latest_or_path(run, does, tmp_path
         ("7200", f"checkpoints/step_7200: no such checkpoint; {THERE}"),
         ("step_x", f"checkpoints/step_x: no such checkpoint; {THERE}"),
         ("-1", f"checkpoints/-1: no such checkpoint; {THERE}"),
-        ("best", f"checkpoints/best: no such checkpoint; {THERE}"),
+        ("last", f"checkpoints/last: no such checkpoint; {THERE}"),
         ("", "checkpoints: no checkpoint, but another directory; there are no checkpoints"),
         (".", "checkpoints: no checkpoint, but another directory; there are no checkpoints"),
         ("no/such/path", "no/such/path: no such checkpoint; there are no checkpoints"),

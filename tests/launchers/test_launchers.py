@@ -4,8 +4,10 @@ import subprocess
 
 import pytest
 
+LAUNCHERS = ["train", "sweep", "runs", "data", "eval", "predict", "export", "sample", "describe"]
 
-@pytest.mark.parametrize("launcher", ["train", "sweep", "data", "eval", "predict", "export", "sample", "describe"])
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_launcher_runs_its_command_in_the_callers_folder_with_the_arguments_as_given(ready, launcher):
     here = ready.home / "some where"
     here.mkdir()

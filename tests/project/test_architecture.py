@@ -44,6 +44,8 @@ WITHOUT_JAX = [
     "runs.directory",
     "runs.record",
     "runs.find",
+    "runs.retention",
+    "runs.catalog",
     "training.events",
     "sweep.directory",
     "sweep.table",

@@ -683,3 +683,14 @@ def test_published_figures_name_their_source_and_are_errors_in_percent():
     for one in PUBLISHED:
         assert one.source or one.method == "the tutorial, one draw"
         assert all(labels >= 10 and 0.5 < mean < 40 for labels, (mean, _) in one.errors.items())
+
+
+def test_trials_that_end_early_are_done_and_their_classifiers_are_averaged(does, fails, tmp_path) -> None:
+    patient = (*DIGITS, *SMALL, "--labels", 20, "--draws", 1, "--ensemble", 2, "--epochs", 6, "--out", "out")
+    early = ("--validation", 10, "--patience", 1, "--keep", 1)
+    does("sweep", *patient, *early)
+    assert "3 trials" not in does("sweep", *patient, *early), "nothing is left to train"
+    records = SweepDir(tmp_path / "out").records()
+    assert [record.get("together", 1) for record in records] == [1, 1, 2]
+    assert all(2 < record["steps"] < 12 for record in records)
+    assert "patience was 1, now 2" in fails("sweep", *patient, *early[:2], "--patience", 2)
