@@ -140,13 +140,15 @@ def _lead(call: _Call) -> _Taken:
             if beginning:
                 listener.note(str(beginning))
                 saver.save(first, state)  # so that no resume needs the other run
-            board = stack.enter_context(Board(run.tensorboard, first)) if first < config.total_steps else None
-        numbers = len(run.record().rollbacks), bool(early_end(run.metrics(), config))
-        state, labelled, *_ = team.from_leader((state, labelled, *map(np.asarray, numbers)))
+            early = bool(early_end(run.metrics(), config))
+            ended = early or first >= config.total_steps
+            board = None if ended else stack.enter_context(Board(run.tensorboard, first))
+        rollbacks = len(run.record().rollbacks)
+        state, labelled, *_ = team.from_leader((state, labelled, np.asarray(rollbacks), np.asarray(int(early))))
         for_training, validation = split(labelled, config)
         recorder = Recorder(config, dataset, system, validation, Outputs(run, saver, board, listener))
         recorder.thin_out()  # as the run would have done before a kill, or is asked to do now
-        if first >= config.total_steps or recorder.early_end:
+        if ended:
             recorder.conclude(first, state)
             longer = "more patience resumes it" if recorder.early_end else "more epochs or steps make it longer"
             listener.note(f"{run.path}: {recorder.early_end or f'finished at step {first}'}; {longer}")
@@ -175,7 +177,7 @@ def _follow(call: _Call) -> _Taken:
     if not team.leader_is_ready():
         raise UserError("the run's first process could not begin; its own message has the reason")
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), system.abstract_state())
-    state, labelled, rollbacks, early = team.from_leader((like, drawn, np.zeros((), int), np.zeros((), bool)))
+    state, labelled, rollbacks, early = team.from_leader((like, drawn, np.zeros((), int), np.zeros((), int)))
     step = int(state.step)
     if step >= config.total_steps or early:
         return _Taken(step, bool(early))  # so does the leader, for whom a graph and the devices would wait in vain

@@ -192,6 +192,16 @@ def test_two_processes_train_what_one_does_and_only_the_first_writes(tmp_path: P
 
 
 @pytest.mark.slow
+def test_a_run_that_ends_early_is_left_by_all_of_its_processes(tmp_path: Path) -> None:
+    arguments = ("--epochs", 20, "--labels", 20, "--validation", 10, "--patience", 1, "--keep", 1, "--run", "run")
+    for _ in ("trained", "resumed"):
+        first, second = two_processes(tmp_path, *arguments)
+        assert (first.returncode, second.returncode) == (0, 0), (first, second)
+        assert "ended early at step " in first.stdout and "stopped" not in first.stdout + second.stdout
+    assert metrics(tmp_path / "run")[-1]["step"] < 40
+
+
+@pytest.mark.slow
 def test_a_finished_run_with_a_graph_is_left_by_all_of_its_processes(tmp_path: Path) -> None:
     arguments, images = ("--preset", "best", "--steps", 2, "--run", "run"), ("--data-dir", rooms())
     for message in ("finished: run", "finished at step 2"):
