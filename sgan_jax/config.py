@@ -76,12 +76,14 @@ class DataConfig:
 
     dataset: str = _field(
         "auto",
-        "mnist, fashion_mnist, kmnist, mnist-5k (inside the package) or a TFDS name; auto: mnist, or else mnist-5k.",
+        "mnist, fashion_mnist, kmnist, mnist-5k (inside the package) or a TFDS "
+        "name; auto: mnist, or else mnist-5k. For the files of a published set: which it is; auto recognises it.",
         short="dataset",
     )
     data_dir: str | None = _field(
         None,
-        "Your images: a folder with a folder for each class or a labels.csv, an .npz file, or the four IDX files.",
+        "Your images: a folder with a folder for each class or a labels.csv, or an .npz file. Or the files of a "
+        "published set: IDX (MNIST), CIFAR-10 and CIFAR-100 (binary), SVHN (.mat), STL-10 (binary).",
         short="data_dir",
     )
     image_size: tuple[int, int] | None = _field(

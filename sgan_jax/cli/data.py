@@ -24,7 +24,7 @@ class DataCommand:
     action: Annotated[Literal["check"], tyro.conf.Positional]
     """check."""
     data_dir: Annotated[Path, tyro.conf.Positional]
-    """A folder with a folder for each class or a labels.csv, an .npz file, or the four IDX files."""
+    """A folder with a folder for each class or a labels.csv, an .npz file, or the files of a published set."""
     image_size: ImageSize = None
     """Size to which the images will be resized: N for N x N pixels, or HEIGHTxWIDTH."""
     labels_file: File = None

@@ -54,7 +54,7 @@ class Checked(NamedTuple):
 
 
 def check(path: Path, image_size: Size | None = None, labels_file: Path | None = None) -> Checked:
-    """Checks a folder of images, an .npz file or IDX files.
+    """Checks a folder of images, an .npz file or the files of a published set.
 
     Args:
       path: the folder or file.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -26,37 +24,6 @@ class Source(Protocol):
 
     def __getitem__(self, index: int) -> np.ndarray:
         """The image at `index`."""
-
-
-CLASS_NAMES: dict[str, tuple[str, ...]] = {
-    "mnist": tuple("0123456789"),
-    "fashion_mnist": (
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
-    ),
-    "kmnist": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-}
-
-
-def local_name(path: Path, otherwise: str) -> str:
-    """The name of a data set by its folder, with `-local` added to the name of a published set.
-
-    The contents of the folder are not known, so its results must not be mistaken for results on the published set.
-
-    Args:
-      path: the folder.
-      otherwise: the name where the folder's own has no usable character.
-    """
-    name = re.sub(r"[^\w.-]+", "-", path.resolve().name).strip(".-") or otherwise
-    return f"{name}-local" if name in CLASS_NAMES or name.startswith("mnist-5k") else name
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,8 @@ from importlib import resources
 
 import numpy as np
 
-from sgan_jax.data.dataset import CLASS_NAMES, Dataset
+from sgan_jax.data.dataset import Dataset
+from sgan_jax.data.published import CLASS_NAMES
 
 NAME = "mnist-5k"
 NOTICE = "mnist-5k: not comparable with MNIST"

@@ -18,9 +18,10 @@ from typing import NamedTuple
 import numpy as np
 
 from sgan_jax.data import memory
-from sgan_jax.data.dataset import UNKNOWN, Dataset, local_name
+from sgan_jax.data.dataset import UNKNOWN, Dataset
 from sgan_jax.data.images import BadImage, each, read_shaped
 from sgan_jax.data.layout import UNLABELLED
+from sgan_jax.data.published import local_name
 from sgan_jax.data.sizes import Size
 from sgan_jax.data.splits import LeftOut, Split
 from sgan_jax.data.stream import Files

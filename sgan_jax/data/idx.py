@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import logging
 import math
 import zlib
 from pathlib import Path
@@ -17,13 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from sgan_jax.data import memory
-from sgan_jax.data.dataset import ARRAYS, CLASS_NAMES, Dataset, check_labels, local_name
+from sgan_jax.data.dataset import Dataset, check_labels
+from sgan_jax.data.published import CLASS_NAMES, local_name
 from sgan_jax.data.value_range import warn_of_range
 from sgan_jax.errors import UserError
 
-log = logging.getLogger(__name__)
-
-OR_IMAGES = ", or a folder of images with a folder for each class, or an .npz file"
+NAMES = ("mnist", "fashion_mnist", "kmnist")  # published sets in such files
 STEMS = {"train_images": "train-images", "train_labels": "train-labels"}
 STEMS |= {"test_images": "t10k-images", "test_labels": "t10k-labels"}
 
@@ -115,13 +113,8 @@ def find_files(data_dir: Path) -> dict[str, Path]:
       The path of each file by the name of its array in ARRAYS.
 
     Raises:
-      UserError: not a folder, or a file is missing; the message names it.
+      UserError: a file is missing; the message names it.
     """
-    if not data_dir.is_dir():
-        state = "is not a folder" if data_dir.exists() else "does not exist"
-        raise UserError(f"‹data.data_dir› {data_dir}: {state}; expected a folder with the four IDX files{OR_IMAGES}")
-    arrays = sorted(data_dir.glob("*.npz"))
-    there = f"; there is {arrays[0].name}: name the file itself" if arrays else ""
     paths = {}
     for key, stem in STEMS.items():
         ndim = 3 if key.endswith("images") else 1
@@ -132,8 +125,6 @@ def find_files(data_dir: Path) -> dict[str, Path]:
             raise UserError(
                 f"‹data.data_dir› {data_dir}: no file {plain[0]} or {plain[0]}.gz; expected the four IDX files "
                 "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte, gzip-compressed or not"
-                + OR_IMAGES
-                + there
             )
         paths[key] = path
     return paths
@@ -145,16 +136,12 @@ def load_idx(data_dir: str | Path, dataset: str = "auto") -> Dataset:
     Args:
       data_dir: the folder.
       dataset: "auto" recognises MNIST and Fashion-MNIST by their checksums, and names any other set after the folder. A
-        name of CLASS_NAMES is checked against the set's checksums, where they are on record.
+        name of NAMES is checked against the set's checksums, where they are on record.
 
     Raises:
       UserError: a file is missing, damaged or another one than `dataset` names, or the files do not match.
     """
     data_dir = Path(data_dir)
-    if dataset != "auto" and dataset not in CLASS_NAMES:
-        raise UserError(
-            f"‹data.dataset› {dataset} with ‹data.data_dir›: expected auto or one of {', '.join(sorted(CLASS_NAMES))}"
-        )
     paths = find_files(data_dir)
     contents = {key: read_idx(path, 3 if key.endswith("images") else 1) for key, path in paths.items()}
     arrays = {key: array for key, (array, _) in contents.items()}
@@ -206,13 +193,10 @@ def _name(data_dir: Path, dataset: str, digests: dict[str, str], paths: dict[str
             if digests == canonical:
                 return name
         return local_name(data_dir, "idx")
-    if dataset not in CANONICAL:
-        log.warning("%s: taken for %s on your word; its contents are not on record here", data_dir, dataset)
-        return dataset
-    for key in ARRAYS:
-        if digests[key] != CANONICAL[dataset][key]:
+    for key, expected in CANONICAL.get(dataset, {}).items():
+        if digests[key] != expected:
             raise UserError(
                 f"{paths[key]}: not the file of {dataset} (SHA-256 unpacked {digests[key][:12]}..., expected "
-                f"{CANONICAL[dataset][key][:12]}...); ‹data.dataset› auto takes the folder for what it is"
+                f"{expected[:12]}...); ‹data.dataset› auto takes the folder for what it is"
             )
     return dataset

@@ -2,10 +2,11 @@
 
     load()                                  MNIST if it is available, else the 5,000 digits inside the package
     load("fashion_mnist")                   a key of SOURCES, or any image classification set of TFDS, by name
-    load(data_dir="mnist")                  a folder: the four IDX files, or images in a folder for each class
+    load(data_dir="cifar-10-batches-bin")   the files of a published set (`formats`)
+    load(data_dir="pets")                   images in a folder for each class
     load(data_dir="pets.npz")               arrays
 
-A new source is a function that returns a Dataset, and an entry in SOURCES.
+A new source is a function that returns a Dataset, and an entry in SOURCES; a new file format is a row of `formats`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from sgan_jax.data import cache, idx
+from sgan_jax.data import cache
 from sgan_jax.data.arrays import is_npz, load_npz
 from sgan_jax.data.dataset import UNKNOWN, Dataset
 from sgan_jax.data.embedded import NAME as EMBEDDED
 from sgan_jax.data.embedded import load_embedded
 from sgan_jax.data.folder import load_folder
-from sgan_jax.data.idx import load_idx
+from sgan_jax.data.formats import FORMATS, format_in, format_of_set
 from sgan_jax.data.labels import DEFAULT_LABELS, choose_labelled, how_many
 from sgan_jax.data.listing import is_listing
 from sgan_jax.data.sizes import Size, size_text
@@ -38,7 +39,6 @@ __all__ = [
     "is_folder_of_images",
     "load",
     "load_embedded",
-    "load_idx",
 ]
 
 log = logging.getLogger(__name__)
@@ -67,18 +67,13 @@ def _auto() -> Dataset:
 
 SOURCES: dict[str, Callable[[], Dataset]] = {
     "auto": _auto,
-    "mnist": partial(_tfds, "mnist"),
-    "fashion_mnist": partial(_tfds, "fashion_mnist"),
-    "kmnist": partial(_tfds, "kmnist"),
     EMBEDDED: load_embedded,
-}
+}  # all others are sets of TFDS
 
-IDX_OR_NETWORK = "; ways out: ‹data.data_dir› DIR with the four IDX files, or a network connection"
-WAYS_OUT = {
-    "mnist": f"{IDX_OR_NETWORK} (‹data.dataset› auto tries for one), or ‹data.dataset› {EMBEDDED}, inside the package",
-    "fashion_mnist": IDX_OR_NETWORK,
-    "kmnist": IDX_OR_NETWORK,
-}
+EXPECTED = (
+    "expected a folder of images with a folder for each class, an .npz file, or the files of a published set: "
+    + ", ".join(one.what for one in FORMATS)
+)
 
 
 def load(
@@ -93,8 +88,8 @@ def load(
     Only "auto" falls back to another set, and that set's notice is not empty.
 
     Args:
-      dataset: a key of SOURCES or the name of a TFDS set; with IDX files the set that they must be.
-      data_dir: IDX files, a folder of images or an .npz file, instead of a set by name.
+      dataset: a key of SOURCES or the name of a TFDS set; with the files of a published set the one that they must be.
+      data_dir: files of a published set, a folder of images or an .npz file, instead of a set by name.
       image_size: height and width to which custom images are resized; by default all must have one size.
       stream: whether the unlabelled images of a folder stay on disk; by default if they do not fit in memory.
       labels_file: a CSV file of the labels of a folder of images; by default `labels.csv` in it, if it is there.
@@ -118,7 +113,7 @@ def load(
     try:
         return SOURCES.get(dataset, partial(_tfds, dataset))()
     except UserError as error:
-        raise UserError(f"‹data.dataset› {dataset}: {error.marked}{WAYS_OUT.get(dataset, '')}") from error
+        raise UserError(f"‹data.dataset› {dataset}: {error.marked}{_ways_out(dataset)}") from error
 
 
 def check_labels_file(labels_file: Path | None, data_dir: Path | None) -> None:
@@ -141,25 +136,57 @@ def check_labels_file(labels_file: Path | None, data_dir: Path | None) -> None:
 
 
 def is_folder_of_images(path: Path) -> bool:
-    """Whether `path` is a folder with images or folders in it and no IDX files, and not an .npz file."""
-    return not is_npz(path) and not idx.has_idx_files(path) and is_listing(path)
+    """Whether `path` is a folder with images or folders in it, without files of a published set; no .npz file."""
+    return not is_npz(path) and not any(one.has_files(path) for one in FORMATS) and is_listing(path)
+
+
+def _ways_out(dataset: str) -> str:
+    """How a published set can be had where it cannot be fetched; empty for sets without a file format here."""
+    files = format_of_set(dataset)
+    if files is None:
+        return ""
+    ways = f"; ways out: ‹data.data_dir› DIR with {files.what}, or a network connection"
+    if dataset != "mnist":
+        return ways
+    return f"{ways} (‹data.dataset› auto tries for one), or ‹data.dataset› {EMBEDDED}, inside the package"
 
 
 def _load_file(path: Path, dataset: str, image_size: Size | None, stream: bool | None) -> Dataset:
-    """Loads an .npz file or IDX files, whichever `path` is."""
+    """Loads an .npz file, or the files of a published set."""
     if stream:
         raise UserError(f"‹data.stream›: {path} is not a folder of images; only those can be read one by one")
     if is_npz(path):
         _check_unnamed(dataset, path)
         return load_npz(path, image_size)
+    files = format_in(path, dataset)
+    if files is None:
+        raise _nothing(path)
     if image_size is not None:
-        raise UserError(f"‹data.image_size› {size_text(image_size)}: IDX files are taken as they are; leave it out")
-    return load_idx(path, dataset)
+        raise UserError(f"‹data.image_size› {size_text(image_size)}: {files.what} are taken as they are; leave it out")
+    if dataset not in ("auto", *files.names):
+        raise UserError(
+            f"‹data.dataset› {dataset} with ‹data.data_dir› {path}: {files.what}; expected auto or one of "
+            f"{', '.join(sorted(files.names))}"
+        )
+    if dataset not in ("auto", *files.on_record):
+        log.warning("%s: taken for %s on your word; its contents are not on record here", path, dataset)
+    return files.load(path, dataset)
+
+
+def _nothing(path: Path) -> UserError:
+    """The error for a path where there are no images."""
+    if not path.is_dir():
+        state = "is not a folder" if path.exists() else "does not exist"
+        return UserError(f"‹data.data_dir› {path}: {state}; {EXPECTED}")
+    arrays = sorted(path.glob("*.npz"))
+    there = f"; there is {arrays[0].name}: name the file itself" if arrays else ""
+    return UserError(f"‹data.data_dir› {path}: no images; {EXPECTED}{there}")
 
 
 def _check_unnamed(dataset: str, path: str | Path) -> None:
-    """Checks that no published set is named for images that are not IDX files."""
+    """Checks that no published set is named for images that are not in the files of one."""
     if dataset != "auto":
         raise UserError(
-            f"‹data.dataset› {dataset} with ‹data.data_dir› {path}: only IDX files have a name; leave it out"
+            f"‹data.dataset› {dataset} with ‹data.data_dir› {path}: only files of published sets have a name; leave "
+            "it out"
         )

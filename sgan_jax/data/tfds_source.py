@@ -22,8 +22,9 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from sgan_jax.data import cache
-from sgan_jax.data.dataset import ARRAYS, CLASS_NAMES, Dataset, check_labels
+from sgan_jax.data.dataset import ARRAYS, Dataset, check_labels
 from sgan_jax.data.idx import CANONICAL, STEMS, read_idx
+from sgan_jax.data.published import CLASS_NAMES
 from sgan_jax.errors import UserError
 
 log = logging.getLogger(__name__)

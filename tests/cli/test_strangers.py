@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+import sets
 from outer import RUN, copy_of_finished_run, finished_run
 from PIL import Image
 
@@ -22,6 +23,7 @@ from sgan_jax.config import to_json, validate
 from sgan_jax.data.arrays import load_npz
 from sgan_jax.data.idx import load_idx
 from sgan_jax.data.images import BadImage, read_header, read_image
+from sgan_jax.data.load import load
 from sgan_jax.errors import UserError
 from sgan_jax.export.prepare import prepare
 from sgan_jax.export.safetensors import load_safetensors, to_safetensors
@@ -122,6 +124,19 @@ def idx(folder: Path, random: Random) -> Callable[[], object]:
             spoilt = damaged(data, random) if random.random() < 0.5 else data
             (where / f"{part}-{stem}-ubyte").write_bytes(spoilt)
     return lambda: load_idx(where)
+
+
+def published(folder: Path, random: Random) -> Callable[[], object]:
+    """The files of a published set, one of them odd."""
+    write = (sets.cifar10, sets.cifar100, sets.svhn, sets.stl10)[int(random.integers(0, 4))]
+    whole, where = folder / f"whole-{write.__name__}", folder / write.__name__
+    if not whole.exists():
+        write(whole)
+    shutil.rmtree(where, ignore_errors=True)
+    shutil.copytree(whole, where)
+    path = sorted(where.iterdir())[int(random.integers(0, len(list(where.iterdir()))))]
+    path.write_bytes(damaged(path.read_bytes(), random))
+    return lambda: load(data_dir=where)
 
 
 def records(folder: Path, random: Random) -> Callable[[], object]:
@@ -243,7 +258,8 @@ def settings(folder: Path, random: Random) -> Callable[[], object]:
 KINDS: dict[str, tuple[Case, int]] = {  # and how many of 10,000
     "image": (image, 3200),
     "arrays": (arrays, 1600),
-    "idx": (idx, 1400),
+    "idx": (idx, 1000),
+    "published": (published, 400),
     "records": (records, 1600),
     "predicted": (predicted, 600),
     "checkpoints": (checkpoints, 400),

@@ -165,7 +165,7 @@ def test_pickles_are_not_opened(tmp_path, capsys):
 
 def test_a_folder_of_arrays_is_an_error_that_names_the_file(tmp_path):
     saved(tmp_path, x_train=X, y_train=Y)
-    with pytest.raises(UserError, match=r"no file train-images.*; there is pets\.npz: name the file itself"):
+    with pytest.raises(UserError, match=r"no images; expected .*; there is pets\.npz: name the file itself"):
         load(data_dir=tmp_path)
 
 

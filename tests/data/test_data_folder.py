@@ -315,7 +315,9 @@ def test_no_unlabelled_images_are_a_warning(tmp_path, caplog):
 
 def test_settings_that_do_not_apply_are_errors(tmp_path, write_idx, arrays):
     folder = write(tmp_path / "pets")
-    with pytest.raises(UserError, match="data.dataset mnist with data.data_dir .*only IDX files have a name"):
+    with pytest.raises(
+        UserError, match="data.dataset mnist with data.data_dir .*only files of published sets have a name"
+    ):
         load("mnist", folder)
     with pytest.raises(UserError, match="data.image_size 32: resizes custom images"):
         load("mnist-5k", image_size=(32, 32))
