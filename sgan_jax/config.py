@@ -76,7 +76,7 @@ class DataConfig:
 
     dataset: str = _field(
         "auto",
-        "mnist, fashion_mnist, kmnist, mnist-5k (inside the package) or a TFDS "
+        "mnist, fashion_mnist, kmnist, cifar10, cifar100, svhn_cropped, stl10, mnist-5k (inside the package) or a TFDS "
         "name; auto: mnist, or else mnist-5k. For the files of a published set: which it is; auto recognises it.",
         short="dataset",
     )

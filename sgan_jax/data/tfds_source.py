@@ -1,7 +1,7 @@
 """Fetches data sets of TensorFlow Datasets (TFDS), checks them against its checksums, and reads them as arrays.
 
-mnist, fashion_mnist and kmnist do not need TensorFlow: `_small_builder` overrides those parts of TFDS's builders that
-call it. The builders of other sets do need it (extra `[tfds]`). A network that does not answer costs seconds only:
+The sets of WITHOUT_TENSORFLOW do not need TensorFlow: TFDS downloads and checks their files, and `formats` reads them.
+The builders of other sets do need it (extra `[tfds]`). A network that does not answer costs seconds only:
 `probe` sends one request with a deadline first, and the requests of TFDS get timeouts and fewer retries.
 """
 
@@ -13,8 +13,11 @@ import importlib.util
 import io
 import logging
 import re
+import shutil
+import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
@@ -23,17 +26,16 @@ import numpy as np
 
 from sgan_jax.data import cache
 from sgan_jax.data.dataset import ARRAYS, Dataset, check_labels
-from sgan_jax.data.idx import CANONICAL, STEMS, read_idx
+from sgan_jax.data.formats import format_of_set
 from sgan_jax.data.published import CLASS_NAMES
 from sgan_jax.errors import UserError
 
 log = logging.getLogger(__name__)
 
-SMALL = {
-    "mnist": "MNIST",
-    "fashion_mnist": "FashionMNIST",
-    "kmnist": "KMNIST",
-}  # name -> builder in TFDS's mnist module
+# Sets whose files TFDS only downloads; an index then means the same image as in a set from files.
+WITHOUT_TENSORFLOW = ("mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn_cropped", "stl10")
+UNUSED = ("extra_32x32.mat",)  # files of TFDS that are not a part of the set here
+ARCHIVE = ".tar.gz"
 PROBE_SECONDS = 5.0  # until the host first answers, including the name look-up
 STALL_SECONDS = 10.0  # until a connection, and between two parts of a file
 MAX_RETRIES = 1  # TFDS's default of 10 takes 205 s
@@ -54,8 +56,9 @@ def fetch(name: str) -> Dataset:
     """
     try:
         with _bounded_network(), cache.scratch() as folder:
-            builder = _builder(name, str(folder))
-            return _prepare(name, builder)
+            if name in WITHOUT_TENSORFLOW:
+                return _fetch_files(name, folder)
+            return _prepare(name, _builder(name, str(folder)))
     except UserError:
         raise
     except Exception as error:  # TFDS and its libraries raise many types
@@ -124,51 +127,44 @@ def _bounded_network() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _small_builder(name: str) -> Any:
-    """TFDS's builder class for `name` without its calls of TensorFlow; examples are in the order of the files."""
+def _fetch_files(name: str, folder: Path) -> Dataset:
+    """Downloads the files of a set under their own names, with the checksums of TFDS, and reads them.
+
+    Args:
+      name: of WITHOUT_TENSORFLOW.
+      folder: an empty one for the files.
+    """
     import tensorflow_datasets as tfds
-    from PIL import Image
-    from tensorflow_datasets.image_classification import mnist
 
-    stock = getattr(mnist, SMALL[name])
-    # Checksums by file name, so that they apply to a mirror as well.
-    checksums = {stock.URL + url.rsplit("/", 1)[1]: info for url, info in registered(stock).items()}
+    infos = registered(tfds.builder_cls(name))
+    files = format_of_set(name)
+    assert files is not None
+    _announce(name, infos)
+    tfds.disable_progress_bar()
+    manager = tfds.download.DownloadManager(
+        download_dir=folder / "downloads", url_infos=infos, dataset_name=name, force_checksums_validation=True
+    )
+    for url in infos:
+        file = url.rsplit("/", 1)[1]
+        if file not in UNUSED:
+            # One at a time: if one of several downloads fails, the others would outlive the folder.
+            _unpack(Path(manager.download(url)), file, folder / "set")
+    return files.load(folder / "set", name)
 
-    # Around this class only: a builder that TFDS imports within this context would never be registered.
-    with tfds.core.registered.skip_registration():
 
-        class Builder(stock):  # type: ignore[misc, valid-type]
-            url_infos = checksums
-
-            def _info(self) -> Any:
-                info = super()._info()
-                # An index then means the same image as in a set from IDX files.
-                info.as_proto.disable_shuffling = True
-                return info
-
-            def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-                files = {key: f"{stem}-idx{3 if 'images' in stem else 1}-ubyte.gz" for key, stem in STEMS.items()}
-                arrays = {}
-                for key, file in files.items():
-                    # One at a time: if one of several downloads fails, the others would outlive the folder.
-                    path = dl_manager.download(self.URL + file)
-                    arrays[key], digest = read_idx(path, 3 if "images" in key else 1)
-                    if digest != CANONICAL.get(name, {}).get(key, digest):
-                        raise UserError(
-                            f"{self.URL}{files[key]}: not the file of {name} (SHA-256 unpacked {digest[:12]}...)"
-                        )
-                return {
-                    part: self._examples(arrays[f"{part}_images"], arrays[f"{part}_labels"])
-                    for part in ("train", "test")
-                }
-
-            def _examples(self, images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
-                for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-                    # Not an array: TFDS encodes arrays with TensorFlow.
-                    yield i, {"image": Image.fromarray(image), "label": int(label)}
-
-    Builder.name = name
-    return Builder
+def _unpack(downloaded: Path, file: str, into: Path) -> None:
+    """Moves a file into a folder under its own name; of an archive the files in it, without their folders."""
+    into.mkdir(exist_ok=True)
+    if not file.endswith(ARCHIVE):
+        downloaded.rename(into / file)
+        return
+    with tarfile.open(downloaded) as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is not None:
+                with (into / Path(member.name).name).open("wb") as target:
+                    shutil.copyfileobj(content, target)
+    downloaded.unlink()
 
 
 def registered(stock: Any) -> dict[str, Any]:
@@ -181,11 +177,9 @@ def _builder(name: str, folder: str) -> Any:
     import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()
-    if name in SMALL:
-        return _small_builder(name)(data_dir=folder, file_format="array_record")
     known = tfds.list_builders(with_community_datasets=False)
     if name.partition("/")[0] not in known:
-        ours = ["auto", *SMALL, "mnist-5k"]
+        ours = ["auto", *WITHOUT_TENSORFLOW, "mnist-5k"]
         similar = difflib.get_close_matches(name, [*ours, *known], 1)
         hint = f"did you mean {similar[0]}? " if similar else ""
         raise UserError(
@@ -200,7 +194,8 @@ def _builder(name: str, folder: str) -> Any:
     if type(builder).__module__.startswith("tensorflow_datasets.") and not importlib.util.find_spec("tensorflow"):
         raise UserError(
             "TFDS needs TensorFlow to prepare this set; expected the extra [tfds] to be installed "
-            "(SGAN_EXTRAS=tfds bin/train ..., or pip install -e '.[tfds]')"
+            "(SGAN_EXTRAS=tfds bin/train ..., or pip install -e '.[tfds]'), or one of "
+            f"{', '.join(WITHOUT_TENSORFLOW)}"
         )
     return builder
 
@@ -231,15 +226,22 @@ def _image_and_label(builder: Any) -> tuple[str, str]:
     return keys[0], keys[1]
 
 
+def _announce(name: str, infos: Mapping[str, Any]) -> None:
+    """Logs where a set comes from, and checks that the host answers.
+
+    TFDS lists the addresses of a set only with their checksums; a set without checksums cannot be probed.
+    """
+    urls = [url for url in infos if url.startswith("http")]
+    if urls:
+        log.info("fetching %s from %s", name, urlsplit(urls[0]).netloc)
+        probe(urls[0], PROBE_SECONDS)
+
+
 def _prepare(name: str, builder: Any) -> Dataset:
     """Downloads a set and reads its splits."""
     import tensorflow_datasets as tfds
 
-    # TFDS lists the addresses of a set only with their checksums; a set without checksums cannot be probed.
-    urls = [url for url in builder.url_infos or () if url.startswith("http")]
-    if urls:
-        log.info("fetching %s from %s", name, urlsplit(urls[0]).netloc)
-        probe(urls[0], PROBE_SECONDS)
+    _announce(name, builder.url_infos or {})
     settings = tfds.download.DownloadConfig(force_checksums_validation=True, try_download_gcs=False)
     builder.download_and_prepare(download_config=settings)
     image_key, label_key = _image_and_label(builder)

@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import logging
 import sys
+import tarfile
 import threading
 import time
 from typing import ClassVar
@@ -12,12 +13,14 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import requests
+import sets
 import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.core.download import downloader
 from tensorflow_datasets.image_classification import mnist
 
-from sgan_jax.data import load, tfds_source
+from sgan_jax.data import cifar, idx, load, svhn, tfds_source
+from sgan_jax.data.published import CLASS_NAMES
 from sgan_jax.errors import UserError
 
 
@@ -56,7 +59,7 @@ class Server:
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.05,))
         self.thread.start()
-        self.url = f"http://127.0.0.1:{self.http.server_port}/mnist/"
+        self.url = f"http://127.0.0.1:{self.http.server_port}/sets/"
 
     def close(self):
         self.closing.set()
@@ -71,25 +74,40 @@ def server(monkeypatch):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     made = Server()
-    # The stock classes point at the loopback, so that no test can reach the real hosts.
-    for stock in (mnist.MNIST, mnist.FashionMNIST, mnist.KMNIST):
-        monkeypatch.setattr(stock, "URL", made.url)
+    # The addresses point at the loopback, so that no test can reach the real hosts; the checksums are those of TFDS.
+    official = tfds_source.registered
+
+    def registered(stock):
+        return {made.url + url.rsplit("/", 1)[1]: info for url, info in official(stock).items()}
+
+    monkeypatch.setattr(tfds_source, "registered", registered)
     yield made
     made.close()
 
 
 @pytest.fixture
-def small_rules(monkeypatch, server, tmp_path, arrays, write_idx):
+def serve(monkeypatch, server):
+    """Serves files, and has their checksums in the place of those that TFDS has registered."""
+
+    def serve(paths):
+        rules = {}
+        for path in paths:
+            content = server.files[path.name] = path.read_bytes()
+            rules[server.url + path.name] = tfds.download.checksums.UrlInfo(
+                size=tfds.core.utils.Size(len(content)),
+                checksum=hashlib.sha256(content).hexdigest(),
+                filename=path.name,
+            )
+        monkeypatch.setattr(tfds_source, "registered", lambda stock: rules)
+
+    return serve
+
+
+@pytest.fixture
+def small_rules(monkeypatch, serve, tmp_path, arrays, write_idx):
     """Serves the small arrays, registers their checksums in TFDS, and clears our own record of checksums."""
-    rules = {}
-    for path in write_idx(tmp_path / "served", arrays).values():
-        content = path.read_bytes()
-        server.files[path.name] = content
-        rules["http://official/" + path.name] = tfds.download.checksums.UrlInfo(
-            size=tfds.core.utils.Size(len(content)), checksum=hashlib.sha256(content).hexdigest(), filename=path.name
-        )
-    monkeypatch.setattr(tfds_source, "registered", lambda stock: rules)
-    monkeypatch.setattr(tfds_source, "CANONICAL", {})
+    serve(write_idx(tmp_path / "served", arrays).values())
+    monkeypatch.setattr(idx, "CANONICAL", {})
     return tmp_path / "served"
 
 
@@ -105,12 +123,12 @@ def test_a_fetched_set_has_the_contents_of_its_files_and_is_cached(
     got = load.load(name)
     from_files = load.load(data_dir=small_rules)
     assert got.name == name and got.notice == ""
-    assert got.class_names == tuple(getattr(mnist, tfds_source.SMALL[name])(data_dir="x").info.features["label"].names)
+    assert got.class_names == tuple(tfds.builder(name, data_dir="x").info.features["label"].names)
     np.testing.assert_array_equal(got.train_images, arrays["train_images"][..., None])
     assert got.digest == from_files.digest  # the order of the files as well
     assert (got.train_images.dtype, got.train_labels.dtype) == (np.uint8, np.int32)
     assert sorted(path for command, path in server.asked if command == "GET") == sorted(
-        f"/mnist/{file}" for file in server.files
+        f"/sets/{file}" for file in server.files
     )
     assert (requests.adapters.HTTPAdapter.send, downloader.MAX_RETRIES) == before
     assert "tensorflow" not in sys.modules
@@ -153,10 +171,82 @@ def test_the_checksums_of_tfds_refuse_other_files(server, tmp_path, arrays, writ
 
 
 def test_contents_that_differ_from_our_checksums_are_refused(small_rules, monkeypatch, cache_dir):
-    monkeypatch.setattr(tfds_source, "CANONICAL", {"mnist": {"test_labels": "0" * 64}})
+    monkeypatch.setattr(idx, "CANONICAL", {"mnist": {"test_labels": "0" * 64}})
     with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte\.gz: not the file of mnist"):
         load.load("mnist")
     assert nothing_left(cache_dir)
+
+
+def _packed(folder, name):
+    """An archive as the published ones are: a folder with the files in it."""
+    with tarfile.open(folder.parent / name, "w:gz") as archive:
+        archive.add(folder, "binary-version")
+    return folder.parent / name
+
+
+FILES = {
+    "cifar10": lambda folder: (sets.cifar10(folder), [_packed(folder, "cifar-10-binary.tar.gz")]),
+    "cifar100": lambda folder: (sets.cifar100(folder), [_packed(folder, "cifar-100-binary.tar.gz")]),
+    "svhn_cropped": lambda folder: (sets.svhn(folder, extra=True), folder.iterdir()),
+    "stl10": lambda folder: (sets.stl10(folder), [_packed(folder, "stl10_binary.tar.gz")]),
+}
+
+
+@pytest.fixture
+def no_record(monkeypatch):
+    """Has no checksums of CIFAR-10 and SVHN on record but those of TFDS."""
+    monkeypatch.setattr(cifar, "RECORD", {})
+    monkeypatch.setattr(svhn, "RECORD", {})
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_sets_of_photographs_are_fetched_without_tensorflow(
+    server, serve, no_record, tmp_path, cache_dir, caplog, capfd, name
+):
+    written, served = FILES[name](tmp_path / "set")
+    serve(served)
+    got = load.load(name)
+    from_files = load.load(data_dir=tmp_path / "set")
+    assert (got.name, got.class_names, got.digest) == (name, CLASS_NAMES[name], from_files.digest)
+    np.testing.assert_array_equal(got.test_images, written.test_images)
+    np.testing.assert_array_equal(got.train_labels[: sets.TRAIN], written.train_labels)
+    asked = [path for command, path in server.asked if command == "GET"]
+    assert sorted(asked) == sorted(f"/sets/{file}" for file in server.files if "extra" not in file)
+    assert (cache_dir / "arrays" / name / "dataset.json").exists()
+    assert [path.name for path in cache_dir.iterdir()] == ["arrays"]
+    assert "tensorflow" not in sys.modules and "word" not in caplog.text and capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_checksums_of_tfds_refuse_other_files_of_photographs(server, no_record, tmp_path, cache_dir, name):
+    """No checksum is replaced here: those that TFDS ships apply."""
+    for path in FILES[name](tmp_path / "set")[1]:
+        server.files[path.name] = path.read_bytes()
+    way = "data.data_dir DIR with .*files, or a network connection"
+    with pytest.raises(UserError, match=f"data.dataset {name}: .*wrong checksum; ways out: {way}") as raised:
+        load.load(name)
+    assert "\n" not in str(raised.value) and nothing_left(cache_dir)
+    assert "GET" in [command for command, path in server.asked]
+
+
+def test_contents_that_differ_from_the_record_of_cifar10_are_refused(serve, tmp_path, cache_dir):
+    serve(FILES["cifar10"](tmp_path / "set")[1])
+    with pytest.raises(UserError, match=r"data_batch_1\.bin: not the file of cifar10"):
+        load.load("cifar10")
+    assert nothing_left(cache_dir)
+
+
+def test_an_archive_writes_nowhere_else(serve, no_record, tmp_path, cache_dir):
+    sets.cifar10(tmp_path / "set")
+    with tarfile.open(tmp_path / "cifar-10-binary.tar.gz", "w:gz") as archive:
+        for path in (tmp_path / "set").iterdir():
+            archive.add(path, f"../../{path.name}")
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    serve([tmp_path / "cifar-10-binary.tar.gz"])
+    assert len(load.load("cifar10").train_images) == sets.TRAIN
+    assert [path.name for path in cache_dir.iterdir()] == ["arrays"]
 
 
 def _down(server):
@@ -270,7 +360,7 @@ def test_a_set_without_a_test_split_is_an_error_that_lists_its_splits(monkeypatc
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("mnits", r"unknown data set; did you mean mnist\? expected auto, mnist, fashion_mnist, kmnist, mnist-5k, or"),
+        ("mnits", r"unknown data set; did you mean mnist\? expected auto, mnist, .*, cifar10, .*, mnist-5k, or"),
         ("zzzzzz", "unknown data set; expected auto"),
         ("../../etc", "unknown data set; expected auto"),
         ("", "unknown data set; expected auto"),
@@ -293,5 +383,5 @@ def test_a_set_that_needs_tensorflow_names_the_extra(monkeypatch):
     monkeypatch.setattr(
         tfds_source.importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find_spec(name)
     )
-    with pytest.raises(UserError, match=r"data.dataset cifar10: .*extra \[tfds\]"):
-        load.load("cifar10")
+    with pytest.raises(UserError, match=r"data.dataset cifar10_1: .*extra \[tfds\].* or one of mnist, .*, stl10$"):
+        load.load("cifar10_1")
