@@ -1,4 +1,4 @@
-"""`data check`: counts, sizes and problems of custom images, before training."""
+"""`data check`: counts, sizes, memory and problems of images, before training."""
 
 import shlex
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SHOWN = 10  # sizes, and copies of each kind, that are listed
 
 @dataclass(frozen=True)
 class DataCommand:
-    """Check your images before training: counts, sizes, files that cannot be used, copies."""
+    """Check your images before training: counts, sizes, memory, files that cannot be used, copies."""
 
     action: Annotated[Literal["check"], tyro.conf.Positional]
     """check."""
@@ -44,9 +44,11 @@ class DataCommand:
         if size is not None:
             check_image_size(size)
         checked = check(self.data_dir, size, self.labels_file)
+        _print_kind(checked)
         if checked.labels_file:
             print(f"labels from {checked.labels_file}")
         _print_sizes(checked, size)
+        _print_memory(checked)
         _print_left_out(checked)
         if checked.problems:
             raise _as_one(checked.problems, self.data_dir)
@@ -66,6 +68,23 @@ def _as_one(problems: tuple[UserError, ...], path: Path) -> UserError:
     for problem in problems:
         print(f"  {spelled(problem.marked, flag)}")
     return UserError(f"{path}: {len(problems)} problems, listed above")
+
+
+def _print_kind(checked: "Checked") -> None:
+    """The name of the set, and what it may be besides: a published set whose files have no checksums on record."""
+    kind = checked.kind
+    others = f", not those of {' or '.join(kind.not_of)}" if kind.not_of else ""
+    ways = ", ".join(f"--dataset {name} if they are {name}" for name in kind.perhaps)
+    print(f"set: {checked.name} ({kind.what}{others}{'; ' if ways else ''}{ways})")
+
+
+def _print_memory(checked: "Checked") -> None:
+    from sgan_jax.data.memory import size_text
+
+    if checked.memory is not None:
+        host, device, streamed = checked.memory
+        rest = "; the unlabelled ones are read from disk" if streamed else ""
+        print(f"memory: {size_text(host)} for the images, and on the device {size_text(device)}{rest}")
 
 
 def _print_sizes(checked: "Checked", target: tuple[int, int] | None) -> None:

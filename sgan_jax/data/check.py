@@ -1,8 +1,9 @@
-"""Checks custom images before training: counts, sizes, files that cannot be used, and copies of images."""
+"""Checks images before training: counts, sizes, memory, files that cannot be used, and copies of images."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sgan_jax.data.arrays import is_npz
 from sgan_jax.data.dataset import UNKNOWN, Dataset
-from sgan_jax.data.folder import Findings, decode
+from sgan_jax.data.folder import Findings, decode, set_name, why_streamed
+from sgan_jax.data.formats import format_in
+from sgan_jax.data.labels import how_many
 from sgan_jax.data.load import check_labels_file, is_folder_of_images, load
 from sgan_jax.data.sizes import Size
 from sgan_jax.data.splits import LeftOut
@@ -37,9 +41,27 @@ class Copy(NamedTuple):
     name: str
 
 
-class Checked(NamedTuple):
-    """What `check` has learned about custom images."""
+class Memory(NamedTuple):
+    """Bytes of the images in training."""
 
+    host: int  # of all images, but those that are read from disk
+    device: int  # of the training images, and once more of those that keep their label
+    streamed: bool  # whether the unlabelled images are read from disk, as they do not fit
+
+
+class Kind(NamedTuple):
+    """What the images come in."""
+
+    what: str  # "a folder of images", "IDX files"
+    not_of: tuple[str, ...] = ()  # the published sets that such files may be, and by their checksums are not
+    perhaps: tuple[str, ...] = ()  # those that they may be, and that have no checksums on record
+
+
+class Checked(NamedTuple):
+    """What `check` has learned about images."""
+
+    name: str  # of the set, in results
+    kind: Kind
     sizes: tuple[tuple[Size, int], ...]  # (height, width), and how many images have it; the most common size first
     channels: int  # 1 (grey) or 3 (RGB), after conversion
     converted: int  # grey images that become RGB, as other images are RGB
@@ -50,6 +72,7 @@ class Checked(NamedTuple):
     copies: tuple[Copy, ...]
     problems: tuple[UserError, ...]  # why training would fail; the images are then not decoded or compared
     is_folder: bool  # whether the images are files in a folder, as opposed to arrays
+    memory: Memory | None  # unless there are problems
     labels_file: Path | None = None  # the CSV file that labels were read from
 
 
@@ -67,7 +90,7 @@ def check(path: Path, image_size: Size | None = None, labels_file: Path | None =
     if is_folder_of_images(path):
         check_labels_file(labels_file, path)
         return _check_folder(survey(path, labels_file), image_size)
-    return _check_arrays(load(data_dir=path, image_size=image_size, labels_file=labels_file))
+    return _check_arrays(load(data_dir=path, image_size=image_size, labels_file=labels_file), path)
 
 
 def copies(train: Iterable[Fingerprint], test: Iterable[Fingerprint]) -> list[Copy]:
@@ -96,7 +119,7 @@ def _check_folder(surveyed: Survey, image_size: Size | None) -> Checked:
     splits = (surveyed.train.split, surveyed.test.split)
     train, test = (Counter(split.labels) for split in splits)
     findings, pairs = Findings(list(surveyed.left_out)), list[Copy]()
-    problems = _problems_of_headers(surveyed, image_size)
+    problems, taken = _problems_of_headers(surveyed, image_size), None
     if not problems:
         shape = image_shape(surveyed, image_size)
         fingerprints = [
@@ -107,10 +130,13 @@ def _check_folder(surveyed: Survey, image_size: Size | None) -> Checked:
             for split in splits
         ]
         train, test = (Counter(image.label for image in images) for images in fingerprints)
+        taken = _memory(train, test, math.prod(shape), bool(why_streamed(len(splits[0].paths), shape)))
         pairs = copies(*fingerprints)
         problems = empty_classes(surveyed.listing, train, findings.left_out)
         findings.warn_of_range(surveyed.listing.folder)
     return Checked(
+        name=set_name(surveyed.listing.folder),
+        kind=Kind("a folder of images"),
         sizes=sizes,
         channels=surveyed.channels,
         converted=sum(header.grey for header in headers) if surveyed.channels == 3 else 0,
@@ -121,6 +147,7 @@ def _check_folder(surveyed: Survey, image_size: Size | None) -> Checked:
         copies=tuple(pairs),
         problems=tuple(problems),
         is_folder=True,
+        memory=None if problems else taken,
         labels_file=surveyed.listing.labels_file,
     )
 
@@ -136,12 +163,23 @@ def _problems_of_headers(surveyed: Survey, image_size: Size | None) -> list[User
     return problems
 
 
-def _check_arrays(dataset: Dataset) -> Checked:
+def _memory(train: Counter[int], test: Counter[int], image: int, too_large: bool) -> Memory:
+    """The bytes of a folder's images, each of `image` bytes; its labelled images keep their label by default."""
+    labelled = train.total() - train[UNKNOWN]
+    streamed = too_large and labelled < train.total()
+    held = labelled if streamed else train.total()
+    return Memory((held + test.total()) * image, (held + labelled) * image, streamed)
+
+
+def _check_arrays(dataset: Dataset, path: Path) -> Checked:
     height, width, channels = dataset.train_images.shape[1:]
     count = len(dataset.train_images) + len(dataset.test_images)
     train = _fingerprints("train", dataset.train_images, dataset.train_labels)
     test = _fingerprints("test", dataset.test_images, dataset.test_labels)
+    image, labelled = height * width * channels, min(how_many(None, dataset), int(dataset.known.sum()))
     return Checked(
+        name=dataset.name,
+        kind=_kind(dataset.name, path),
         sizes=(((height, width), count),),
         channels=channels,
         converted=0,
@@ -152,7 +190,19 @@ def _check_arrays(dataset: Dataset) -> Checked:
         copies=tuple(copies(train, test)),
         problems=(),
         is_folder=False,
+        memory=Memory(count * image, (len(train) + labelled) * image, streamed=False),
     )
+
+
+def _kind(name: str, path: Path) -> Kind:
+    """What an .npz file or a folder of files of a published set is; `name` is that of the set in it."""
+    files = None if is_npz(path) else format_in(path)
+    if files is None:
+        return Kind("an .npz file")
+    if name in files.names:
+        return Kind(files.what)
+    perhaps = tuple(one for one in files.names if one not in files.on_record)
+    return Kind(files.what, tuple(one for one in files.names if one in files.on_record), perhaps)
 
 
 def _fingerprints(split: str, images: np.ndarray, labels: np.ndarray) -> list[Fingerprint]:

@@ -92,12 +92,17 @@ def load_folder(
             f"‹data.stream›: {folder} has no images in '{UNLABELLED[0]}', and those of classes are held in memory; "
             f"put some there, or leave ‹data.stream› out"
         )
-    too_large = memory.excess(len(train.paths) * math.prod(shape)) if stream is None else ""
+    too_large = why_streamed(len(train.paths), shape) if stream is None else ""
     reason = "‹data.stream›" if stream else too_large
     if reason and unlabelled:
         log.info("%s: unlabelled images are read from disk at every step (%s)", folder, reason)
         return _streamed(surveyed, shape, size is not None)
     return _decode(surveyed, train, shape, size is not None)
+
+
+def why_streamed(count: int, shape: tuple[int, int, int]) -> str:
+    """Why so many training images of a folder do not all fit in memory; empty if they do."""
+    return memory.excess(count * math.prod(shape))
 
 
 def decode(

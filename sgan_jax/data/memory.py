@@ -29,3 +29,11 @@ def excess(needed: int) -> str:
     if needed <= largest():
         return ""
     return f"{needed / 1e9:.1f} GB of images, more than half of {total() / 1e9:.1f} GB of memory"
+
+
+def size_text(count: int) -> str:
+    """Bytes in the largest decimal unit of which there is at least one: `184.3 MB`."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} bytes"
