@@ -76,8 +76,8 @@ class DataConfig:
 
     dataset: str = _field(
         "auto",
-        "mnist, fashion_mnist, kmnist, cifar10, cifar100, svhn_cropped, stl10, mnist-5k (inside the package) or a TFDS "
-        "name; auto: mnist, or else mnist-5k. For the files of a published set: which it is; auto recognises it.",
+        "mnist, fashion_mnist, kmnist, cifar10, cifar100, svhn_cropped, svhn_extra, stl10, mnist-5k (in the package) "
+        "or a TFDS name; auto: mnist, or else mnist-5k. For a published set's files: which it is; auto recognises it.",
         short="dataset",
     )
     data_dir: str | None = _field(

@@ -33,8 +33,9 @@ from sgan_jax.errors import UserError
 log = logging.getLogger(__name__)
 
 # Sets whose files TFDS only downloads; an index then means the same image as in a set from files.
-WITHOUT_TENSORFLOW = ("mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn_cropped", "stl10")
-UNUSED = ("extra_32x32.mat",)  # files of TFDS that are not a part of the set here
+WITHOUT_TENSORFLOW = ("mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn_cropped", "svhn_extra", "stl10")
+BUILDERS = {"svhn_extra": "svhn_cropped"}  # of TFDS, where it has another name for the set
+UNUSED = {"svhn_cropped": ("extra_32x32.mat",)}  # files of a builder that are not a part of the set here
 ARCHIVE = ".tar.gz"
 PROBE_SECONDS = 5.0  # until the host first answers, including the name look-up
 STALL_SECONDS = 10.0  # until a connection, and between two parts of a file
@@ -136,7 +137,7 @@ def _fetch_files(name: str, folder: Path) -> Dataset:
     """
     import tensorflow_datasets as tfds
 
-    infos = registered(tfds.builder_cls(name))
+    infos = registered(tfds.builder_cls(BUILDERS.get(name, name)))
     files = format_of_set(name)
     assert files is not None
     _announce(name, infos)
@@ -146,7 +147,7 @@ def _fetch_files(name: str, folder: Path) -> Dataset:
     )
     for url in infos:
         file = url.rsplit("/", 1)[1]
-        if file not in UNUSED:
+        if file not in UNUSED.get(name, ()):
             # One at a time: if one of several downloads fails, the others would outlive the folder.
             _unpack(Path(manager.download(url)), file, folder / "set")
     return files.load(folder / "set", name)
