@@ -54,8 +54,6 @@ def mendable(error: Exception) -> str | None:
         return f"out of memory; give {smaller}, or ‹data.stream› True for a folder of images"
     if not isinstance(error, RuntimeError) or isinstance(error, RecursionError):
         return None
-    if text.startswith("Unable to initialize backend"):
-        return f"{text.splitlines()[0].split(' (')[0]}; set JAX_PLATFORMS to cpu or to what this machine has"
     if "RESOURCE_EXHAUSTED" in text:
         smaller = "a smaller ‹batch_size› or ‹model.width›"
         stream = "‹data.stream› True for a folder of images"

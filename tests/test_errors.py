@@ -38,10 +38,6 @@ def test_settings_in_a_message_are_bare_for_python_and_spelled_by_each_door() ->
         (OSError(errno.ENOSPC, "No space left on device", "a/b"), "a/b: No space left on device"),
         (MemoryError(), "out of memory; give a smaller ‹data.image_size› or ‹batch_size›, or ‹data.stream› True for"),
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory\nand more"), "out of memory; give a smaller ‹batch_size› or"),
-        (
-            RuntimeError("Unable to initialize backend 'tpuu': Backend 'tpuu' is not known (you may need)"),
-            "Unable to initialize backend 'tpuu': Backend 'tpuu' is not known; set JAX_PLATFORMS to cpu or to",
-        ),
     ],
 )
 def test_an_error_that_the_user_can_mend_is_one_line(error: Exception, line: str) -> None:

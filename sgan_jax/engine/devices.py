@@ -17,6 +17,26 @@ from sgan_jax.types import Net
 CPU_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})  # either multiplies bfloat16 faster than float32
 
 
+def available() -> list[jax.Device]:
+    """The devices that JAX computes on, of all processes; whatever asks for a device begins here.
+
+    Raises:
+      UserError: there are none of the kind that JAX_PLATFORMS asks for, or they cannot be used.
+    """
+    try:
+        return jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the latter: CUDA is asked for and no NVIDIA GPU is visible
+        wanted = jax.config.jax_platforms
+        lines = str(error).partition("': ")[2].splitlines()  # after "Unable to initialize backend 'tpu': "
+        why = f" ({lines[0].partition(' (')[0].rstrip('.')})" if lines else ""
+        if not wanted:
+            raise UserError(f"JAX cannot use this machine's devices{why}; set JAX_PLATFORMS to cpu") from None
+        raise UserError(
+            f"JAX_PLATFORMS is {wanted}: no such device here{why}; set it to cpu or to what this machine has; "
+            "the extras cuda and tpu bring JAX's support of these"
+        ) from None
+
+
 def resolve_precision(asked: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """`asked`; "auto" as "bfloat16" where that is faster here than float32, else as "float32".
 
@@ -34,7 +54,7 @@ def _fast_bfloat16(cpuinfo: Path) -> bool:
 
     TPUs always are; NVIDIA's GPUs are from compute capability 8.0 on.
     """
-    device = jax.devices()[0]
+    device = available()[0]
     if device.platform == "cpu":
         return cpuinfo.exists() and not CPU_FLAGS.isdisjoint(cpuinfo.read_text().split())
     capability = getattr(device, "compute_capability", None)  # "9.0"; AMD's GPUs name an architecture
@@ -150,7 +170,7 @@ def team(count: int | None, batch_size: int, unlabelled: int | None = None) -> T
     Raises:
       UserError: there are fewer, or they cannot have equal parts.
     """
-    devices = jax.devices()
+    devices = available()
     if jax.process_count() > 1:
         if count not in (None, len(devices)):
             raise UserError(f"‹devices›: {count}; the {jax.process_count()} processes have {len(devices)} in all")

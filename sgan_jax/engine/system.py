@@ -14,7 +14,7 @@ from sgan_jax.augment.strengths import Strengths
 from sgan_jax.augment.views import AUGMENTATIONS, View, view_of
 from sgan_jax.config import AugmentConfig, Config, DataConfig, PropagationConfig, choose
 from sgan_jax.engine import optimizers
-from sgan_jax.engine.devices import Team, resolve_precision
+from sgan_jax.engine.devices import Team, available, resolve_precision
 from sgan_jax.engine.step import (
     Recipe,
     TrainStep,
@@ -162,10 +162,11 @@ def build(
       maps: how the layers compute; by default as is fast where JAX runs.
 
     Raises:
-      UserError: an unknown head or objective, two that do not fit, or images that the networks do not fit.
+      UserError: an unknown head or objective, two that do not fit, or images that the networks do not fit; or there is
+        no device.
     """
     check_names(config)
-    maps = maps or convolutions.maps_for(jax.default_backend(), resolve_precision(config.precision))
+    maps = maps or convolutions.maps_for(available()[0].platform, resolve_precision(config.precision))
     return _build(_of_system(config), image_shape, classes, maps)
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from sgan_jax.config import Config, located, validate
 from sgan_jax.data.load import EMBEDDED, Dataset, load
+from sgan_jax.engine.devices import available
 from sgan_jax.engine.system import build, check_names
 from sgan_jax.errors import UserError, mendable
 from sgan_jax.files import locked
@@ -135,6 +136,7 @@ def _check(configs: Sequence[Config], options: Options, listener: Listener) -> _
     for config in configs:
         validate(config)
         check_names(config)
+    available()  # before data are fetched
     dataset = _load(configs[0], options.out)
     name = configs[0].data.dataset if configs[0].data.data_dir else dataset.name
     # Located here: a worker of a cluster has another working directory.

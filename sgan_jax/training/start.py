@@ -8,13 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from sgan_jax import __version__
 from sgan_jax.config import Config, choose, located, to_json, validate
 from sgan_jax.data.load import DEFAULT_LABELS, EMBEDDED, Dataset, choose_labelled, how_many, load
-from sgan_jax.engine.devices import Team, resolve_precision, team
+from sgan_jax.engine.devices import Team, available, resolve_precision, team
 from sgan_jax.engine.system import System, build, check_names
 from sgan_jax.errors import UserError
 from sgan_jax.graph import cache
@@ -70,6 +69,7 @@ def prepare(config: Config, options: Options, dataset: Dataset | None = None) ->
     for name in config.evaluators:
         choose(EVALUATORS, name, "evaluator")
     check_on_nan(options.on_nan)
+    available()  # before data are fetched
     dataset = dataset or _load(config, options.run)
     config = _resolved(config, dataset)
     validate(config)
@@ -124,7 +124,7 @@ def split(labelled: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]
 def record(prepared: Prepared, command: Sequence[str]) -> RunRecord:
     """What config.json holds of a run that begins now."""
     config, dataset = prepared.config, prepared.dataset
-    device = jax.devices()[0]
+    device = available()[0]
     packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     labels = dataset.train_labels[prepared.labelled]
     of_dataset = DatasetRecord(

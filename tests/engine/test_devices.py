@@ -4,13 +4,17 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import jax
 import pytest
-from outer import DIGITS, QUICK, call, command, environment, metrics, succeed
+from outer import DIGITS, QUICK, call, command, environment, finished_run, metrics, succeed
+from outer import RUN as FINISHED
 from rooms import rooms
 
-from sgan_jax.engine.devices import connect, resolve_precision, team
+from sgan_jax.engine.devices import available, connect, resolve_precision, team
 from sgan_jax.errors import UserError
 
 SIZES = ("--width", "8", "--batch-size", "8", "--steps-per-epoch", "2")
@@ -45,12 +49,101 @@ def test_what_is_asked_for_by_name_is_taken_on_any_processor(tmp_path: Path, ask
         assert resolve_precision(asked, cpuinfo(tmp_path, flags)) == asked
 
 
+@contextmanager
+def jax_platforms(names: str) -> Iterator[None]:
+    """As if JAX_PLATFORMS were `names`, for messages: JAX has its devices already."""
+    before = jax.config.jax_platforms
+    jax.config.update("jax_platforms", names)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_platforms", before)
+
+
 def assert_close(run: Path, other: Path) -> None:
     """Two runs have the same metrics, within the rounding of sums over devices."""
     for ours, theirs in zip(metrics(run), metrics(other), strict=True):
         assert ours.keys() == theirs.keys()
         for name, value in ours.items():
             assert theirs[name] == (pytest.approx(value, rel=1e-4, abs=1e-3) if isinstance(value, float) else value)
+
+
+# --- devices that are not there ---
+
+# Every command and the library's calls, by the platform that is asked for: what they print and their status. In one
+# process, since JAX has no device after any of them.
+WITHOUT_DEVICE = """
+import sys
+import jax, numpy as np
+import sgan_jax
+from sgan_jax.cli.main import main
+
+_, run, *platforms = sys.argv
+train = ["--dataset", "mnist-5k", "--preset", "supervised", "--labels", "10"]
+commands = [
+    ["train", *train], ["sweep", *train[:4], "--draws", "1"], ["eval", "--run", run], ["predict", "--run", run, run],
+    ["export", "--run", run], ["sample", "--run", run], ["describe"],
+]
+config = sgan_jax.preset("supervised", dataset="mnist-5k", labels=10)
+images = np.full((8, 12, 12), 255, np.uint8)
+calls = {
+    "train": lambda: sgan_jax.train(config),
+    "load": lambda: sgan_jax.load(run),
+    "fit": lambda: sgan_jax.SGANClassifier("supervised").fit(images, np.arange(8) % 2),
+}
+for platform in platforms:
+    jax.config.update("jax_platforms", platform)
+    for command in commands:
+        sys.argv = ["sgan", *command]
+        try:
+            main()
+        except SystemExit as done:
+            print(platform, command[0], done.code, file=sys.stderr)
+    for name, call in calls.items():
+        try:
+            call()
+        except (sgan_jax.errors.UserError, ValueError) as error:
+            print(f"sgan: error: {error}\\n{platform} {name} 2", file=sys.stderr)
+"""
+
+
+def test_a_device_that_is_not_there_is_one_line_of_every_command_and_of_the_library(tmp_path: Path) -> None:
+    platforms = ["tpuu", "rocm"] if list(Path("/dev").glob("nvidia*")) else ["tpuu", "cuda"]
+    python = [sys.executable, "-P", "-c", WITHOUT_DEVICE, str(finished_run()[0] / FINISHED), *platforms]
+    done = subprocess.run(python, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    lines = iter(done.stderr.splitlines())
+    for platform in platforms:
+        for name in ("train", "sweep", "eval", "predict", "export", "sample", "describe", "train", "load", "fit"):
+            assert next(lines).startswith(f"sgan: error: JAX_PLATFORMS is {platform}: no such device here")
+            assert next(lines) == f"{platform} {name} 2"
+    assert not list(lines) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "error", "message"),
+    [
+        ("cuda", AssertionError(), "JAX_PLATFORMS is cuda: no such device here; set it to cpu or to what"),
+        (
+            "tpu",
+            RuntimeError("Unable to initialize backend 'tpu': INTERNAL: no libtpu.so (set JAX_PLATFORMS='' to"),
+            "JAX_PLATFORMS is tpu: no such device here (INTERNAL: no libtpu.so); set it to cpu or to what",
+        ),
+        (
+            "",
+            RuntimeError("Unable to initialize backend 'tpu': busy.\n(you may need to uninstall the plugin"),
+            "JAX cannot use this machine's devices (busy); set JAX_PLATFORMS to cpu",
+        ),
+    ],
+)
+def test_the_line_gives_jaxs_reason(wanted: str, error: Exception, message: str, monkeypatch) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("jax.devices", fail)
+    with jax_platforms(wanted), pytest.raises(UserError) as caught:
+        available()
+    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
 
 
 # --- several devices of one process ---
