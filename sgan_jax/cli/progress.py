@@ -13,6 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -136,6 +137,7 @@ class Progress:
         self._console = console if console is not None else _terminal(self._stream)
         self._clock = clock
         self._live: Live | None = None
+        self._lock = Lock()  # of the bar, which a signal ends from another thread
         self._pace = Pace()
         self._step = span.first
         self._metrics: Metrics | None = None
@@ -153,10 +155,15 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live is not None:
-            self._live.update(self._picture())
-            self._live.stop()
-            self._live = None
+        self.leave()
+
+    def leave(self) -> None:
+        """End the bar and show the cursor again; what is printed later comes below. Any thread may call it."""
+        with self._lock:
+            if self._live is not None:
+                self._live.update(self._picture())
+                self._live.stop()
+                self._live = None
 
     def log(self, step: int, metrics: "Metrics") -> None:
         """Print the tutorial's line for `step` if it is one of those asked for."""
@@ -170,11 +177,11 @@ class Progress:
         self._pace.mark(now, step)
         self._step = step
         self._metrics = metrics
-        if self._live is not None:
-            if ends_epoch or now - self._drawn >= DRAW_EVERY:
+        with self._lock:
+            if self._live is not None and (ends_epoch or now - self._drawn >= DRAW_EVERY):
                 self._drawn = now
                 self._live.update(self._picture(), refresh=True)
-        elif self._console is None and (ends_epoch or now - self._written >= LINE_EVERY):
+        if self._console is None and (ends_epoch or now - self._written >= LINE_EVERY):
             fields = [*self._where(), *metric_fields(metrics), ("", self._span.notice)]
             self.print("  ".join(f"{name} {value}".lstrip() for name, value in fields).rstrip())
 

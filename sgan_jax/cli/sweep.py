@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -72,8 +73,10 @@ class _Sweep:
         from sgan_jax.training.signals import stop_on_signal
 
         plan: Plan = self.plan  # type: ignore[attr-defined]
-        options = sweep.Options(plan.out, plan.ray, plan.on_nan, sys.argv, stop_on_signal)
-        return shown(sweep.sweep(configs, options, Lines(on_cluster=bool(plan.ray))))
+        lines = Lines(on_cluster=bool(plan.ray))
+        stopping = partial(stop_on_signal, lines.terminal.stopping)
+        options = sweep.Options(plan.out, plan.ray, plan.on_nan, sys.argv, stopping)
+        return shown(sweep.sweep(configs, options, lines))
 
 
 class Lines:
@@ -84,7 +87,8 @@ class Lines:
         from sgan_jax.cli.terminal import Terminal
 
         self.on_cluster = on_cluster
-        self.training: Listener | None = None if on_cluster else Terminal()
+        self.terminal = Terminal()
+        self.training: Listener | None = None if on_cluster else self.terminal
 
     def started(self, trial: "Trial") -> None:
         """Prints which trial begins."""

@@ -5,6 +5,7 @@ import json
 import sys
 import textwrap
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,6 +74,7 @@ class _Train:
         traced = profiler.profile(call.profile, call.profile_steps)
         if call.cluster or (call.coordinator, call.processes, call.process) != (None, None, None):
             devices.connect(call.coordinator, call.processes, call.process)
+        terminal = Terminal(call.log_every)
         options = Options(
             call.run,
             newest=True,
@@ -80,9 +82,9 @@ class _Train:
             profile=traced,
             on_nan=call.on_nan,
             command=sys.argv,
-            stopping=stop_on_signal,
+            stopping=partial(stop_on_signal, terminal.stopping),
         )
-        result = loop.train(config, options, listener=Terminal(call.log_every))
+        result = loop.train(config, options, listener=terminal)
         if result.stopped is None:
             return 0
         print(f"stopped by {result.stopped.name}; the same command resumes", flush=True)

@@ -107,7 +107,9 @@ class _Call(NamedTuple):
           at_its_end: whether this process knows that the run ends early.
         """
         config, _, system, team, _ = self.prepared
+        self.stop.saves = False  # in a sweep an earlier trial may have
         feed = _feed(self.prepared, labelled, int(state.step), self.stop)
+        self.stop.saves = True
         dispatcher = Dispatcher(
             config, system, team, lambda: self.stop.anywhere(team, at_its_end()), self.options.profile
         )

@@ -1,8 +1,15 @@
 """What the terminal prints after an epoch."""
 
+import contextlib
+import os
+import pty
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from outer import DIGITS, environment
 
 from sgan_jax.cli.terminal import Terminal
 from sgan_jax.metrics.measure import Measure
@@ -34,3 +41,55 @@ def test_figures_are_printed_in_words_with_their_units(measures, counts, notice,
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].endswith(line)
     assert printed[1] == "finished: runs/a" + (f" ({notice})" if notice else "")
+
+
+# Training in the foreground of a terminal, whose checkpoint takes as long as one of a large network on a slow disk.
+IN_FOREGROUND = """
+import fcntl, sys, termios, time
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from sgan_jax.cli.main import main
+from sgan_jax.runs import checkpoint
+
+save, seconds = checkpoint.Saver.save, float(sys.argv.pop())
+checkpoint.Saver.save = lambda *arguments: (time.sleep(seconds), save(*arguments))
+main()
+"""
+HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
+ACKNOWLEDGED = "a checkpoint is saved; Ctrl-C again stops at once, without it"
+
+
+def on_a_terminal(folder: Path, awaited: list[str], seconds: float) -> tuple[int, str]:
+    """Trains; types Ctrl-C after each awaited text. The status, and what the terminal got."""
+    long = ("--preset", "supervised", "--width", "2", "--steps-per-epoch", "1000000", "--run", "run")
+    python = [sys.executable, "-P", "-c", IN_FOREGROUND, "train", *DIGITS, *long, str(seconds)]
+    ours, theirs = pty.openpty()
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    settings = environment(TERM="xterm", COLUMNS="160")
+    with subprocess.Popen(python, cwd=folder, env=settings, start_new_session=True, **streams) as process:
+        os.close(theirs)
+        text, waiting = "", list(awaited)
+        with contextlib.suppress(OSError):  # nobody holds the other side any more
+            while piece := os.read(ours, 4096):
+                text += piece.decode()
+                if waiting and waiting[0] in text:
+                    waiting.pop(0)
+                    os.write(ours, b"\x03")
+        os.close(ours)
+    assert not waiting, text
+    return process.returncode, text
+
+
+def test_ctrl_c_is_answered_at_once_and_the_run_saves_and_gives_the_cursor_back(tmp_path: Path) -> None:
+    status, text = on_a_terminal(tmp_path, ["accuracy"], seconds=0)
+    assert status == 130
+    assert text.index(HIDE) < text.index(SHOW) < text.index(ACKNOWLEDGED)
+    assert text.rindex(HIDE) < text.rindex(SHOW)
+    assert text.endswith("stopped by SIGINT; the same command resumes\r\n")
+    assert len(list((tmp_path / "run" / "checkpoints").glob("step_*"))) == 1
+
+
+def test_ctrl_c_again_ends_the_run_while_it_saves_and_the_cursor_is_back(tmp_path: Path) -> None:
+    status, text = on_a_terminal(tmp_path, ["accuracy", ACKNOWLEDGED], seconds=600)
+    assert status == -signal.SIGINT
+    assert text.rindex(HIDE) < text.rindex(SHOW)
+    assert not list((tmp_path / "run").glob("checkpoints/step_*"))

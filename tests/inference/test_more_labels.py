@@ -83,7 +83,7 @@ def test_other_labels_are_other_data_for_a_resume(
 
 def test_data_check_takes_a_file_of_labels_and_passes_it_on(here: Path, does: Callable[..., str]) -> None:
     printed = does("data", "check", "pets", "--labels-file", "pets.csv")
-    assert printed.startswith("labels from pets.csv\n")
+    assert "\nlabels from pets.csv\n" in printed
     assert "bin/train --preset best --data-dir pets --labels-file pets.csv\n" in printed
 
 
