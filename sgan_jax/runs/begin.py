@@ -23,7 +23,7 @@ def begin(run: RunDir, record: RunRecord, labelled: np.ndarray, newest: bool = T
       run: the directory.
       record: what is asked for now, with one part.
       labelled: the subset that a new run takes; an existing run has its own.
-      newest: have `runs/latest` point at it.
+      newest: have `runs/latest` point at it, if it is usable or the run that is there is not.
 
     Raises:
       UserError: the directory holds a run of other settings; names the settings that differ.
@@ -38,12 +38,22 @@ def begin(run: RunDir, record: RunRecord, labelled: np.ndarray, newest: bool = T
             run.write_record(record)  # last: now it is a run
     except OSError as error:
         raise unwritable(run.path, "‹run›", error) from None
-    try:
-        if newest:
-            point_latest(run)
-    except OSError as error:  # a convenience: the run itself may lie elsewhere
-        log.warning("%s cannot be written (%s)", LATEST, error.strerror or error)
+    if newest and (run.usable or not RunDir(LATEST).usable):
+        point_latest(run)
     return run.labelled()
+
+
+def point_latest(run: RunDir) -> None:
+    """Has `runs/latest` point at the run; a warning where that cannot be, for the run itself may lie elsewhere."""
+    try:
+        if run.path.parent != ROOT:
+            ROOT.mkdir(exist_ok=True)
+        link = LATEST.with_name(f".latest.{os.getpid()}.tmp")
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(run.path.resolve(), ROOT.resolve()))  # the run may itself be runs/latest
+        os.replace(link, LATEST)
+    except OSError as error:
+        log.warning("%s cannot be written (%s)", LATEST, error.strerror or error)
 
 
 def _joins(run: RunDir, record: RunRecord) -> bool:
@@ -114,16 +124,6 @@ def _joined(there: RunRecord, asked: RunRecord) -> RunRecord:
 
 def _environment(part: Part) -> dict[str, object]:
     return part.versions | {"precision": part.device.get("precision")}
-
-
-def point_latest(run: RunDir) -> None:
-    """Has `runs/latest` lead to the run."""
-    if run.path.parent != ROOT:
-        ROOT.mkdir(exist_ok=True)
-    link = LATEST.with_name(f".latest.{os.getpid()}.tmp")
-    link.unlink(missing_ok=True)
-    link.symlink_to(os.path.relpath(run.path.resolve(), ROOT.resolve()))  # the run may itself be runs/latest
-    os.replace(link, LATEST)
 
 
 def _shown(names: tuple[str, ...]) -> str:

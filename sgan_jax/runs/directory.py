@@ -21,6 +21,7 @@ import numpy as np
 from sgan_jax.errors import UserError
 from sgan_jax.files import finite, locked, named, read_json, write_atomically, write_json
 from sgan_jax.runs.record import RunRecord, read_record
+from sgan_jax.runs.retention import steps
 
 
 class RunDir:
@@ -61,6 +62,11 @@ class RunDir:
         """Whether there is a checkpoint or a line of metrics."""
         saved = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
         return saved or any(self.metrics())
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a checkpoint, which every command but `train` and `report` needs."""
+        return bool(steps(self.checkpoints))
 
     def record(self) -> RunRecord:
         """All of config.json.

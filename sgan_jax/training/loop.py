@@ -18,7 +18,7 @@ from sgan_jax.errors import UserError
 from sgan_jax.graph import cache
 from sgan_jax.graph.propagation import LabelledImages, propagate
 from sgan_jax.runs import checkpoint
-from sgan_jax.runs.begin import begin
+from sgan_jax.runs.begin import begin, point_latest
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.find import default_path
 from sgan_jax.runs.retention import early_end
@@ -142,13 +142,16 @@ def _lead(call: _Call) -> _Taken:
             if beginning:
                 listener.note(str(beginning))
                 saver.save(first, state)  # so that no resume needs the other run
+                saver.wait()
+                if options.newest:
+                    point_latest(run)
             early = bool(early_end(run.metrics(), config))
             ended = early or first >= config.total_steps
             board = None if ended else stack.enter_context(Board(run.tensorboard, first))
         rollbacks = len(run.record().rollbacks)
         state, labelled, *_ = team.from_leader((state, labelled, np.asarray(rollbacks), np.asarray(int(early))))
         for_training, validation = split(labelled, config)
-        recorder = Recorder(config, dataset, system, validation, Outputs(run, saver, board, listener))
+        recorder = Recorder(config, dataset, system, validation, Outputs(run, saver, board, listener, options.newest))
         recorder.thin_out()  # as the run would have done before a kill, or is asked to do now
         if ended:
             recorder.conclude(first, state)

@@ -19,6 +19,7 @@ from sgan_jax.metrics.subsets import subsets
 from sgan_jax.metrics.table import EVALUATORS, Evaluated, NotFinite, Subject
 from sgan_jax.report import pictures
 from sgan_jax.runs import checkpoint, predictions, retention
+from sgan_jax.runs.begin import point_latest
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.training.dispatch import Dispatched, Diverged
 from sgan_jax.training.events import Epoch, Listener, Span, Steps
@@ -36,6 +37,7 @@ class Outputs(NamedTuple):
     saver: checkpoint.Saver
     board: Board | None
     listener: Listener
+    newest: bool = False  # whether `runs/latest` is to point at the run, from its first checkpoint on
 
 
 class Recorder:
@@ -79,6 +81,7 @@ class Recorder:
                 if ends_epoch:
                     steps.epoch(self._finish_epoch(step, state, metrics))
             if step > first:
+                _check_parameters(step, state)
                 self._save(step, state)
                 self.thin_out()
             if step == config.total_steps or self.early_end:
@@ -116,10 +119,13 @@ class Recorder:
             self.outputs.board.take_back(step)
 
     def _save(self, step: int, state: TrainState) -> None:
-        _check_parameters(step, state)
         if self.config.keep:
             self.thin_out()  # now, when the one before has been written while the run trained
+        first = self.outputs.newest and not self.outputs.run.usable
         self.outputs.saver.save(step, state)
+        if first:
+            self.outputs.saver.wait()
+            point_latest(self.outputs.run)
 
     def _log(self, step: int, metrics: Metrics, measures: Mapping[str, Measure]) -> None:
         figures = {name: measure.value for name, measure in measures.items()}

@@ -289,6 +289,24 @@ def test_latest_points_at_the_run_that_was_begun_or_joined_last(path):
     assert existing(None).path == Path("runs/first").resolve()
 
 
+def test_a_run_without_a_checkpoint_takes_latest_only_from_another_one():
+    begun("runs/first")
+    begun("runs/second")
+    assert existing(None).path.name == "second", "report --serve shows it"
+    with_checkpoints(RunDir(Path("runs/second")), "step_2")
+    begun("runs/third")
+    assert existing(None).path.name == "second"
+    with_checkpoints(RunDir(Path("runs/third")), "step_2.orbax-checkpoint-tmp")
+    begun("runs/third")
+    assert existing(None).path.name == "second"
+    with_checkpoints(RunDir(Path("runs/third")), "step_4")
+    begun("runs/third")
+    assert existing(None).path.name == "third"
+    (Path("runs/third/checkpoints") / "step_4").rmdir()
+    begun("runs/second")
+    assert existing(None).path.name == "second"
+
+
 def test_a_run_that_is_not_to_be_the_newest_leaves_latest_as_it_is():
     begun("runs/first")
     begin(RunDir(Path("runs/second")), RECORD, LABELLED, newest=False)

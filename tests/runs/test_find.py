@@ -129,7 +129,8 @@ def test_the_best_checkpoint_of_a_run_without_validation_is_an_error():
 
 
 def test_a_checkpoint_that_is_given_as_a_path_brings_its_own_run():
-    with_checkpoints(begun("runs/a"), "step_2")
+    for name in ("runs/a", "runs/b"):
+        with_checkpoints(begun(name), "step_2")
     begun("runs/b")
     assert existing(None, "runs/a/checkpoints/step_2").path.name == "a"
     assert existing(None, "step_2").path.name == "b"

@@ -3,9 +3,12 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +35,8 @@ from sgan_jax.metrics import subsets
 from sgan_jax.presets import PRESETS
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.training import dispatch, loop, recorder
+from sgan_jax.training.events import Epoch, Listener, Span, Steps
+from sgan_jax.training.signals import Stop
 from sgan_jax.training.start import Options
 
 ACCURACIES = ("train_accuracy", "test_accuracy", "ema_test_accuracy")
@@ -103,6 +108,42 @@ def test_a_run_may_end_within_an_epoch_and_be_made_longer(train, does, tmp_path)
     does("train", "--run", "run", "--epochs", 2)
     assert sha256(run, 4) == sha256(reference(), 4)
     assert [line["step"] for line in metrics(run)] == [2, 3, 4]
+
+
+class Latest(Listener, Steps):
+    """The name of the run that runs/latest points at, after each step and each epoch."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def steps(self, span: Span) -> AbstractContextManager[Steps]:
+        return nullcontext(self)
+
+    def step(self, step: int, metrics: object) -> None:
+        self.names.append(Path("runs/latest").resolve().name)
+
+    def epoch(self, epoch: Epoch) -> None:
+        self.names.append(Path("runs/latest").resolve().name)
+
+
+def test_latest_is_the_newest_run_that_has_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny = {"data.dataset": "mnist-5k", "data.labels": 10, "model.width": 2, "epochs": 2, "steps_per_epoch": 1}
+    config = changed(PRESETS["supervised"], tiny)
+    latest = Latest()
+
+    def train(name: str, **options: Any) -> loop.Result:
+        latest.names.clear()
+        return loop.train(config, Options(Path("runs", name), newest=True, **options), listener=latest)
+
+    train("a")
+    assert latest.names == ["a"] * 4, "there is no other"
+    asked = Stop()
+    asked.by = signal.SIGTERM
+    assert train("b", stopping=lambda: nullcontext(asked)).stopped and RunDir(Path("runs/b")).record()
+    assert latest.names == [] and Path("runs/latest").resolve().name == "a"
+    train("b")
+    assert latest.names == ["a", "b", "b", "b"], "from the first checkpoint on, after the first step"
 
 
 def test_labels_for_validation_are_of_the_budget_and_kept_from_training(train, fails, tmp_path):
