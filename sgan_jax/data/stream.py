@@ -11,12 +11,13 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from sgan_jax.data.dataset import Source
 from sgan_jax.data.images import BadImage, read_shaped
-from sgan_jax.errors import UserError
+from sgan_jax.errors import UserError, missing_extra
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,20 @@ class Files:
         return f"Files({len(self)} images)"
 
 
+def installed_grain() -> ModuleType:
+    """The package that reads the images.
+
+    Raises:
+      UserError: it is not installed.
+    """
+    try:
+        import grain
+    except ImportError:
+        missing = missing_extra("grain", "stream").marked
+        raise UserError(f"‹data.stream›: reading images from disk at every step needs Grain: {missing}") from None
+    return grain
+
+
 def batches(source: Source, size: int, seed: int, first: int) -> Iterator[np.ndarray]:
     """Yields batches, uint8 `[size, H, W, C]`, without end.
 
@@ -75,13 +90,7 @@ def batches(source: Source, size: int, seed: int, first: int) -> Iterator[np.nda
     Raises:
       UserError: Grain is not installed.
     """
-    try:
-        import grain
-    except ImportError:
-        raise UserError(
-            "images that do not fit in memory are read by Grain, which is not installed; set SGAN_EXTRAS=stream for "
-            "bin/train, or pip install 'sgan-jax[stream]'"
-        ) from None
+    grain = installed_grain()
     order = grain.MapDataset.source(source).seed(seed).shuffle().repeat()
     options = grain.ReadOptions(num_threads=min(16, 2 * (os.cpu_count() or 1)), prefetch_buffer_size=PREFETCH)
     return iter(order[first * size :].batch(size).to_iter_dataset(options))

@@ -14,10 +14,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from sgan_jax.config import Config
-from sgan_jax.errors import UserError, reason
+from sgan_jax.errors import UserError, missing_extra, reason
 from sgan_jax.runs import checkpoint
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.sweep import trial
@@ -27,6 +28,19 @@ from sgan_jax.training.signals import Stop, stop_on_signal
 _LOST = 10  # times that a trial may be lost with its worker before it counts as the cause
 _PATIENCE = 10  # seconds for an answer
 _POLL = 0.5  # seconds between two checks for a signal
+
+
+def installed_ray(address: str) -> ModuleType:
+    """The package Ray; `address` is for the message.
+
+    Raises:
+      UserError: it is not installed.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise UserError(f"‹ray› {address}: {missing_extra('ray', 'ray').marked}") from None
+    return ray
 
 
 @contextmanager
@@ -39,12 +53,7 @@ def connected(address: str) -> Iterator[None]:
     Raises:
       UserError: Ray is not installed, or there is no cluster at the address.
     """
-    try:
-        import ray
-    except ImportError:
-        raise UserError(
-            f"‹ray› {address}: Ray is not installed; set SGAN_EXTRAS=ray for bin/sweep, or pip install 'sgan-jax[ray]'"
-        ) from None
+    ray = installed_ray(address)
     with _no_usage_statistics():
         try:
             _knock(address)

@@ -25,7 +25,7 @@ from sgan_jax.sweep.record import averaged_record, last_checkpoint, record_of
 from sgan_jax.sweep.trial import Ended, Shared, Trial
 from sgan_jax.training import events
 from sgan_jax.training.signals import Stop
-from sgan_jax.training.start import check_on_nan, labelled_images
+from sgan_jax.training.start import check_extras, check_on_nan, labelled_images
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,13 @@ def _check(configs: Sequence[Config], options: Options, listener: Listener) -> _
         validate(config)
         check_names(config)
     available()  # before data are fetched
+    if options.ray:
+        ray_cluster.installed_ray(options.ray)
+    else:  # a cluster's workers may have extras that are not here
+        check_extras(configs[0], None)
     dataset = _load(configs[0], options.out)
+    if not options.ray:
+        check_extras(configs[0], dataset)
     name = configs[0].data.dataset if configs[0].data.data_dir else dataset.name
     # Located here: a worker of a cluster has another working directory.
     resolved = [located(dataclasses.replace(c, data=dataclasses.replace(c.data, dataset=name))) for c in configs]

@@ -13,6 +13,7 @@ import numpy as np
 from sgan_jax import __version__
 from sgan_jax.config import Config, choose, located, to_json, validate
 from sgan_jax.data.load import DEFAULT_LABELS, EMBEDDED, Dataset, choose_labelled, how_many, load
+from sgan_jax.data.stream import installed_grain
 from sgan_jax.engine.devices import Team, available, resolve_precision, team
 from sgan_jax.engine.system import System, build, check_names
 from sgan_jax.errors import UserError
@@ -70,7 +71,9 @@ def prepare(config: Config, options: Options, dataset: Dataset | None = None) ->
         choose(EVALUATORS, name, "evaluator")
     check_on_nan(options.on_nan)
     available()  # before data are fetched
+    check_extras(config, dataset)
     dataset = dataset or _load(config, options.run)
+    check_extras(config, dataset)
     config = _resolved(config, dataset)
     validate(config)
     system = build(config, dataset.train_images.shape[1:], dataset.num_classes)
@@ -80,6 +83,17 @@ def prepare(config: Config, options: Options, dataset: Dataset | None = None) ->
     if not group.same(f"{to_json(config)} {dataset.digest} {dataset.class_names} {steps}".encode()):
         raise UserError("the processes of this run have other flags or other data; start each with the same")
     return Prepared(config, dataset, system, group, labelled)
+
+
+def check_extras(config: Config, dataset: Dataset | None) -> None:
+    """Raises a UserError if training needs a package that is not installed.
+
+    Args:
+      config: what is trained.
+      dataset: on what; None as long as it is not loaded.
+    """
+    if config.data.stream if dataset is None else dataset.streamed is not None:
+        installed_grain()
 
 
 def check_on_nan(on_nan: str) -> None:

@@ -1,11 +1,13 @@
 """Settings and data that cannot be trained are errors before anything is trained, and name the setting to change."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from outer import DIGITS
+from pets import write
 
 from sgan_jax.config import Config, DataConfig
 from sgan_jax.data.load import UNKNOWN, Dataset
@@ -69,3 +71,28 @@ def test_a_sweep_reports_its_last_trial_before_it_trains_the_first(tmp_path: Pat
     line = fails("sweep", *DIGITS, "--labels", "100,10", "--validation", 5, "--draws", 1, "--out", "out")
     assert "--validation: keeps all labels of class" in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "stream"),
+    [
+        (("train", "--run", "out", "--labels", 4), True),
+        (("train", "--run", "out", "--labels", 4), None),
+        (("sweep", "--out", "out", "--labels", 4, "--draws", 1), True),
+    ],
+)
+def test_without_the_extra_for_streaming_nothing_is_written(
+    command: tuple[object, ...], stream: bool | None, tmp_path: Path, sgan, monkeypatch
+) -> None:
+    pets = write(tmp_path / "pets")
+    monkeypatch.setitem(sys.modules, "grain", None)
+    if stream is None:
+        monkeypatch.setattr("sgan_jax.data.memory.excess", lambda needed: "more than there is")
+    how = ("--stream", stream) if stream else ()
+    status, printed, error = sgan(*command, "--preset", "fast", "--data-dir", pets, *how)
+    assert (status, printed) == (2, "")
+    *notes, line = error.splitlines()
+    assert len(notes) == (not stream), "that the images do not fit"
+    assert "error: --stream: reading images from disk at every step needs Grain: the package grain is not" in line
+    assert "set SGAN_EXTRAS=stream" in line and "pip install 'sgan-jax[stream]'" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["pets"]
