@@ -1,7 +1,9 @@
 """`train`: trains a run, or resumes it."""
 
+import atexit
 import dataclasses
 import json
+import os
 import sys
 import textwrap
 import tomllib
@@ -66,14 +68,13 @@ class _Train:
             raise UserError(f"‹log_every›: {call.log_every}; must be 0 (off) or more")
         config = resolved(given(self), call.config, call.run)
         from sgan_jax.cli.terminal import Terminal
-        from sgan_jax.engine import devices
         from sgan_jax.training import loop, profiler
         from sgan_jax.training.signals import stop_on_signal
         from sgan_jax.training.start import Options
 
         traced = profiler.profile(call.profile, call.profile_steps)
         if call.cluster or (call.coordinator, call.processes, call.process) != (None, None, None):
-            devices.connect(call.coordinator, call.processes, call.process)
+            _connect(call)
         terminal = Terminal(call.log_every)
         options = Options(
             call.run,
@@ -89,6 +90,29 @@ class _Train:
             return 0
         print(f"stopped by {result.stopped.name}; the same command resumes", flush=True)
         return 128 + result.stopped
+
+
+def _connect(call: Call) -> None:
+    """Joins the other processes; prints that it waits for them."""
+    from sgan_jax.engine import devices
+
+    waits: list[str] = []
+
+    def note(text: str) -> None:
+        waits.append(text)
+        print(text, flush=True)
+
+    try:
+        devices.connect(call.coordinator, call.processes, call.process, note)
+    except BaseException as error:
+        if waits:  # XLA still waits in its thread: an orderly exit would end in its trace
+            atexit.register(_exit_at_once, 2 if isinstance(error, UserError) else 130)
+        raise
+
+
+def _exit_at_once(status: int) -> None:
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def resolved(settings: dict[str, Any], file: Path | None = None, run: Path | None = None) -> Config:

@@ -1,9 +1,10 @@
 """The devices of this machine: what they are good at, and how several of them split a step."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from sgan_jax.errors import UserError, reason
 from sgan_jax.types import Net
 
+PATIENCE = 300  # seconds that the processes of a run wait for one another at its start
 CPU_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})  # either multiplies bfloat16 faster than float32
 
 
@@ -132,13 +134,16 @@ class Team(NamedTuple):
         return self.largest(0) == 0
 
 
-def connect(coordinator: str | None, processes: int | None, process: int | None) -> None:
+def connect(
+    coordinator: str | None, processes: int | None, process: int | None, note: Callable[[str], None] = lambda text: None
+) -> None:
     """Joins the processes of a cluster; before anything else asks for a device.
 
     Args:
       coordinator: HOST:PORT of process 0; None where the cluster provides it (Slurm, TPU pods, MPI, Kubernetes).
       processes: how many there are, and
       process: which of them this is; None where the cluster provides it.
+      note: gets a line about what is waited for, if the others are not there at once.
 
     Raises:
       UserError: the cluster is not known, or the others do not come.
@@ -148,9 +153,30 @@ def connect(coordinator: str | None, processes: int | None, process: int | None)
         raise UserError("‹coordinator›, ‹processes› and ‹process› go together; or give ‹cluster› alone")
     if processes is not None and process is not None and not 0 <= process < processes:
         raise UserError(f"‹process›: {process}; must be between 0 and {processes - 1}, one below ‹processes›")
-    try:
-        jax.distributed.initialize(coordinator, processes, process)
-    except (ValueError, RuntimeError) as error:
+    errors: list[Exception] = []
+
+    def join() -> None:
+        try:
+            # JAX's own limit comes later than ours: at it, the process would be aborted with a trace.
+            jax.distributed.initialize(coordinator, processes, process, initialization_timeout=2 * PATIENCE)
+        except Exception as error:
+            errors.append(error)
+
+    # In a thread, for XLA waits in code that does not hear Ctrl-C.
+    joining = Thread(target=join, daemon=True)
+    joining.start()
+    joining.join(1.0)
+    where = f"at {coordinator}" if coordinator else "of this job"
+    if joining.is_alive():
+        which = f"process {process} of {processes}" if coordinator else "this process"
+        note(f"{which} waits for the others {where}; it gives up after {PATIENCE} s")
+        joining.join(PATIENCE)
+    if joining.is_alive():
+        all_of_them = f"all of 0 to {processes - 1} as ‹process›" if processes else "the same command in each"
+        raise UserError(f"the other processes {where} did not come within {PATIENCE} s; start {all_of_them}")
+    for error in errors:
+        if not isinstance(error, ValueError | RuntimeError):
+            raise error
         raise UserError(f"cannot join the other processes ({reason(error)}); see ‹coordinator› and ‹cluster›") from None
 
 

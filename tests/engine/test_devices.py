@@ -1,6 +1,7 @@
 """Facts about what is chosen for the devices that there are, and that several of them compute what one does."""
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -310,6 +311,37 @@ def test_a_run_that_cannot_begin_ends_all_of_its_processes(tmp_path: Path) -> No
     assert (first.returncode, second.returncode) == (2, 2)
     assert "sgan: error: run: cannot be written" in first.stderr
     assert "sgan: error: the run's first process could not begin; its own message has the reason\n" in second.stderr
+
+
+# A start of which the others never come, with less patience.
+ALONE = """
+import sys
+from sgan_jax.engine import devices
+devices.PATIENCE = int(sys.argv.pop())
+from sgan_jax.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("process", [0, 1])
+@pytest.mark.parametrize("gives_up", [True, False], ids=["", "Ctrl-C"])
+def test_a_process_that_is_alone_says_at_once_what_it_waits_for_and_gives_up(
+    process: int, gives_up: bool, tmp_path: Path
+) -> None:
+    where, patience = f"127.0.0.1:{free_port()}", 1 if gives_up else 300
+    group = ("--coordinator", where, "--processes", 3, "--process", process, patience)
+    python = [sys.executable, "-P", "-c", ALONE, "train", *map(str, (*DIGITS, *group))]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    quiet = {name: value for name, value in environment().items() if "proxy" not in name.lower()}  # JAX warns of them
+    with subprocess.Popen(python, cwd=tmp_path, env=quiet, **pipes) as alone:  # type: ignore[call-overload]
+        line = alone.stdout.readline()
+        assert line == f"process {process} of 3 waits for the others at {where}; it gives up after {patience} s\n"
+        if not gives_up:
+            alone.send_signal(signal.SIGINT)
+        printed, error = alone.communicate(timeout=60)
+    message = f"sgan: error: the other processes at {where} did not come within 1 s; start all of 0 to 2 as --process\n"
+    assert (alone.returncode, printed, error) == ((2, "", message) if gives_up else (130, "", ""))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
