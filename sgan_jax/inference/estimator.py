@@ -18,7 +18,7 @@ from sgan_jax.config import SETTINGS, SHORT, Config, changed, choose
 from sgan_jax.data.arrays import as_images
 from sgan_jax.data.classes import are_known, as_classes, as_labels
 from sgan_jax.data.load import UNKNOWN, Dataset
-from sgan_jax.data.value_range import warn_of_range
+from sgan_jax.data.value_range import clip_excursions, warn_of_range
 from sgan_jax.engine.system import System, build, derive_keys
 from sgan_jax.errors import UserError, spelled
 from sgan_jax.files import write_json
@@ -97,7 +97,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         """Trains.
 
         Args:
-          X: images `[N, H, W]`, `[N, H, W, C]` or as rows; uint8, or floats of 0 to 1.
+          X: images `[N, H, W]`, `[N, H, W, C]` or as rows; uint8, or floats of 0 to 1;
+            floats slightly outside are clipped, with a warning (`clip_excursions`).
           y: labels `[N]`, integers or text; -1 for images without one. Empty text, None and NaN are no label either.
 
         Raises:
@@ -265,7 +266,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
                 what = f"expected rows of {np.prod(wanted)}" if shape else "which is not square; give image_shape"
                 raise UserError(f"X: rows of {array.shape[1]} pixels; {what}")
             array = array.reshape(-1, *wanted)
-        return as_images(array, "X")
+        return as_images(clip_excursions(array, "X"), "X")
 
     def _take(self, opened: Opened) -> None:
         self.image_shape_ = opened.image_shape

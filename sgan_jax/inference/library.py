@@ -21,6 +21,7 @@ import numpy as np
 from sgan_jax.config import SHORT, Config, changed, choose
 from sgan_jax.data.arrays import as_images
 from sgan_jax.data.load import Dataset
+from sgan_jax.data.value_range import clip_excursions
 from sgan_jax.engine.system import derive_keys
 from sgan_jax.errors import UserError
 from sgan_jax.metrics.classify import class_logits, probabilities
@@ -99,14 +100,15 @@ class Run:
         """Classes of images.
 
         Args:
-          images: uint8 or floats of 0..1, `[N, H, W]` or `[N, H, W, C]`, of the shape that the run was trained on.
+          images: uint8 or floats of 0..1, `[N, H, W]` or `[N, H, W, C]`, of the shape that the run was trained on;
+            floats slightly outside are clipped, with a warning (`clip_excursions`).
           averaged: use the averaged weights.
 
         Raises:
           UserError: the run has no classifier, or the images are of another shape.
         """
         self.opened.needs_classifier("classify with")
-        pixels = as_images(np.asarray(images), "images")
+        pixels = as_images(clip_excursions(np.asarray(images), "images"), "images")
         if pixels.shape[1:] != self.opened.image_shape:
             raise UserError(f"images: shape {pixels.shape[1:]}; expected {self.opened.image_shape} as in training")
         system, names = self.opened.system, self.opened.class_names

@@ -8,8 +8,11 @@ import pytest
 from pets import make
 from PIL import Image
 
+from sgan_jax.data.arrays import as_images
 from sgan_jax.data.check import check
 from sgan_jax.data.load import load
+from sgan_jax.data.value_range import clip_excursions
+from sgan_jax.errors import UserError
 
 RNG = np.random.default_rng(1)
 X = RNG.integers(0, 256, (6, 8, 8), dtype=np.uint8)
@@ -98,3 +101,59 @@ def test_idx_files_are_looked_at_too(tmp_path, caplog, write_idx, arrays):
     (message,) = warnings_of(tmp_path / "digits", caplog)
     assert f"{paths['test_images']}: the largest value is 1; expected bytes of 0 to 255" in message
     assert gzip.decompress(paths["test_images"].read_bytes())[:2] == b"\0\0"
+
+
+# --- floats outside 0 to 1 ---
+
+GREY = np.full((10, 10, 10), 0.5)
+
+
+def with_values(count, value, dtype=np.float64):
+    images = GREY.astype(dtype)
+    images.reshape(-1)[:count] = value
+    return images
+
+
+@pytest.mark.parametrize(
+    ("images", "warned"),
+    [
+        (with_values(1, 1.0001), "1 of 1000 values outside 0 to 1 are clipped (they reach from 0.5 to 1.0001)"),
+        (with_values(1000, -0.04), "1000 of 1000 values outside 0 to 1 are clipped (they reach from -0.04 to -0.04)"),
+        (with_values(49, 1.5, np.float32), "49 of 1000 values outside 0 to 1 are clipped (they reach from 0.5 to 1.5)"),
+        (with_values(50, 255.0), "50 of 1000 values outside 0 to 1 are clipped (they reach from 0.5 to 255)"),
+        (with_values(50, -30.0), "50 of 1000 values outside 0 to 1 are clipped (they reach from -30 to 0.5)"),
+        (with_values(1000, 1 + 1e-7), None),
+        (with_values(1000, np.float32(1 + 1.2e-7), np.float32), None),
+    ],
+)
+def test_floats_slightly_outside_are_clipped_with_a_warning_of_more_than_rounding(caplog, images, warned):
+    before = images.copy()
+    clipped = clip_excursions(images, "X")
+    np.testing.assert_array_equal(images, before)
+    np.testing.assert_array_equal(clipped, images.clip(0, 1))
+    assert caplog.messages == ([f"X: {warned}"] if warned else [])
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        with_values(51, 2.0),
+        with_values(510, 1.1),
+        with_values(1000, -0.051),
+        with_values(1, np.nan),
+        with_values(1, np.inf),
+        255 * GREY,
+        2 * GREY - 1.5,
+        np.array([[[300]]]),
+    ],
+)
+def test_images_of_another_range_are_left_to_be_refused(caplog, images):
+    assert clip_excursions(images, "X") is images
+    with pytest.raises(UserError, match="X: values from .* to .*; expected"):
+        as_images(images, "X")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("images", [GREY, X, GREY > 0.1, np.zeros((0, 4, 4)), np.array([[["a"]]])])
+def test_what_is_in_range_or_no_float_is_not_touched(caplog, images):
+    assert clip_excursions(images, "X") is images and not caplog.records

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 from sklearn.utils import estimator_checks
 
 import sgan_jax
@@ -97,6 +97,17 @@ def test_in_a_pipeline_and_in_cross_validation_images_may_come_as_rows() -> None
         SGANClassifier(**TINY).fit(labelled[0][:, :143], labelled[1])
     oblong = SGANClassifier(**TINY | {"steps": 1}, image_shape=(8, 18)).fit(labelled[0] / 255.0, labelled[1])
     assert oblong.image_shape_ == (8, 18, 1)
+
+
+def test_a_scaler_of_each_pixel_may_give_values_outside_its_range_in_cross_validation(caplog) -> None:
+    rows = X[:12].mean(axis=-1).reshape(12, -1)
+    assert MinMaxScaler().fit(rows[:6]).transform(rows[6:]).max() > 1.4
+    line = make_pipeline(MinMaxScaler(), SGANClassifier(**TINY | {"preset": "supervised", "steps": 1}))
+    scores = cross_val_score(line, rows, KINDS[:12], cv=2, error_score="raise")
+    assert np.isfinite(scores).all()
+    assert len([line for line in caplog.messages if "outside 0 to 1 are clipped" in line]) == 2
+    with pytest.raises(ValueError, match=r"X: values from -1\.0 to 0\.4.*; expected floats of 0 to 1"):
+        fitted().predict(X / 127.5 - 1)
 
 
 def test_slips_are_value_errors_of_one_line() -> None:

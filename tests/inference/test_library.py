@@ -96,6 +96,13 @@ def test_a_loaded_run_classifies_images_as_training_did() -> None:
     assert sgan_jax.load(finished_run()[0] / RUN, "step_2").step == 2
 
 
+def test_excursions_are_clipped_before_images_are_classified(caplog) -> None:
+    images = np.linspace(-0.05, 1.05, 2 * 28 * 28).reshape(2, 28, 28)
+    excursion = trained().classify(images)
+    assert caplog.messages == ["images: 144 of 1568 values outside 0 to 1 are clipped (they reach from -0.05 to 1.05)"]
+    np.testing.assert_array_equal(excursion.probabilities, trained().classify(images.clip(0, 1)).probabilities)
+
+
 def test_a_loaded_run_generates_the_same_images_for_the_same_seed() -> None:
     images = trained().generate(16)
     assert images.shape == (16, 28, 28, 1) and images.dtype == np.uint8
