@@ -369,14 +369,16 @@ def flatten(config: Config) -> dict[str, Any]:
 
 
 def changed(config: Config, values: Mapping[str, Any]) -> Config:
-    """The configuration with other values at the places given; lists are taken for tuples, paths for text.
+    """The configuration with other values at the places given.
+
+    Lists are taken for tuples, paths for text, NumPy's numbers for Python's.
 
     Raises:
       UserError: the setting is unknown, or the value is of another type.
     """
     branches: dict[str, dict[str, Any]] = {}
     for place, value in values.items():
-        value = tuple(value) if isinstance(value, list) else str(value) if isinstance(value, Path) else value
+        value = tuple(map(_plain, value)) if isinstance(value, list | tuple) else _plain(value)
         if place not in SETTINGS:
             raise UserError(f"no setting is named '{place}'; the settings are those of `sgan train --help`")
         if not SETTINGS[place].takes(value):
@@ -386,6 +388,13 @@ def changed(config: Config, values: Mapping[str, Any]) -> Config:
     own = branches.pop("", {})
     parts = {branch: replace(getattr(config, branch), **fields) for branch, fields in branches.items()}
     return replace(config, **own, **parts)
+
+
+def _plain(value: Any) -> Any:
+    """A path as text, and Python's own value for one of NumPy's, which is not imported for that."""
+    if isinstance(value, Path):
+        return str(value)
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
 
 
 def _kind(kind: Any) -> str:

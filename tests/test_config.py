@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from outer import ROOT
 
@@ -511,3 +512,15 @@ def test_a_configuration_that_is_passed_on_names_no_folders_of_the_machine() -> 
     named = changed(own, {"data.data_dir": "pets", "data.labels_file": "a.csv", "init_from": "run"})
     assert without_folders(others) == named
     assert without_folders(Config()) == Config()
+
+
+def test_numpys_numbers_are_taken_for_pythons() -> None:
+    values = {"model.width": np.int64(8), "model.dropout": np.float32(0.5)}
+    config = changed(Config(), values | {"data.image_size": [np.uint8(9), np.int16(9)]})
+    assert (config.model.width, config.model.dropout, config.data.image_size) == (8, 0.5, (9, 9))
+    assert {type(value) for value in (config.model.width, *config.data.image_size)} == {int}
+    assert type(config.model.dropout) is float
+    json.dumps(to_json(config))
+    for wrong in (np.float64(8), np.bool_(True), np.array([8])):
+        with pytest.raises(UserError, match="model.width: .*; expected a whole number"):
+            changed(Config(), {"model.width": wrong})

@@ -22,6 +22,7 @@ from sgan_jax.data.value_range import clip_excursions, warn_of_range
 from sgan_jax.engine.system import System, build, derive_keys
 from sgan_jax.errors import UserError, spelled
 from sgan_jax.files import write_json
+from sgan_jax.inference.parameters import check, seed
 from sgan_jax.metrics.classify import class_logits, probabilities
 from sgan_jax.models.heads import HEADS
 from sgan_jax.presets import PRESETS
@@ -45,7 +46,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
       image_shape: (H, W) or (H, W, C) of images that come as rows, `[N, H * W * C]`, as pipelines hand them on; by
         default those are grey squares.
       averaged: predict with the averaged weights.
-      random_state: seed, an integer; None is 0.
+      random_state: seed, an integer; None is 0. A RandomState gives another seed at each `fit`.
       init_from: a run directory, or RUN/step_N, with whose weights `fit` begins; see docs/labels.md.
       run_dir: where to train; a run that is there is resumed. By default a temporary folder.
       verbose: print what `train` prints.
@@ -71,7 +72,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         settings: Mapping[str, Any] | None = None,
         image_shape: tuple[int, ...] | None = None,
         averaged: bool = False,
-        random_state: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
         init_from: str | Path | None = None,
         run_dir: str | Path | None = None,
         verbose: bool = False,
@@ -105,6 +106,8 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
           ValueError: images or labels are something else, or the settings do not permit it.
         """
         try:
+            check(self.get_params())
+            config = self._config()
             images = self._images(X, self._shape_of_rows())
             warn_of_range(np.asarray(X), "X")
             given = _labels(y)
@@ -113,7 +116,6 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
                 raise UserError(f"y: {len(labels)} labels for {len(images)} images; expected one each (-1: unknown)")
             none = np.zeros(0, np.int32)
             dataset = Dataset("images", images, labels, images[:0], none, names, custom=True)
-            config = self._config()
             if not choose(HEADS, config.model.head, "head").classifies:
                 raise UserError(f"‹model.head›: '{config.model.head}' has no classifier to fit")
             with contextlib.ExitStack() as stack:
@@ -158,11 +160,15 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
         return float(np.average(self.predict(np.asarray(X)[known]) == y[known], weights=weights))
 
-    def sample(self, count: int = 100, random_state: int = 0) -> np.ndarray:
-        """Generated images, uint8 `[count, H, W, C]`."""
+    def sample(self, count: int = 100, random_state: Any = 0) -> np.ndarray:
+        """Generated images, uint8 `[count, H, W, C]`; `random_state` as of the class."""
         check_is_fitted(self)
+        try:
+            key = derive_keys(seed(random_state)).samples
+        except UserError as error:
+            raise ValueError(_spelled(error)) from None
         system, state = self._opened()
-        return system.generate(state.model("g"), derive_keys(random_state).samples, count)
+        return system.generate(state.model("g"), key, count)
 
     def save(self, path: str | Path) -> Path:
         """Writes a run directory, which `load` reads, and `eval`, `predict` and `export` as well.
@@ -236,9 +242,9 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         return hasattr(self, "state_")
 
     def _config(self) -> Config:
-        params = {name: _plain(value) for name, value in self.get_params().items()}
+        params = self.get_params()
         given = {SHORT[name]: value for name, value in params.items() if name in SHORT and value is not None}
-        given |= {"seed": params["random_state"] or 0} | dict(self.settings or {})
+        given |= {"seed": seed(self.random_state)} | dict(self.settings or {})
         return changed(choose(PRESETS, self.preset, "preset"), given)
 
     def _listener(self) -> Listener | None:
@@ -251,9 +257,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
     def _shape_of_rows(self) -> tuple[int, int, int] | None:
         if self.image_shape is None:
             return None
-        if len(self.image_shape) not in (2, 3):
-            raise UserError(f"image_shape: {self.image_shape}; expected (H, W) or (H, W, C)")
-        height, width, channels = (*self.image_shape, 1)[:3]
+        height, width, channels = map(int, (*self.image_shape, 1)[:3])
         return height, width, channels
 
     def _images(self, X: Any, shape: tuple[int, int, int] | None) -> np.ndarray:
@@ -296,11 +300,6 @@ def _spelled(error: UserError) -> str:
         return (SETTINGS[place].short if place in SETTINGS else "") or place
 
     return spelled(error.marked, parameter)
-
-
-def _plain(value: Any) -> Any:
-    """Python's own number for one of NumPy's, as grids of parameters have them."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _labels(y: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ from rooms import RUN as ROOMS
 from rooms import picture, trained
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 from sklearn.utils import estimator_checks
@@ -127,6 +127,72 @@ def test_slips_are_value_errors_of_one_line() -> None:
         SGANClassifier("bset").fit(X, NUMBERS)
     with pytest.raises(ValueError, match=r"images of shape \(6, 12, 3\); expected \(12, 12, 3\) as in fit"):
         fitted().predict(X[:, :6])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "expected"),
+    [
+        ("random_state", np.random.default_rng(0), "an integer from 0 to 4294967295, a numpy.random.RandomState, or "),
+        ("random_state", -1, "an integer from 0"),
+        ("random_state", 2**32, "an integer from 0"),
+        ("random_state", 1.0, "an integer from 0"),
+        ("random_state", True, "an integer from 0"),
+        ("steps", 2.0, "a whole number or none"),
+        ("epochs", np.float64(2), "a whole number"),
+        ("batch_size", "8", "a whole number"),
+        ("width", True, "a whole number"),
+        ("learning_rate", "0.1", "a number"),
+        ("head", 1, "text"),
+        ("preset", ["best"], "text, the name of a preset"),
+        ("settings", [("seed", 1)], "None or settings by their place"),
+        ("image_shape", 12, r"None, \(H, W\) or \(H, W, C\)"),
+        ("image_shape", (12.0, 12), r"None, \(H, W\) or \(H, W, C\)"),
+        ("image_shape", (0, 12), r"None, \(H, W\) or \(H, W, C\)"),
+        ("averaged", "yes", "True or False"),
+        ("run_dir", 3, "None or the path of a folder"),
+        ("verbose", "no", "True or False"),
+    ],
+)
+def test_a_parameter_of_another_type_is_a_value_error_that_names_it(parameter, value, expected) -> None:
+    model = SGANClassifier(**TINY | {parameter: value})  # nothing is checked here, by scikit-learn's rules
+    with pytest.raises(ValueError, match=rf"^{parameter}: .*; expected {expected}") as error:
+        model.fit(X, NUMBERS)
+    assert "\n" not in str(error.value)
+
+
+def seeds_of(random_state: object) -> list[int]:
+    """The seeds of two fits of one estimator."""
+    model = SGANClassifier("supervised", width=2, steps=1, random_state=random_state)
+    return [model.fit(X[:8], NUMBERS[:8]).record_.config.seed for _ in range(2)]
+
+
+def test_a_random_state_gives_another_seed_at_each_fit_and_an_integer_of_any_kind_the_same() -> None:
+    first, second = seeds_of(np.random.RandomState(5))
+    assert first != second
+    assert seeds_of(np.random.RandomState(5)) == [first, second]
+    assert seeds_of(7) == seeds_of(np.uint8(7)) == seeds_of(np.int64(7)) == [7, 7]
+    assert seeds_of(None) == [0, 0]
+    state, again = np.random.RandomState(1), np.random.RandomState(1)
+    np.testing.assert_array_equal(fitted().sample(2, state), fitted().sample(2, again))
+    assert (fitted().sample(2, state) != fitted().sample(2, again.randint(10))).any()
+    with pytest.raises(ValueError, match="^random_state: 'a'; expected an integer"):
+        fitted().sample(2, "a")
+
+
+def test_a_grid_of_numpys_numbers_is_searched() -> None:
+    grid = {
+        "batch_size": np.arange(2, 3),
+        "learning_rate": np.logspace(-3, -2, 2),
+        "settings": [{"model.width": np.int32(2), "ema_decay": np.float32(0.5)}],
+        "averaged": np.array([True]),
+        "image_shape": [np.array([12, 36])],
+    }
+    search = GridSearchCV(SGANClassifier("supervised", steps=1), grid, cv=2, error_score="raise")
+    search.fit(X[:8].reshape(8, -1), KINDS[:8])
+    config = search.best_estimator_.record_.config
+    assert (config.batch_size, config.model.width, config.ema_decay) == (2, 2, 0.5)
+    assert config.adam.learning_rate in (0.001, 0.01)
+    assert search.best_estimator_.image_shape_ == (12, 36, 1)
 
 
 # By name: `check_estimator` itself stops after the first of one whose tags say that it takes images alone.

@@ -1,0 +1,61 @@
+"""What those of the estimator's parameters may be that are no settings; `fit` checks them, by scikit-learn's rules."""
+
+import numbers
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from sgan_jax.config import SEED
+from sgan_jax.errors import UserError
+
+
+def _is_shape(value: Any) -> bool:
+    sides = value.tolist() if isinstance(value, np.ndarray) else value
+    return (
+        isinstance(sides, tuple | list)
+        and len(sides) in (2, 3)
+        and all(isinstance(side, numbers.Integral) and int(side) > 0 for side in sides)
+    )
+
+
+_TAKES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "preset": (lambda value: isinstance(value, str), "text, the name of a preset"),
+    "settings": (lambda value: value is None or isinstance(value, Mapping), "None or settings by their place"),
+    "image_shape": (lambda value: value is None or _is_shape(value), "None, (H, W) or (H, W, C)"),
+    "averaged": (lambda value: isinstance(value, bool | np.bool), "True or False"),
+    "run_dir": (lambda value: value is None or isinstance(value, str | os.PathLike), "None or the path of a folder"),
+    "verbose": (lambda value: isinstance(value, bool | np.bool | numbers.Integral), "True or False"),
+}
+
+
+def check(parameters: Mapping[str, Any]) -> None:
+    """Checks those of the estimator's parameters that are no settings.
+
+    Raises:
+      UserError: names the parameter, its value and what was expected.
+    """
+    for name, (takes, expected) in _TAKES.items():
+        if not takes(parameters[name]):
+            raise UserError(f"{name}: {parameters[name]!r:.60}; expected {expected}")
+
+
+def seed(random_state: Any) -> int:
+    """The seed that scikit-learn's parameter stands for: a RandomState gives another one at each call.
+
+    Args:
+      random_state: an integer, a RandomState, or None for 0.
+
+    Raises:
+      UserError: it is something else, or out of range.
+    """
+    if random_state is None:
+        return 0
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(0, 2**32 - 1, dtype=np.int64))
+    is_number = isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool)
+    if not is_number or not SEED.holds(int(random_state)):
+        shown = f"random_state: {random_state!r:.60}"
+        raise UserError(f"{shown}; expected an integer from 0 to {SEED.high}, a numpy.random.RandomState, or None")
+    return int(random_state)
