@@ -12,6 +12,7 @@ from sgan_jax.config import changed
 from sgan_jax.errors import UserError
 from sgan_jax.metrics.measure import Measure
 from sgan_jax.runs import catalog
+from sgan_jax.runs.begin import point_latest
 from sgan_jax.runs.catalog import compare, find, leftovers, remove, runs_in, summary
 from sgan_jax.runs.directory import RunDir
 
@@ -34,11 +35,14 @@ def finished(path: str, step: int = 12000) -> RunDir:
     run.log({"step": 600, "seconds": 1.0, "test_accuracy": 0.5, "train_accuracy": 0.6})
     run.log({"step": step, "seconds": 9.5, "test_accuracy": 0.75, "train_accuracy": 0.8})
     run.result_file.write_text(json.dumps({"step": step}))
+    point_latest(run)  # as training does from the first checkpoint on
     return run
 
 
 def unfinished(path: str) -> RunDir:
-    return with_checkpoints(begun(path), "step_600")
+    run = with_checkpoints(begun(path), "step_600")
+    point_latest(run)
+    return run
 
 
 # --- the table ---
