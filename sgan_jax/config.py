@@ -25,6 +25,8 @@ MAX_DRAWS = 10_000  # of the labels: a larger number is a slip. Trials on the sa
 PRECISIONS = ("float32", "bfloat16", "auto")
 SCHEDULES = ("constant", "cosine")
 VIEWS = ("none", "weak", "strong")
+BORDERS = ("black", "grey", "reflect")
+FILLS = ("black", "grey")
 
 
 class Range(NamedTuple):
@@ -59,6 +61,7 @@ class Range(NamedTuple):
 POSITIVE = Range(above=0)
 NOT_NEGATIVE = Range(low=0)
 FRACTION = Range(low=0, below=1)
+PROBABILITY = Range(low=0, high=1)
 COUNT = Range(low=1)
 SEED = Range(low=0, high=2**32 - 1)
 
@@ -182,8 +185,23 @@ class AugmentConfig:
     scale: float = _field(0.0, "Largest logarithm of the magnification.", NOT_NEGATIVE)
     shift: float = _field(0.0, "Largest displacement, in pixels.", NOT_NEGATIVE)
     elastic: float = _field(0.0, "Standard deviation of elastic displacements, in pixels.", NOT_NEGATIVE)
-    cutout: int = _field(0, "Side of a square that is made black, in pixels.", NOT_NEGATIVE)
+    cutout: int = _field(0, "Side of a square that is made black, or the colour of fill, in pixels.", NOT_NEGATIVE)
     extra: tuple[str, ...] = _field((), "Further augmentations by name, in this order: mirror (left to right).")
+    crop: int = _field(0, "Largest shift of a crop out of the reflected image, in whole pixels.", Range(0, LARGEST))
+    brightness: float = _field(0.0, "Largest change of the factor of brightness, from 1.", NOT_NEGATIVE)
+    contrast: float = _field(0.0, "Largest change of the factor of contrast, from 1.", NOT_NEGATIVE)
+    saturation: float = _field(0.0, "Largest change of the factor of saturation, from 1; colour only.", NOT_NEGATIVE)
+    hue: float = _field(0.0, "Largest change of hue, as a fraction of a turn; colour only.", Range(0, 0.5))
+    sharpness: float = _field(0.0, "Largest change of the factor of sharpness, from 1.", NOT_NEGATIVE)
+    blur: float = _field(0.0, "Largest standard deviation of a Gaussian blur, in pixels.", NOT_NEGATIVE)
+    posterize: int = _field(0, "Most bits that a pixel's level loses.", Range(0, 7))
+    solarize: float = _field(0.0, "Largest fraction of the levels, from the brightest, that is inverted.", PROBABILITY)
+    invert: float = _field(0.0, "Probability that an image is inverted.", PROBABILITY)
+    autocontrast: float = _field(0.0, "Probability that an image is stretched from black to white.", PROBABILITY)
+    equalize: float = _field(0.0, "Probability that an image's histogram is made flat.", PROBABILITY)
+    random: int = _field(0, "Operations of RandAugment for each image, drawn from its pool of 14.", Range(0, 14))
+    border: str = _field("black", "What comes in from outside: black, grey or the image, reflected.", choices=BORDERS)
+    fill: str = _field("black", "Colour of the square of cutout.", choices=FILLS)
 
 
 @dataclass(frozen=True)

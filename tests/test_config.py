@@ -42,6 +42,8 @@ from sgan_jax.errors import UserError
 from sgan_jax.models.heads import HEADS
 from sgan_jax.objectives.table import OBJECTIVES
 
+_COLOURS: dict[str, Any] = {"crop": 4, "posterize": 3, "solarize": 0.2, "invert": 0.1, "autocontrast": 0.2}
+_COLOURS |= {name: 0.25 for name in ("brightness", "contrast", "saturation", "hue", "sharpness", "blur", "equalize")}
 # Every field has a value that is not its default.
 CHANGED = Config(
     preset="joint",
@@ -62,8 +64,10 @@ CHANGED = Config(
     objective=ObjectiveConfig("joint", 0.25, 0.2, 0.4, 0.01, 0.02, 3),
     adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8, 1e-9, "cosine"),
     muon=MuonConfig(2e-3, 0.9),
-    augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5, ("mirror",)),
-    weak=AugmentConfig(10.0, 0.1, 0.1, 1.0, 0.5, 3, ("mirror", "mirror")),
+    augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5, ("mirror",), **_COLOURS, random=2, border="grey", fill="grey"),
+    weak=AugmentConfig(
+        10.0, 0.1, 0.1, 1.0, 0.5, 3, ("mirror", "mirror"), **_COLOURS, random=1, border="reflect", fill="grey"
+    ),
     views=ViewsConfig("weak", "none", "weak"),
     consistency=ConsistencyConfig(2.0, 0.8),
     propagation=PropagationConfig(
@@ -157,7 +161,7 @@ READ_FROM_0_1 = Config(
     objective=ObjectiveConfig("joint"),
     adam=CHANGED.adam,
     muon=CHANGED.muon,
-    augment=CHANGED.augment,
+    augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5, ("mirror",)),
     consistency=CHANGED.consistency,
     propagation=PropagationConfig(
         4, 20, pause_from=0.25, pause_until=0.5, parts=True, deslant=True, reverse_weight=0.5

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sgan_jax.augment.spatial import BLACK
+from sgan_jax.augment.spatial import BLACK, crop, resample
 from sgan_jax.augment.strengths import Strengths
 from sgan_jax.augment.views import augment
 
@@ -31,7 +31,8 @@ def centers(images: jax.Array) -> np.ndarray:
 
 def test_without_strengths_nothing_changes() -> None:
     images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (5, 8, 6, 3)), jnp.float32)
-    np.testing.assert_allclose(augment(images, KEY, NONE), images, atol=1e-5)
+    np.testing.assert_array_equal(augment(images, KEY, NONE), images)
+    np.testing.assert_array_equal(resample(images, KEY, KEY, NONE), images)  # so that it can be left out
 
 
 def test_shifts_are_up_to_the_limit_in_every_direction_and_each_image_has_its_own() -> None:
@@ -66,6 +67,38 @@ def test_what_comes_in_from_outside_is_black() -> None:
     moved = np.asarray(augment(white, KEY, NONE._replace(shift=5.0)))
     assert moved.min() == BLACK and moved.max() == 1
     np.testing.assert_allclose(moved[:, 14, 14], 1, atol=1e-6)
+
+
+def test_what_comes_in_from_outside_is_grey_or_the_reflected_image_as_asked() -> None:
+    images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (MANY, 8, 9, 3)), jnp.float32)
+    far = NONE._replace(rotation=30.0, shift=4.0)
+    padded = jnp.pad(images, ((0, 0), (6, 6), (6, 6), (0, 0)), mode="reflect")
+    expected = augment(padded, KEY, far)[:, 6:-6, 6:-6]
+    reflected = augment(images, KEY, far._replace(border="reflect"))
+    np.testing.assert_allclose(reflected, expected, atol=1e-4)
+    black, grey = (np.asarray(augment(images, KEY, far._replace(border=border))) for border in ("black", "grey"))
+    outside = (black == BLACK).all(axis=-1)
+    assert outside.mean() > 0.05
+    np.testing.assert_array_equal(grey[outside], 0.0)
+
+
+def test_crops_are_those_of_the_image_padded_by_reflection_at_every_place() -> None:
+    image = np.random.default_rng(0).uniform(-1, 1, (6, 7, 3)).astype(np.float32)
+    padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="reflect")
+    places = {padded[y : y + 6, x : x + 7].tobytes(): (y, x) for y in range(5) for x in range(5)}
+    crops = np.asarray(crop(jnp.tile(image, (800, 1, 1, 1)), KEY, 2))
+    found = [places[one.tobytes()] for one in crops]  # every crop is one of them, to the bit
+    assert len(set(found)) == 25
+    assert np.bincount(np.array(found)[:, 0]).min() > 100 and np.bincount(np.array(found)[:, 1]).min() > 100
+    np.testing.assert_array_equal(augment(jnp.asarray(image)[None], KEY, NONE._replace(crop=2)).shape, (1, 6, 7, 3))
+
+
+def test_a_crop_beyond_the_size_of_the_image_goes_on_reflecting() -> None:
+    row = np.arange(5, dtype=np.float32)
+    padded = np.pad(row, 20, mode="reflect")
+    rows = {padded[i : i + 5].tobytes() for i in range(41)}
+    crops = np.asarray(crop(jnp.tile(row.reshape(1, 1, 5, 1), (300, 8, 1, 1)), KEY, 20))
+    assert {one[0, :, 0].tobytes() for one in crops} == rows
 
 
 def test_channels_move_together() -> None:
@@ -113,3 +146,5 @@ def test_a_square_of_the_side_given_is_cut_out_of_each_image_and_nothing_else_ch
     np.testing.assert_array_equal(lost, rows.sum(1) * columns.sum(1))  # a rectangle
     assert lost.max() == 36 and lost.min() < 36  # the frame cuts off what is outside of it
     assert len(np.unique(np.argwhere(rows)[:, 1])) > SIZE / 2
+    grey = np.asarray(augment(white, KEY, NONE._replace(cutout=6, fill="grey")))[..., 0]
+    np.testing.assert_array_equal(grey, np.where(cut == BLACK, 0.0, 1.0))

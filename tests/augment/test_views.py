@@ -1,4 +1,4 @@
-"""Facts about augmentations by name: they come after those that move pixels, in their order, each with its own key."""
+"""Facts about views: the order of augmentations; those by name come last, in their order, each with its own key."""
 
 import jax
 import jax.numpy as jnp
@@ -36,3 +36,17 @@ def test_augmentations_by_name_come_last_and_in_their_order() -> None:
     view = augment(IMAGES, KEY, Strengths(rotation=20.0, extra=("mirror", "brightness")))
     mirrored = AUGMENTATIONS["mirror"](rotated, jax.random.fold_in(KEY, 3))
     np.testing.assert_array_equal(view, brightness(mirrored, jax.random.fold_in(KEY, 4)))
+
+
+def test_squares_are_cut_out_of_recoloured_images() -> None:
+    view = augment(IMAGES, KEY, Strengths(invert=1.0, cutout=3))
+    same = augment(IMAGES, KEY, Strengths(cutout=3))
+    np.testing.assert_array_equal(view, jnp.where(same == -1.0, -1.0, -IMAGES))
+
+
+def test_crops_come_before_what_moves_pixels_and_colours_after_it() -> None:
+    strengths = Strengths(rotation=30.0, shift=2.0, crop=2, invert=1.0)
+    cropped = augment(IMAGES, KEY, Strengths(crop=2))
+    assert not np.allclose(cropped, IMAGES)
+    moved = augment(cropped, KEY, Strengths(rotation=30.0, shift=2.0))
+    np.testing.assert_allclose(augment(IMAGES, KEY, strengths), -moved, atol=1e-6)  # what comes in is white

@@ -162,6 +162,22 @@ def test_an_augmentation_by_name_changes_the_views_that_name_it(
     assert {name for name, value in brightness.items() if value} == brighter
 
 
+def test_weak_and_strong_views_have_the_strengths_of_their_settings() -> None:
+    seen: dict[str, jax.Array] = {}
+
+    def record(images: jax.Array, key: jax.Array | None) -> DiscOut:
+        seen["teacher" if key is None else {2: "labelled", 4: "student"}[len(images)]] = images
+        return undecided(images, key)
+
+    config = replace(CONSISTENT, augment=AugmentConfig(invert=1.0, crop=1), weak=AugmentConfig(invert=1.0))
+    (move,) = build(config, SHAPE, CLASSES).recipe.objective
+    labelled, unlabelled = jnp.full((2, *SHAPE), 0.25), jax.random.uniform(KEY, (4, *SHAPE))
+    move.terms(bound(record, teacher=record), batch_of(labelled, unlabelled), KEY)
+    np.testing.assert_array_equal(seen["labelled"], -labelled)
+    np.testing.assert_array_equal(seen["teacher"], -unlabelled)
+    assert (seen["student"] != -unlabelled).any() and (seen["student"] < 0).all()
+
+
 @pytest.mark.parametrize("branch", ["augment", "weak"])
 def test_an_unknown_augmentation_is_an_error_that_lists_them(branch: str) -> None:
     with pytest.raises(UserError) as error:
