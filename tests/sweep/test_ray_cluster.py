@@ -34,7 +34,7 @@ ARGUMENTS = (*DIGITS, *SMALL[:4], "--steps-per-epoch", STEPS // 2, "--steps", ST
 CLUSTER = """
 import sys
 from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+ray_cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
 nodes = [ray_cluster.add_node(num_cpus=1) for _ in range(2)]
 print(ray_cluster.address, flush=True)
 for line in sys.stdin:
