@@ -52,10 +52,14 @@ def describe(config: Config, image_shape: tuple[int, int, int], classes: int) ->
 
 
 def draw(networks: Sequence[NetworkDescription], path: Path) -> None:
-    """Draws the networks side by side as a PNG.
+    """Draws the networks side by side as a PNG: the generator, whose images the discriminator reads, to its left.
 
     Raises:
       UserError: the file cannot be written.
     """
-    drawn = [pictures.Network(name, [pictures.Layer(*layer) for layer in layers]) for name, layers in networks]
+    reads = {"discriminator": ("generated images", "training images")}
+    drawn = [
+        pictures.Network(name, [pictures.Layer(*layer) for layer in layers], reads.get(name))
+        for name, layers in sorted(networks, key=lambda network: network.name in reads)
+    ]
     pictures.save_diagram(drawn, path)

@@ -2,14 +2,14 @@
 
 import subprocess
 import sys
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.text import Text
 from PIL import Image
 
@@ -33,6 +33,7 @@ from sgan_jax.report.pictures import (
     save_grid,
 )
 from sgan_jax.report.pictures.canvas import DPI
+from sgan_jax.report.pictures.diagram import SCREEN
 
 TRUNK = [
     Layer("image", "input", (None, 28, 28, 1), 0),
@@ -295,6 +296,22 @@ def test_confusion_of_other_arrays_is_an_error(
 # Diagrams
 
 
+def chain(length: int) -> list[Layer]:
+    return [Layer(f"layer_{index}", "Dense", (None, 10), 110) for index in range(length)]
+
+
+def boxes_of(figure: Figure) -> np.ndarray:
+    """Extents [N,4] in inches, y downwards, of the boxes of a diagram, in the order of the layers."""
+    boxes = [patch.get_bbox() for patch in figure.axes[0].patches if isinstance(patch, FancyBboxPatch)]
+    return np.array([[min(b.x0, b.x1), min(b.y0, b.y1), max(b.x0, b.x1), max(b.y0, b.y1)] for b in boxes])
+
+
+def arrows_of(figure: Figure) -> list[np.ndarray]:
+    """Corners [M,2] in inches of the arrows of a diagram."""
+    patches = [patch for patch in figure.axes[0].patches if isinstance(patch, FancyArrowPatch)]
+    return [patch._path_original.vertices for patch in patches]
+
+
 def test_diagram_of_a_branching_network_is_wider(tmp_path: Path) -> None:
     one, two, both = (diagram_figure(networks).get_size_inches() for networks in ([ONE], [TWO], [ONE, TWO]))
     assert two[0] > 1.8 * one[0] and two[1] > one[1]
@@ -302,7 +319,35 @@ def test_diagram_of_a_branching_network_is_wider(tmp_path: Path) -> None:
     save_diagram([TWO], tmp_path / "two.png")
     with Image.open(tmp_path / "two.png") as picture:
         picture.load()
-        assert picture.size == tuple((two * DPI).astype(int))
+        np.testing.assert_allclose(picture.size, two * DPI, atol=1)
+
+
+@pytest.mark.parametrize("layers", [chain(1), chain(7), chain(45), [*chain(24), *TWO.layers[3:]]])
+def test_a_diagram_fits_a_screen_and_its_arrows_cross_no_box(tmp_path: Path, layers: list[Layer]) -> None:
+    moved = [layer._replace(inputs=tuple(len(layers) - 7 + i for i in layer.inputs)) for layer in layers]
+    networks = [Network("first", chain(11)), Network("second", moved, ("images", "others"))]
+    save_diagram(networks, tmp_path / "networks.png")
+    with Image.open(tmp_path / "networks.png") as picture:
+        assert picture.width <= SCREEN[0] and picture.height <= SCREEN[1]
+    figure = diagram_figure(networks)
+    boxes = boxes_of(figure)
+    for corners in arrows_of(figure):
+        points = np.concatenate([np.linspace(a, b, 50) for a, b in pairwise(corners)])
+        low, high = boxes[:, None, :2] + 1e-6, boxes[:, None, 2:] - 1e-6
+        assert not ((points > low) & (points < high)).all(-1).any()
+    assert overlapping(*boxes_of_text(figure)) == []
+
+
+def test_the_network_that_reads_another_one_stands_to_its_right_and_an_arrow_leads_there() -> None:
+    figure = diagram_figure([Network("generator", chain(3)), Network("discriminator", chain(4), ("images", "others"))])
+    boxes, arrows = boxes_of(figure), arrows_of(figure)
+    last, first = boxes[2], boxes[3]
+    assert last[2] < first[0]
+    (feeding,) = [arrow for arrow in arrows if abs(arrow[0][0] - last[2]) < 1e-6]
+    np.testing.assert_allclose(feeding[0], [last[2], (last[1] + last[3]) / 2])
+    np.testing.assert_allclose(feeding[-1], [first[0], (first[1] + first[3]) / 2])
+    texts = boxes_of_text(figure)[1]
+    assert "images" in texts and "others" in texts
 
 
 @pytest.mark.parametrize("networks", [[ONE], [TWO], [ONE, TWO], [Network("a title wider than its box" * 2, TRUNK[:1])]])

@@ -69,10 +69,10 @@ def ruler(families: Sequence[str]) -> Callable[[str, dict[str, Any]], float]:
     return inches
 
 
-def png(figure: "Figure", **options: Any) -> bytes:
+def png(figure: "Figure", dpi: float = DPI, **options: Any) -> bytes:
     """The figure as a PNG file's bytes; options as of `Figure.savefig`."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", **options)
+    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white", **options)
     return buffer.getvalue()
 
 
