@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sgan_jax.cli.flags import File, Text
+from sgan_jax.metrics.measure import percent
 
 if TYPE_CHECKING:
     from sgan_jax.inference.evaluate import EvaluationResult
@@ -42,8 +43,12 @@ class Eval:
 
 def _as_text(result: "EvaluationResult") -> str:
     lines = [f"*** {result.notice} ***"] if result.notice else []
-    lines += [f"{name.capitalize()} Accuracy: {100 * value:.3f}%" for name, value in result.accuracies.items()]
-    averaged = [f"{name} {100 * value:.3f}%" for name, value in result.averaged_accuracies.items()]
+    images = result.images
+    accuracies = {name: percent(value, images[name]) for name, value in result.accuracies.items()}
+    lines += [
+        f"{name.capitalize()} Accuracy: {value}% of {images[name]:,} images" for name, value in accuracies.items()
+    ]
+    averaged = [f"{name} {percent(value, images[name])}%" for name, value in result.averaged_accuracies.items()]
     lines.append(f"Averaged weights: {', '.join(averaged)}")
     width = max(5, *map(len, result.class_names))
     lines += ["", f"{'class':{width}}  images  recall  precision"]
@@ -64,6 +69,7 @@ def _as_json(result: "EvaluationResult") -> dict[str, Any]:
         "notice": result.notice,
         **{f"{name}_accuracy": value for name, value in result.accuracies.items()},
         **{f"ema_{name}_accuracy": value for name, value in result.averaged_accuracies.items()},
+        "images": result.images,
         "class_names": list(result.class_names),
         "recall": _without_nan(result.recall),
         "precision": _without_nan(result.precision),

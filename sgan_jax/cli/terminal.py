@@ -6,7 +6,7 @@ from pathlib import Path
 from signal import Signals
 
 from sgan_jax.cli.progress import Progress
-from sgan_jax.metrics.measure import Measure
+from sgan_jax.metrics.measure import Measure, number
 from sgan_jax.training.events import Epoch, Listener, Span, Steps
 from sgan_jax.training.signals import Stop
 from sgan_jax.types import Metrics
@@ -69,7 +69,8 @@ class _Lines(Steps):
 
 def _shown(name: str, measure: Measure, counts: Mapping[str, int]) -> str:
     words = name.replace("ema", "averaged weights").replace("_", " ")
-    value = f"{100 * measure.value:.3f}%" if measure.unit == "%" else f"{measure.value:.4g} {measure.unit}".rstrip()
+    is_percent = measure.unit == "%"
+    value = f"{number(measure)}%" if is_percent else f"{measure.value:.4g} {measure.unit}".rstrip()
     return f"{words} {value}" + (f" of {counts[name]:,}" if name in counts else "")
 
 

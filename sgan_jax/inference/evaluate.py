@@ -30,6 +30,7 @@ class EvaluationResult(NamedTuple):
     notice: str  # a warning that belongs to every result of the run, or nothing
     accuracies: dict[str, float]  # of the last weights, 0..1, by subset: "train", "test", "validation"
     averaged_accuracies: dict[str, float]  # of the averaged weights
+    images: dict[str, int]  # how many there are in each subset
     subset: str  # the subset of `confusion`: "test", else "validation", else "train"
     class_names: tuple[str, ...]
     confusion: np.ndarray  # of the last weights: true class (rows), predicted class (columns), int64 [K, K]
@@ -79,6 +80,7 @@ def evaluate(opened: Opened, data_dir: str | None = None, labels_file: str | Non
         notice=opened.notice,
         accuracies=_accuracies(logits, by_name),
         averaged_accuracies=_accuracies(averaged_logits, by_name),
+        images={name: len(labels) for name, (_, labels) in by_name.items()},
         subset=subset,
         class_names=dataset.class_names,
         confusion=confusion_matrix(labels, shown.argmax(axis=1), classes),

@@ -64,13 +64,13 @@ def accuracy(subject: Subject) -> Evaluator:
             if not np.isfinite(outputs).all():
                 raise NotFinite("a class logit")
             value = correct.accuracy(outputs, labels if which is None else labels[which])
-            measures[f"{name}_accuracy"] = Measure(value, "%")
+            measures[f"{name}_accuracy"] = Measure(value, "%", len(outputs))
             if which is not None:
                 counts[f"{name}_accuracy"] = len(which)
             if name == held_out:
                 logits[name] = outputs
                 averaged = class_logits(classify, state.model("d", averaged=True), images, subject.classes)
-                measures[f"ema_{name}_accuracy"] = Measure(correct.accuracy(averaged, labels), "%")
+                measures[f"ema_{name}_accuracy"] = Measure(correct.accuracy(averaged, labels), "%", len(labels))
         return Evaluated(measures, counts, logits)
 
     return of

@@ -48,6 +48,7 @@ _OPTIONAL_FIELDS: dict[str, type | tuple[type, ...]] = {
     "versions": dict,
     "units": dict,
     "watched": list,
+    "images": dict,
 }
 _FREE = frozenset({"seed", "data.labels", "data.label_seed"})  # may differ between trials of one preset
 

@@ -135,6 +135,7 @@ class Recorder:
         about: dict[str, Any] = {"watched": sorted(metrics.watch)}
         if measures:
             about["units"] = {name: measure.unit for name, measure in measures.items()}
+            about["images"] = {name: one.images for name, one in measures.items() if one.images is not None}
         seconds = round(self.earlier + time.monotonic() - self.start, 2)
         self.outputs.run.log({"step": step, "seconds": seconds, **values, **about})
 

@@ -58,6 +58,7 @@ def test_training_prints_the_data_the_run_every_step_and_every_epoch():
     assert lines[1] == f"{RUN}: new run, to step 8"
     steps = [line for line in lines if line.startswith(">")]
     number = r"\d+\.\d{3}"
+    carried = {"train": r"\d+\.\d\d", "test": r"\d+\.\d", "averaged weights test": r"\d+\.\d"}  # of 4,000 and 1,000
     for step, line in enumerate(steps, 1):
         assert re.fullmatch(rf">{step}, c\[{number},\d+\], d\[{number},{number}\], g\[{number}\]", line)
     assert len(steps) == 8
@@ -66,7 +67,7 @@ def test_training_prints_the_data_the_run_every_step_and_every_epoch():
     assert all(line.endswith(NOTICE) for line in progress)
     epochs = [line for line in lines if line.startswith("step_")]
     for step, line in zip(STEPS, epochs, strict=True):
-        figures = ", ".join(f"{of} accuracy {number}%" for of in ("train", "test", "averaged weights test"))
+        figures = ", ".join(f"{of} accuracy {number}%" for of, number in carried.items())
         assert re.fullmatch(rf"step_{step}: {figures} \({NOTICE}\)", line)
     assert lines[-1] == f"finished: {RUN} ({NOTICE})"
 
@@ -107,6 +108,7 @@ def test_the_metrics_have_a_line_for_every_epoch():
         assert all(np.isfinite(value) for value in line.values() if isinstance(value, float))
         assert set(line["watched"]) == {"d/accuracy", "d/real_accuracy", "d/fake_accuracy"}
         assert line["units"] == dict.fromkeys(("train_accuracy", "test_accuracy", "ema_test_accuracy"), "%")
+        assert line["images"] == {"train_accuracy": 4000, "test_accuracy": 1000, "ema_test_accuracy": 1000}
 
 
 def test_the_labelled_images_are_a_hundred_ten_of_each_class():
@@ -261,13 +263,12 @@ def test_a_config_of_another_version_is_one_line_whatever_the_command(run, fails
 def test_evaluation_prints_both_accuracies_and_figures_of_every_class(run, does, tmp_path):
     lines = does("eval", "--ckpt", "step_2").splitlines()
     assert lines[0] == f"*** {NOTICE} ***"
-    assert re.fullmatch(r"Train Accuracy: \d{1,2}\.\d{3}%", lines[1])
-    assert re.fullmatch(r"Test Accuracy: \d{1,2}\.\d{3}%", lines[2])
     logged = metrics(run)[0]
-    assert lines[1] == f"Train Accuracy: {100 * logged['train_accuracy']:.3f}%", "as training measured it"
-    assert lines[2] == f"Test Accuracy: {100 * logged['test_accuracy']:.3f}%"
-    averaged = re.fullmatch(r"Averaged weights: train \d{1,2}\.\d{3}%, test (\d{1,2}\.\d{3})%", lines[3])
-    assert averaged and averaged[1] == f"{100 * logged['ema_test_accuracy']:.3f}"
+    train = f"Train Accuracy: {100 * logged['train_accuracy']:.2f}% of 4,000 images"
+    assert lines[1] == train, "as training measured it"
+    assert lines[2] == f"Test Accuracy: {100 * logged['test_accuracy']:.1f}% of 1,000 images"
+    averaged = re.fullmatch(r"Averaged weights: train \d{1,2}\.\d{2}%, test (\d{1,2}\.\d)%", lines[3])
+    assert averaged and averaged[1] == f"{100 * logged['ema_test_accuracy']:.1f}"
     assert lines[5].split() == ["class", "images", "recall", "precision"]
     for name, line in enumerate(lines[6:16]):
         assert re.fullmatch(rf"{name} +100 +\d+\.\d% +(\d+\.\d%|-)", line)
@@ -281,10 +282,11 @@ def test_the_json_of_an_evaluation_agrees_with_its_text(run, does):
     printed = does("eval", "--ckpt", "step_2", "--json")
     figures = json.loads(printed, parse_constant=pytest.fail)  # NaN is no JSON
     assert (figures["step"], figures["notice"], figures["run"]) == (2, NOTICE, str(run))
-    assert f"Train Accuracy: {100 * figures['train_accuracy']:.3f}%\n" in text
-    assert f"Test Accuracy: {100 * figures['test_accuracy']:.3f}%\n" in text
+    assert f"Train Accuracy: {100 * figures['train_accuracy']:.2f}% of 4,000 images\n" in text
+    assert f"Test Accuracy: {100 * figures['test_accuracy']:.1f}% of 1,000 images\n" in text
+    assert figures["images"] == {"train": 4000, "test": 1000}
     averaged = [100 * figures[f"ema_{name}_accuracy"] for name in ("train", "test")]
-    assert f"Averaged weights: train {averaged[0]:.3f}%, test {averaged[1]:.3f}%\n" in text
+    assert f"Averaged weights: train {averaged[0]:.2f}%, test {averaged[1]:.1f}%\n" in text
     confusion = np.array(figures["confusion"])
     assert confusion.sum(axis=1).tolist() == [100] * 10
     assert np.trace(confusion) / 1000 == figures["test_accuracy"]

@@ -20,10 +20,10 @@ from sgan_jax.training.events import Epoch, Span
     ("measures", "counts", "notice", "line"),
     [
         (
-            {"train_accuracy": Measure(0.98765, "%"), "ema_test_accuracy": Measure(0.5, "%")},
+            {"train_accuracy": Measure(0.98765, "%", 60_000), "ema_test_accuracy": Measure(0.5, "%", 300)},
             {"train_accuracy": 10_000},
             "mnist-5k",
-            "step_600: train accuracy 98.765% of 10,000, averaged weights test accuracy 50.000% (mnist-5k)",
+            "step_600: train accuracy 98.765% of 10,000, averaged weights test accuracy 50.0% (mnist-5k)",
         ),
         (
             {"distance": Measure(12.3456789), "entropy": Measure(0.25, "bits")},

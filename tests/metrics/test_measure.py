@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from sgan_jax.metrics.measure import Measure, label, losses, measures, number
+from sgan_jax.metrics.measure import Measure, label, losses, measures, number, percent
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,34 @@ from sgan_jax.metrics.measure import Measure, label, losses, measures, number
 def test_accuracies_are_shown_in_percent_and_other_figures_with_three_digits(measure: Measure, text: str) -> None:
     assert str(measure) == text
     assert number(measure) == text.removesuffix(measure.unit).strip()
+
+
+@pytest.mark.parametrize(
+    ("images", "text"),
+    [
+        (1, "33"),
+        (3, "33"),
+        (100, "33"),
+        (101, "33.3"),
+        (1000, "33.3"),
+        (4000, "33.33"),
+        (10000, "33.33"),
+        (60000, "33.333"),
+        (10**7, "33.333"),
+        (0, "33"),
+        (None, "33.33"),
+    ],
+)
+def test_a_percentage_has_the_decimals_that_its_images_carry(images: int | None, text: str) -> None:
+    assert percent(0.333333, images) == number(Measure(0.333333, "%", images)) == text
+
+
+def test_a_line_gives_the_number_of_images_behind_a_measure() -> None:
+    line = {"step": 4, "units": {"a_accuracy": "%", "b_accuracy": "%"}, "a_accuracy": 0.5, "b_accuracy": 0.25}
+    of_a = Measure(0.5, "%", 10)
+    assert measures(line | {"images": {"a_accuracy": 10}}) == {"a_accuracy": of_a, "b_accuracy": Measure(0.25, "%")}
+    for wrong in (None, [], {"a_accuracy": "10"}, {"a_accuracy": True}, {"a_accuracy": 1.5}):
+        assert measures(line | {"images": wrong})["a_accuracy"].images is None
 
 
 def test_a_line_names_the_units_of_its_measures() -> None:

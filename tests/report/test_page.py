@@ -92,7 +92,7 @@ def test_the_page_of_a_run_shows_all_of_it_and_refers_to_nothing_outside(tmp_pat
     result = json.loads((run / "result.json").read_text())
     for part in (
         NOTICE,
-        f"{100 * result['test_accuracy']:.2f} %",
+        f"{100 * result['test_accuracy']:.1f} %",
         "100 of 4,000 training images (2.5 %) with their label",
         "finished",
         "Expected calibration error",

@@ -40,7 +40,7 @@ from sgan_jax.training.signals import Stop
 from sgan_jax.training.start import Options
 
 ACCURACIES = ("train_accuracy", "test_accuracy", "ema_test_accuracy")
-ABOUT = ("units", "watched")  # of a line: what its figures are
+ABOUT = ("units", "images", "watched")  # of a line: what its figures are
 Train = Callable[..., str]
 
 
@@ -224,7 +224,7 @@ def test_a_run_that_is_asked_to_end_where_it_was_stopped_is_evaluated_there(run,
     train()
     expected, lines = metrics(reference()), metrics(run)
     assert lines[:-1] == expected[:-1]
-    figures = {name: expected[-1][name] for name in ("step", *ACCURACIES, "units")}
+    figures = {name: expected[-1][name] for name in ("step", *ACCURACIES, "units", "images")}
     assert lines[-1] == figures | {"watched": []}
     assert json.loads((run / "result.json").read_text())["test_accuracy"] == expected[-1]["test_accuracy"]
     assert (run / "samples/step_8.png").read_bytes() == (reference() / "samples/step_8.png").read_bytes()
@@ -302,8 +302,8 @@ def test_all_training_images_are_evaluated_after_the_last_step_and_a_subset_befo
     printed = capsys.readouterr().out
     before, last = (re.search(rf"step_{step}: train accuracy ([\d.]+)%(.*?), test", printed) for step in (2, 4))
     assert (before[2], last[2]) == (" of 1,000", "")
-    assert before[1].endswith("00"), "of 1,000 images: tenths of a per cent"
-    assert float(last[1]) == pytest.approx(100 * metrics(tmp_path / "run")[-1]["train_accuracy"], abs=5e-4)
+    assert re.fullmatch(r"\d+\.\d", before[1]), "of 1,000 images: tenths of a per cent"
+    assert float(last[1]) == pytest.approx(100 * metrics(tmp_path / "run")[-1]["train_accuracy"], abs=5e-3)
 
 
 # --- what stands in the way ---
