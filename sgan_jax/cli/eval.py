@@ -75,7 +75,27 @@ def _as_json(result: "EvaluationResult") -> dict[str, Any]:
         "precision": _without_nan(result.precision),
         "confusion": result.confusion.tolist(),
         "confusion_png": str(result.confusion_file),
+        "mistakes": _mistakes(result),
     }
+
+
+def _mistakes(result: "EvaluationResult") -> list[dict[str, Any]]:
+    """The most confident mistakes on held-out images, the most confident first."""
+    found = result.predictions
+    if found is None:
+        return []
+    names, predicted, confidence = result.class_names, found.predicted, found.probabilities.max(axis=1)
+    files = found.files if len(found.files) else [None] * len(found.mistakes)
+    return [
+        {
+            "index": int(index),
+            "file": file if file is None else str(file),
+            "true": names[found.labels[index]],
+            "predicted": names[predicted[index]],
+            "confidence": float(confidence[index]),
+        }
+        for index, file in zip(found.mistakes, files, strict=True)
+    ]
 
 
 def _without_nan(values: Iterable[float]) -> list[float | None]:

@@ -40,6 +40,8 @@ class Dataset:
     notice: str = ""  # a caveat that every result on this set repeats; may be empty
     custom: bool = False  # the user's own images: by default training uses every known label
     labels_file: Path | None = None  # the CSV file that the labels, or some of them, were read from
+    train_files: tuple[str, ...] = ()  # of each training image its file, relative to the folder; empty for arrays
+    test_files: tuple[str, ...] = ()  # of each test image
     streamed: Source | None = None  # all images for training without labels, where they are not all in train_images
     known_digest: str = field(default="", repr=False)  # the digest, where it is known without hashing the arrays
 

@@ -170,7 +170,7 @@ def _decode(surveyed: Survey, train: Split, shape: tuple[int, int, int], resized
     """
     findings = Findings(list(surveyed.left_out))
     trained, tested = (
-        _stack(decode(surveyed, split, shape, resized, findings), len(split.paths), shape)
+        _stack(surveyed, decode(surveyed, split, shape, resized, findings), len(split.paths), shape)
         for split in (train, surveyed.test.split)
     )
     check_classes(surveyed.listing, trained.labels.tolist(), findings.left_out)
@@ -185,21 +185,25 @@ def _decode(surveyed: Survey, train: Split, shape: tuple[int, int, int], resized
         class_names=surveyed.listing.class_names,
         custom=True,
         labels_file=surveyed.listing.labels_file,
+        train_files=trained.files,
+        test_files=tested.files,
     )
 
 
 class _Arrays(NamedTuple):
     images: np.ndarray  # uint8 [N, H, W, C]
     labels: np.ndarray  # int32 [N]
+    files: tuple[str, ...]
 
 
-def _stack(decoded: Iterator[Decoded], most: int, shape: tuple[int, int, int]) -> _Arrays:
+def _stack(surveyed: Survey, decoded: Iterator[Decoded], most: int, shape: tuple[int, int, int]) -> _Arrays:
     """Images as one array, which is allocated for `most` images: a list of them would take the memory twice."""
-    images, labels = np.empty((most, *shape), np.uint8), list[int]()
-    for _, label, pixels in decoded:
+    images, labels, files = np.empty((most, *shape), np.uint8), list[int](), list[str]()
+    for path, label, pixels in decoded:
         images[len(labels)] = pixels
         labels.append(label)
-    return _Arrays(images[: len(labels)], np.asarray(labels, np.int32))
+        files.append(surveyed.listing.name(path))
+    return _Arrays(images[: len(labels)], np.asarray(labels, np.int32), tuple(files))
 
 
 def _warn(surveyed: Survey, left_out: list[LeftOut]) -> None:

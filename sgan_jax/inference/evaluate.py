@@ -73,20 +73,20 @@ def evaluate(opened: Opened, data_dir: str | None = None, labels_file: str | Non
     classify, state, classes = opened.system.classify, opened.state, dataset.num_classes
     logits = _logits(classify, state.model("d"), by_name, classes)
     averaged_logits = _logits(classify, state.model("d", averaged=True), by_name, classes)
-    shown, (images, labels) = logits[subset], by_name[subset]
+    shown, of_subset = logits[subset], by_name[subset]
     return EvaluationResult(
         run=opened.run.path,
         step=opened.step,
         notice=opened.notice,
         accuracies=_accuracies(logits, by_name),
         averaged_accuracies=_accuracies(averaged_logits, by_name),
-        images={name: len(labels) for name, (_, labels) in by_name.items()},
+        images={name: len(one.labels) for name, one in by_name.items()},
         subset=subset,
         class_names=dataset.class_names,
-        confusion=confusion_matrix(labels, shown.argmax(axis=1), classes),
+        confusion=confusion_matrix(of_subset.labels, shown.argmax(axis=1), classes),
         title=f"{opened.notice or dataset.name}, {opened.config.data.labels} labels, step {opened.step}: "
         f"{subset} images",
-        predictions=predictions.collect(held_out, images, labels, probabilities(shown)) if held_out else None,
+        predictions=predictions.collect(held_out, of_subset, probabilities(shown)) if held_out else None,
     )
 
 

@@ -14,6 +14,12 @@ class Subset(NamedTuple):
 
     images: np.ndarray  # uint8 [N, H, W, C]
     labels: np.ndarray  # int32 [N]
+    files: tuple[str, ...] = ()  # of each image its file; empty for arrays
+
+    def at(self, indices: np.ndarray) -> "Subset":
+        """The images at indices `[M]`."""
+        files = tuple(self.files[index] for index in indices) if self.files else ()
+        return Subset(self.images[indices], self.labels[indices], files)
 
 
 def subsets(dataset: Dataset, validation: np.ndarray) -> dict[str, Subset]:
@@ -23,14 +29,12 @@ def subsets(dataset: Dataset, validation: np.ndarray) -> dict[str, Subset]:
       dataset: all images.
       validation: indices of the training images whose labels are withheld for validation, `[V]`.
     """
-    images, labels = dataset.train_images, dataset.train_labels
-    all_known = dataset.known.all()
-    train = Subset(images, labels) if all_known else Subset(images[dataset.known], labels[dataset.known])
-    by_name = {"train": train}
+    train = Subset(dataset.train_images, dataset.train_labels, dataset.train_files)
+    by_name = {"train": train if dataset.known.all() else train.at(np.flatnonzero(dataset.known))}
     if dataset.has_test:
-        by_name["test"] = Subset(dataset.test_images, dataset.test_labels)
+        by_name["test"] = Subset(dataset.test_images, dataset.test_labels, dataset.test_files)
     if len(validation):
-        by_name["validation"] = Subset(images[validation], labels[validation])
+        by_name["validation"] = train.at(validation)
     return by_name
 
 

@@ -58,7 +58,7 @@ def accuracy(subject: Subject) -> Evaluator:
         if not subject.classifies:
             return Evaluated({})
         measures, counts, logits = {}, {}, {}
-        for name, (images, labels) in subject.subsets.items():
+        for name, (images, labels, _) in subject.subsets.items():
             which = None if ends or name != "train" else fixed
             outputs = class_logits(classify, state.model("d"), images, subject.classes, which)
             if not np.isfinite(outputs).all():

@@ -161,16 +161,18 @@ def _predictions(run: RunDir, names: Sequence[str]) -> dict[str, Any] | None:
 def _mistakes(newest: predictions.Predictions, names: Sequence[str]) -> list[dict[str, Any]]:
     """The most confident mistakes, the most confident first."""
     confidence = newest.probabilities.max(axis=1)
+    files = newest.files if len(newest.files) else [f"image {index}" for index in newest.mistakes]
     return [
         {
             "image": _data(pictures.png_of(picture)),
             "width": picture.shape[1] * pictures.enlargement(picture.shape[0], picture.shape[1], MISTAKE),
             "index": int(index),
+            "file": str(file),
             "predicted": names[newest.predicted[index]],
             "true": names[newest.labels[index]],
             "confidence": f"{100 * confidence[index]:.1f} %",
         }
-        for index, picture in zip(newest.mistakes, newest.pictures, strict=True)
+        for index, picture, file in zip(newest.mistakes, newest.pictures, files, strict=True)
     ]
 
 

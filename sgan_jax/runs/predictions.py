@@ -9,8 +9,10 @@ import numpy as np
 from sgan_jax.errors import UserError, reason
 from sgan_jax.files import write_atomically
 from sgan_jax.metrics.confusion import confusion_matrix
+from sgan_jax.metrics.subsets import Subset
 
 MISTAKES = 24  # most confident mistakes whose images are stored
+_NO_FILES = np.zeros(0, np.str_)
 
 
 class Predictions(NamedTuple):
@@ -21,6 +23,7 @@ class Predictions(NamedTuple):
     probabilities: np.ndarray  # float32 [M, K]
     mistakes: np.ndarray  # int64 [R], indices of the most confident mistakes, the most confident first
     pictures: np.ndarray  # uint8 [R, H, W, C], their images
+    files: np.ndarray = _NO_FILES  # str [R], the file of each in the folder of images; [0] for arrays
 
     @property
     def predicted(self) -> np.ndarray:
@@ -33,19 +36,22 @@ class Predictions(NamedTuple):
         return confusion_matrix(self.labels, self.predicted, self.probabilities.shape[1])
 
 
-def collect(part: str, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> Predictions:
+def collect(part: str, subset: Subset, probabilities: np.ndarray) -> Predictions:
     """Predictions with the images of their most confident mistakes.
 
     Args:
       part: "test" or "validation".
-      images: uint8 `[M, H, W, C]`.
-      labels: int32 `[M]`.
+      subset: the M images.
       probabilities: `[M, K]`.
     """
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    labels = np.asarray(subset.labels, np.int32)
     wrong = np.flatnonzero(predicted != labels)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
-    return Predictions(part, np.asarray(labels, np.int32), probabilities.astype(np.float32), worst, images[worst])
+    pictures, _, files = subset.at(worst)
+    # Bytes of a name that are no text are written as a terminal shows them.
+    names = [file.encode("utf-8", "backslashreplace").decode() for file in files]
+    return Predictions(part, labels, probabilities.astype(np.float32), worst, pictures, np.asarray(names, np.str_))
 
 
 def save(path: Path, predictions: Predictions) -> None:
@@ -65,7 +71,8 @@ def load(path: Path) -> Predictions:
     try:
         # Opened here: NumPy leaves a file open that it cannot read.
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in Predictions._fields}
+            there = [name for name in Predictions._fields if name in file or name != "files"]  # not there in 0.1
+            arrays = {name: file[name] for name in there}
         predictions = Predictions(**arrays | {"part": str(arrays["part"])})
         if _consistent(predictions):
             return predictions
@@ -85,6 +92,7 @@ def _consistent(predictions: Predictions) -> bool:
     labels, mistakes, pictures = predictions.labels, predictions.mistakes, predictions.pictures
     consistent = labels.shape == (count,) and labels.dtype.kind == "i" and len(pictures) <= MISTAKES
     consistent &= bool(np.isfinite(predictions.probabilities).all()) and pictures.dtype == np.uint8
+    consistent &= predictions.files.dtype.kind == "U" and predictions.files.shape in ((0,), mistakes.shape)
     consistent &= pictures.ndim == 4 and mistakes.shape == (len(pictures),)
     for indices, below in ((labels, classes), (mistakes, count)):
         consistent &= not indices.size or bool(indices.min() >= 0 and indices.max() < below)

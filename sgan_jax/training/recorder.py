@@ -176,8 +176,7 @@ class Recorder:
         return Evaluated(measures, counts)
 
     def _keep_predictions(self, step: int, subset: str, logits: np.ndarray) -> None:
-        images, labels = self.subsets[subset]
-        predicted = predictions.collect(subset, images, labels, probabilities(logits))
+        predicted = predictions.collect(subset, self.subsets[subset], probabilities(logits))
         predictions.save(self.outputs.run.predictions_file(step), predicted)
         if self.outputs.board:
             title = f"{subset}, step {step}"

@@ -27,6 +27,7 @@ from sgan_jax.data.load import load
 from sgan_jax.errors import UserError
 from sgan_jax.export.prepare import prepare
 from sgan_jax.export.safetensors import load_safetensors, to_safetensors
+from sgan_jax.metrics.subsets import Subset
 from sgan_jax.presets import PRESETS
 from sgan_jax.report.page import render
 from sgan_jax.runs import checkpoint, predictions
@@ -172,7 +173,8 @@ def predicted(folder: Path, random: Random) -> Callable[[], object]:
     path = folder / "predictions.npz"
     probabilities = np.full((5, 2), 0.5)
     predictions.save(
-        path, predictions.collect("test", np.zeros((5, 3, 3, 1), np.uint8), np.array([0, 1, 1, 0, 1]), probabilities)
+        path,
+        predictions.collect("test", Subset(np.zeros((5, 3, 3, 1), np.uint8), np.array([0, 1, 1, 0, 1])), probabilities),
     )
     path.write_bytes(damaged(path.read_bytes(), random))
     return lambda: predictions.load(path)

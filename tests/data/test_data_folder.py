@@ -46,6 +46,8 @@ def test_images_are_those_of_the_files_by_class_with_the_unlabelled_ones_last(tm
     assert dataset.train_images.shape == (9, SIZE, SIZE, 1) and dataset.train_images.dtype == np.uint8
     for index, image in enumerate([*dataset.train_images, *dataset.test_images]):
         np.testing.assert_array_equal(image[..., 0], np.asarray(picture(index, "L")))
+    assert dataset.train_files[2:6] == ("cat/2.png", "dog/0.png", "dog/1.png", "unlabelled/0.png")
+    assert dataset.test_files == ("test/cat/0.png", "test/cat/1.png", "test/dog/0.png")
 
 
 def test_one_colour_image_makes_all_images_rgb(tmp_path):

@@ -84,6 +84,12 @@ def test_without_test_images_labels_may_be_withheld_for_validation(untested: Pat
     assert Eval(run=Path("run"))() == 0
     evaluated = capsys.readouterr().out
     assert "Validation Accuracy: " in evaluated and "Test" not in evaluated
+    assert Eval(run=Path("run"), json=True)() == 0
+    evaluated = json.loads(capsys.readouterr().out)
+    wrong = np.array(evaluated["confusion"]).sum() - np.array(evaluated["confusion"]).trace()
+    assert len(evaluated["mistakes"]) == wrong
+    for mistake in evaluated["mistakes"]:
+        assert (untested / "rooms" / mistake["file"]).exists() and mistake["file"].startswith(f"{mistake['true']}/")
 
 
 def test_without_test_and_validation_images_those_for_training_are_evaluated(untested: Path, capsys) -> None:

@@ -1,5 +1,7 @@
 """The images on which a classifier is evaluated."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,16 @@ def test_training_images_without_a_label_are_not_evaluated() -> None:
     assert by_name["train"].images.ravel().tolist() == [0, 2, 3]
     assert by_name["train"].labels.tolist() == [0, 1, 0]
     assert by_name["validation"].images.ravel().tolist() == [2]
+
+
+def test_images_of_a_folder_keep_the_names_of_their_files() -> None:
+    of_folder = replace(dataset(test=2), train_files=tuple("abcde"), test_files=("f", "g"))
+    by_name = subsets(of_folder, np.array([2], int))
+    assert {name: subset.files for name, subset in by_name.items()} == {
+        "train": ("a", "c", "d"),
+        "test": ("f", "g"),
+        "validation": ("c",),
+    }
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from outer import NOTICE, STEPS, call, command, copy_of_finished_run, environmen
 from sgan_jax.cli.report import Report
 from sgan_jax.config import Config, to_json
 from sgan_jax.errors import UserError
+from sgan_jax.metrics.subsets import Subset
 from sgan_jax.report import pictures
 from sgan_jax.report.page import render
 from sgan_jax.report.serve import PageServer, _Handler, page_server
@@ -27,6 +28,7 @@ from sgan_jax.runs.directory import RunDir
 
 VOID = {"meta", "link", "img", "br"}
 SIDE = 28
+FILES = ("stop/0.png", "stop/1.png", "go/2.png", "go/<3>.png")
 PROBABILITIES = np.array([[0.95, 0.05], [0.85, 0.15], [0.35, 0.65], [0.05, 0.95]])
 LABELS = np.array([0, 1, 1, 0], np.int32)
 
@@ -51,7 +53,9 @@ def run(tmp_path: Path) -> RunDir:
         }
         run.log(line)
         pictures.save_grid(images, run.sample_file(step))
-        predictions.save(run.predictions_file(step), predictions.collect("test", images, LABELS, PROBABILITIES))
+        predictions.save(
+            run.predictions_file(step), predictions.collect("test", Subset(images, LABELS, FILES), PROBABILITIES)
+        )
     run.result_file.write_text(json.dumps({"step": 8}))
     return run
 
@@ -142,6 +146,11 @@ def test_pixels_of_images_on_a_page_are_equally_large(run: RunDir) -> None:
     assert grids == [str(4 * SIDE + 5)] * 2
     mistakes = re.findall(r'<img src="[^"]*" width="(\d+)" alt="image', text)
     assert mistakes and all(int(width) % SIDE == 0 for width in mistakes)
+
+
+def test_mistakes_name_their_files(run: RunDir) -> None:
+    captions = re.findall(r"<figcaption>(.*?): predicted", render(run))
+    assert [html.unescape(caption) for caption in captions] == ["go/<3>.png", "stop/1.png"]
 
 
 def test_damaged_predictions_are_an_error_of_one_line(run: RunDir) -> None:
