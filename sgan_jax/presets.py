@@ -197,8 +197,21 @@ _TABLE = {
     ),
 }
 
+# What becomes of the generator, by objective; with an objective that is not listed it is trained to draw.
+_ONLY_SERVES = "The generator of this objective only serves the classifier; it may draw few shapes, again and again."
+_NOT_FOR_DRAWING = {
+    "supervised": "This objective does not train the generator: its images are noise.",
+    **dict.fromkeys(("feature_matching", "complement", "manifold", "invariance"), _ONLY_SERVES),
+}
+
 TABLE: dict[str, Preset] = {name: row._replace(config=replace(row.config, preset=name)) for name, row in _TABLE.items()}
 PRESETS: dict[str, Config] = {name: row.config for name, row in TABLE.items()}
+
+
+def drawing_note(config: Config) -> str:
+    """A note where the generator is not made for drawing, with presets whose generator is; else nothing."""
+    note = _NOT_FOR_DRAWING.get(config.objective.name, "")
+    return f"{note} For generated pictures take the preset tutorial or fast." if note else ""
 
 
 def usual_head(preset: str) -> str:

@@ -2,11 +2,15 @@
 
 import dataclasses
 
+import jax
 import pytest
 
-from sgan_jax.config import Config, flatten, validate
-from sgan_jax.engine.system import check_names
-from sgan_jax.presets import PRESETS, TABLE, usual_head
+from sgan_jax.config import Config, changed, flatten, validate
+from sgan_jax.engine.step import make_train_step
+from sgan_jax.engine.system import build, check_names
+from sgan_jax.metrics.names import MEANINGS
+from sgan_jax.objectives.table import OBJECTIVES
+from sgan_jax.presets import PRESETS, TABLE, drawing_note, usual_head
 
 PAUSE = {"propagation.pause_from", "propagation.pause_until"}
 OF_BEST = (
@@ -60,3 +64,20 @@ def test_k_plus_one_preset_is_fast_with_that_head_a_decaying_rate_and_no_augment
     assert ours.model == dataclasses.replace(fast.model, head="k_plus_one")
     assert ours.adam == dataclasses.replace(fast.adam, schedule="cosine")
     assert dataclasses.replace(ours, preset="fast", model=fast.model, adam=fast.adam, augment=fast.augment) == fast
+
+
+def test_the_note_on_drawing_is_about_the_objective() -> None:
+    assert drawing_note(PRESETS["tutorial"]) == drawing_note(PRESETS["fast"]) == ""
+    for name in ("best", "consistency", "complement"):
+        assert "only serves the classifier" in drawing_note(PRESETS[name])
+    assert "noise" in drawing_note(PRESETS["supervised"])
+    noted = {row.config.objective.name for row in TABLE.values() if drawing_note(row.config)}
+    assert noted < set(OBJECTIVES)
+
+
+@pytest.mark.parametrize("name", ["tutorial", "catgan", "complement", "manifold", "invariance", "best"])
+def test_every_term_of_a_loss_has_a_sentence_on_what_it_means(name: str) -> None:
+    small = {"batch_size": 2, "unlabelled": 2, "model.width": 8, "propagation.neighbours": 0}
+    system = build(changed(PRESETS[name], small), (28, 28, 1), 3)
+    _, metrics = jax.eval_shape(make_train_step(system.recipe), *system.abstract_arguments(4, 4))
+    assert metrics.loss and metrics.loss.keys() <= MEANINGS.keys()

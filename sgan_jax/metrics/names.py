@@ -1,5 +1,23 @@
-"""Names of what a step reports, for lines of runs of version 0.1, which do not list what is watched."""
+"""Names of what a step reports: what they mean, and which are watched in runs of version 0.1. No JAX here."""
 
 import re
+
+# A sentence on each term of a loss. A term is reported as it is descended on, weight included.
+MEANINGS: dict[str, str] = {
+    "d/supervised": "Cross-entropy of the step's labelled images; 0 where their classes are predicted with certainty.",
+    "d/real": "How little the discriminator takes unlabelled images for real ones; 0 is best for it.",
+    "d/fake": "How much the discriminator takes generated images for real ones; 0 is best for it.",
+    "g/fool": "How little the discriminator takes generated images for real ones: high where it recognises them.",
+    "d/entropy": "How undecided the classifier is about unlabelled images; 0 where it is certain of each.",
+    "d/imbalance": "How unequally often the classes are predicted for unlabelled images; 0 where equally often.",
+    "d/fake_certainty": "How certain the classifier is of generated images; 0 where all classes are equally probable.",
+    "g/entropy": "How undecided the classifier is about generated images; the generator wants it to be certain.",
+    "g/imbalance": "How unequally often the classes are predicted for generated images; 0 where equally often.",
+    "g/features": "Distance between the mean features of generated and of unlabelled images; 0 where they agree.",
+    "g/pull_away": "How similar the features of generated images are to one another; low where the images differ.",
+    "d/manifold": "How fast the predicted classes change as the latents of generated images change.",
+    "d/invariance": "How fast the predicted classes change along the manifold of generated images.",
+    "d/consistency": "How far the classes of augmented unlabelled images are from those that the teacher predicts.",
+}
 
 WATCHED = re.compile(r"[dg]/(\w*accuracy|confident)")  # fractions of images, which no player descends

@@ -1,6 +1,6 @@
 """The charts of a run: one of its measures for each unit, one of its losses for each player."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sgan_jax.metrics.measure import label, losses, measures
@@ -16,14 +16,16 @@ _ACCURACY = "_accuracy"
 def charts(lines: Sequence[Mapping[str, Any]]) -> list[str]:
     """SVG elements of the measures, then of the losses, over the steps of a run.
 
+    What was measured at one step only has no chart: it would be a lone dot.
+
     Args:
       lines: those of metrics.jsonl.
     """
     drawn = [
         pictures.curves_svg({words(name): points for name, points in curves.items()}, _title(curves), unit or "value")
-        for unit, curves in measures_by_unit(lines).items()
+        for unit, curves in _over_time(measures_by_unit(lines))
     ]
-    for player, curves in losses_by_player(lines).items():
+    for player, curves in _over_time(losses_by_player(lines)):
         values = [value for points in curves.values() for _, value in points]
         log = min(values) > 0 and max(values) >= LOG_FROM * min(values)
         title = f"{PLAYERS.get(player, f'Player {player}')}: terms of the loss"
@@ -48,6 +50,13 @@ def losses_by_player(lines: Iterable[Mapping[str, Any]]) -> dict[str, Curves]:
             curves = players.setdefault(name.partition("/")[0], {})
             curves.setdefault(name.replace("/", " "), []).append((line["step"], value))
     return dict(sorted(players.items()))
+
+
+def _over_time(groups: Mapping[str, Curves]) -> Iterator[tuple[str, Curves]]:
+    """The groups whose curves reach over two steps or more."""
+    for name, curves in groups.items():
+        if len({step for points in curves.values() for step, _ in points}) > 1:
+            yield name, curves
 
 
 def words(name: str) -> str:

@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from sgan_jax.config import to_json
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
 from sgan_jax.metrics.calibration import calibration_error, reliability
-from sgan_jax.metrics.measure import Measure, is_number, measures
+from sgan_jax.metrics.measure import Measure, is_number, losses, measures
+from sgan_jax.metrics.names import MEANINGS
+from sgan_jax.presets import drawing_note
 from sgan_jax.report import pictures
 from sgan_jax.report.charts import charts, words
 from sgan_jax.runs import predictions
@@ -30,6 +32,22 @@ MISTAKE = 112  # pixels up to which the image of a mistake is enlarged
 
 Line = Mapping[str, Any]  # of metrics.jsonl
 Fact = tuple[str, str]  # name and value
+
+
+class Figure(NamedTuple):
+    """A figure at the top of the page."""
+
+    name: str
+    value: str
+    about: str = ""  # such as "of 1,000 images"
+
+
+class Term(NamedTuple):
+    """A term of a loss."""
+
+    name: str
+    value: str  # the newest
+    meaning: str
 
 
 def report(path: Path | None, out: Path | None = None) -> Path:
@@ -75,8 +93,11 @@ def render(run: RunDir, refresh: int = 0) -> str:
         refresh=refresh,
         notice=dataset.notice,
         figures=_figures(lines, last, config.total_steps),
+        held_out=_held_out(record),
         charts=[_trusted(chart) for chart in charts(lines)],
+        terms=_terms(lines),
         samples=_samples(run, dataset.image_shape),
+        drawing=drawing_note(config),
         predictions=_predictions(run, list(dataset.class_names)),
         labels=_labels(record),
         per_class=list(zip(dataset.class_names, dataset.labels_per_class, strict=False)),
@@ -93,17 +114,42 @@ def _trusted(svg: str) -> Any:
     return Markup(svg)
 
 
-def _figures(lines: Sequence[Line], last: int, total: int) -> list[Fact]:
+def _held_out(record: RunRecord) -> str:
+    """What to know where no test images stand behind the figures; else nothing."""
+    if record.dataset.test:
+        return ""
+    if record.config.data.validation:
+        return "There are no test images: the figures on validation images take their place."
+    return (
+        "There are no test images, so nothing here tells how well the classifier does on images that it has not been "
+        "trained on. Put images of known class into the folder test of a folder of images (x_test and y_test of "
+        "arrays), or keep N labels from training with --validation N, and train anew."
+    )
+
+
+def _terms(lines: Sequence[Line]) -> list[Term]:
+    """The newest value of each term of the losses, with what it means."""
+    newest: dict[str, float] = {}
+    for line in lines:
+        newest |= losses(line)
+    return [Term(name.replace("/", " "), f"{value:.4g}", MEANINGS.get(name, "")) for name, value in newest.items()]
+
+
+def _figures(lines: Sequence[Line], last: int, total: int) -> list[Figure]:
     """The newest value of each measure, the steps taken and the time."""
     newest: dict[str, Measure] = {}
     for line in lines:
         newest |= measures(line)
-    figures = [(words(name), str(measure)) for name, measure in newest.items()]
-    figures.append(("steps", f"{last:,} of {total:,}" if last < total else f"{last:,}"))
+    figures = [Figure(words(name), str(measure), _of_images(measure)) for name, measure in newest.items()]
+    figures.append(Figure("steps", f"{last:,}", f"of {total:,}" if last < total else ""))
     seconds = [line["seconds"] for line in lines if is_number(line.get("seconds"))]
     if seconds:
-        figures.append(("time", _duration(max(seconds))))
+        figures.append(Figure("time", _duration(max(seconds))))
     return figures
+
+
+def _of_images(measure: Measure) -> str:
+    return "" if measure.images is None else f"of {measure.images:,} image{'s' * (measure.images != 1)}"
 
 
 def _duration(seconds: float) -> str:

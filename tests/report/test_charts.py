@@ -30,9 +30,15 @@ def test_losses_are_gathered_by_player() -> None:
 
 
 def test_there_is_a_chart_for_each_unit_and_each_player() -> None:
-    made = charts(LINES)
+    later = {name: value for name, value in LINES[1].items() if name != "g/fool"} | {"step": 300, "g/fool": 0.5}
+    made = charts([*LINES, later])
     assert len(made) == 4 and all(re.match("<svg", chart) for chart in made)
     assert charts([]) == []
+
+
+def test_what_was_measured_at_one_step_only_has_no_chart() -> None:
+    assert len(charts(LINES)) == 1, "d real has two steps, the others one"
+    assert charts(LINES[:1]) == charts(LINES[1:]) == []
 
 
 def test_the_word_accuracy_is_left_out_of_names() -> None:

@@ -19,6 +19,7 @@ from outer import NOTICE, STEPS, call, command, copy_of_finished_run, environmen
 from sgan_jax.cli.report import Report
 from sgan_jax.config import Config, to_json
 from sgan_jax.errors import UserError
+from sgan_jax.metrics.names import MEANINGS
 from sgan_jax.metrics.subsets import Subset
 from sgan_jax.report import pictures
 from sgan_jax.report.page import render
@@ -38,7 +39,14 @@ def run(tmp_path: Path) -> RunDir:
     """A run of two classes as training leaves it, written by hand: two epochs of four steps."""
     run, images = RunDir(tmp_path / "run"), np.arange(4 * SIDE**2, dtype=np.uint8).reshape(4, SIDE, SIDE, 1)
     run.path.mkdir()
-    dataset = {"name": "signs", "digest": "0" * 64, "notice": "", "train": 40, "image_shape": [SIDE, SIDE, 1]}
+    dataset = {
+        "name": "signs",
+        "digest": "0" * 64,
+        "notice": "",
+        "train": 40,
+        "test": 4,
+        "image_shape": [SIDE, SIDE, 1],
+    }
     dataset |= {"class_names": ["stop", "go"], "labels_per_class": [3, 4]}
     config = to_json(Config(steps_per_epoch=4, epochs=2))
     record = {"config": config, "dataset": dataset, "versions": {"jax": "1"}, "device": {"kind": "cpu"}}
@@ -126,17 +134,72 @@ def test_a_run_that_has_just_begun_has_a_page_too(run: RunDir) -> None:
     assert "step 0 of 8" in text and '<meta http-equiv="refresh" content="10">' in text and "<h2>Curves" not in text
 
 
+def figures_of(run: RunDir) -> list[tuple[str, str, str]]:
+    """Name, value and what stands below, of the figures at the top of the page."""
+    found = re.findall(r'<li>([^<]*)<b>([^<]*)</b>(?:<span class="muted">([^<]*)</span>)?</li>', render(run))
+    return [tuple(map(html.unescape, figure)) for figure in found]
+
+
 def test_a_page_shows_the_newest_measures_in_their_units(run: RunDir) -> None:
     assert "<li>test<b>50.00 %</b></li>" in render(run)
     units = {"test_accuracy": "%", "frechet_distance": "", "code_length": "bits"}
-    run.log({"step": 8, "units": units, "test_accuracy": 0.98765, "frechet_distance": 12.345, "code_length": 0.5})
-    figures = re.findall(r"<li>([^<]*)<b>([^<]*)</b></li>", render(run))
+    images = {"test_accuracy": 4000, "code_length": 1}
+    run.log(
+        {
+            "step": 8,
+            "units": units,
+            "images": images,
+            "test_accuracy": 0.98765,
+            "frechet_distance": 12.345,
+            "code_length": 0.5,
+        }
+    )
+    figures = figures_of(run)
     assert (figures[:4]) == [
-        ("test", "98.77 %"),
-        ("train", "75.00 %"),
-        ("frechet distance", "12.3"),
-        ("code length", "0.5 bits"),
+        ("test", "98.77 %", "of 4,000 images"),
+        ("train", "75.00 %", ""),
+        ("frechet distance", "12.3", ""),
+        ("code length", "0.5 bits", "of 1 image"),
     ]
+
+
+def test_a_page_explains_each_term_of_the_losses(run: RunDir) -> None:
+    run.log(
+        {"step": 8, "d/supervised": 0.125, "g/fool": 2.0, "d/new": 3.0, "d/accuracy": 0.5, "watched": ["d/accuracy"]}
+    )
+    rows = re.findall(r'<td class="name">(.*?)</td><td class="number">(.*?)</td><td>(.*?)</td>', render(run))
+    assert [row[:2] for row in rows] == [("d supervised", "0.125"), ("g fool", "2"), ("d new", "3")]
+    assert html.unescape(rows[0][2]) == MEANINGS["d/supervised"] and rows[2][2] == ""
+
+
+@pytest.mark.parametrize(
+    ("test", "validation", "text"),
+    [(4, 0, ""), (0, 2, "There are no test images: the figures on validation"), (0, 0, "x_test and y_test of arrays")],
+)
+def test_without_test_images_a_page_tells_what_to_do(run: RunDir, test: int, validation: int, text: str) -> None:
+    record = json.loads(run.config_file.read_text())
+    record["dataset"]["test"] = test
+    record["config"]["data"] |= {"validation": validation, "labels": 7}
+    run.config_file.write_text(json.dumps(record))
+    page = render(run)
+    assert text in page and ("There are no test images" in page) == (not test)
+
+
+@pytest.mark.parametrize(
+    ("objective", "noted"), [("tutorial", False), ("feature_matching", True), ("supervised", True)]
+)
+def test_a_page_tells_where_the_generator_is_not_made_for_drawing(run: RunDir, objective: str, noted: bool) -> None:
+    record = json.loads(run.config_file.read_text())
+    record["config"]["objective"]["name"] = objective
+    run.config_file.write_text(json.dumps(record))
+    assert ("For generated pictures take the preset tutorial or fast" in render(run)) == noted
+
+
+def test_a_run_of_one_epoch_has_figures_and_terms_and_no_chart(run: RunDir) -> None:
+    first = run.metrics_file.read_text().splitlines(keepends=True)[0]
+    run.metrics_file.write_text(first)
+    page = render(run)
+    assert "<h2>Curves" not in page and ("test", "50.00 %", "") in figures_of(run) and "d supervised" in page
 
 
 def test_pixels_of_images_on_a_page_are_equally_large(run: RunDir) -> None:
