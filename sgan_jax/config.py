@@ -8,7 +8,7 @@ estimator take their settings from `SETTINGS`, which lists the fields by their p
 import dataclasses
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from types import UnionType
@@ -19,6 +19,7 @@ from sgan_jax.errors import UserError
 SMALLEST_IMAGE = 8  # pixels of height or width
 LARGEST_IMAGE = 512  # networks grow with its square
 LARGEST_SIDE = 4096  # of images, or number of channels, in files that others wrote
+TELLING = 3  # differences of two configurations that a message names
 LARGEST = 65536  # of a width or a batch: a larger number is a slip, and no memory would hold it
 MAX_DRAWS = 10_000  # of the labels: a larger number is a slip. Trials on the same draw have seeds that far apart
 
@@ -52,10 +53,15 @@ class Range(NamedTuple):
         if self.above == 0:
             return "must be a positive number"
         if self.low is not None and self.high is not None:
-            return f"must be between {self.low} and {self.high}"
+            return between(self.low, self.high)
         if self.low is not None and self.below is not None:
             return f"must be at least {self.low} and below {self.below}"
         return f"must be at least {self.low}" if self.low is not None else f"must be at most {self.high}"
+
+
+def between(low: float, high: float) -> str:
+    """What a number from `low` to `high` must be, where there may be one such number only."""
+    return f"must be between {low} and {high}" if low < high else f"must be {low}"
 
 
 POSITIVE = Range(above=0)
@@ -496,12 +502,28 @@ def settings_of_file(values: Any) -> dict[str, Any]:
 
 
 def differences(old: Config, new: Config, free: frozenset[str] = frozenset()) -> list[str]:
-    """What differs in two configurations, a phrase each; lengths, origins of images, reports and `free` may differ."""
+    """What differs in two configurations, a phrase each; lengths, origins of images, reports and `free` may differ.
+
+    The preset comes first, as other differences may be its own; then the settings that have a short name.
+    """
     was, now = flatten(old), flatten(new)
     free = free | LENGTH_SETTINGS | SOURCE_SETTINGS | REPORT_SETTINGS
-    return [
-        f"{place} was {was[place]}, now {now[place]}" for place in now if place not in free and was[place] != now[place]
-    ]
+    differing = [place for place in now if place not in free and was[place] != now[place]]
+    differing.sort(key=lambda place: (place != "preset", not SETTINGS[place].short))
+    return [f"{place} was {_shown(was[place])}, now {_shown(now[place])}" for place in differing]
+
+
+def most_telling(differences: Sequence[str]) -> str:
+    """The first of the differences, and how many more there are."""
+    more = len(differences) - TELLING
+    return "; ".join(differences[:TELLING]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _shown(value: Any) -> Any:
+    """A value of a setting in a message."""
+    if isinstance(value, tuple):
+        return (" x " if all(isinstance(item, int) for item in value) else ",").join(map(str, value)) or "none"
+    return "none" if value is None else value
 
 
 def located(config: Config) -> Config:
@@ -567,7 +589,7 @@ def _conflicts(config: Config) -> Iterator[str]:
     data, graph, adam = config.data, config.propagation, config.adam
     if data.labels is not None and data.validation >= data.labels:
         least = "; expected at least 2 labels, one to train on" if data.labels < 2 else ""
-        yield f"‹data.validation›: {data.validation}; must be between 0 and {data.labels - 1}{least}"
+        yield f"‹data.validation›: {data.validation}; {between(0, data.labels - 1)}{least}"
     if config.patience and not data.validation:
         yield f"‹patience›: {config.patience}; counts epochs by validation accuracy; give ‹data.validation›, too"
     if config.patience and "accuracy" not in config.evaluators:

@@ -32,6 +32,7 @@ from sgan_jax.config import (
     flatten,
     from_json,
     located,
+    most_telling,
     settings_of_file,
     to_json,
     validate,
@@ -387,7 +388,7 @@ def test_augmentations_are_limited_by_numbers_of_at_least_zero(limit: float) -> 
         ({"data.validation": 100, "data.labels": 100}, "data.validation: 100; must be between 0 and 99"),
         (
             {"data.validation": 1, "data.labels": 1},
-            "data.validation: 1; must be between 0 and 0; expected at least 2 labels, one to train on",
+            "data.validation: 1; must be 0; expected at least 2 labels, one to train on",
         ),
         ({"data.image_size": (20, 600)}, "data.image_size: 20 x 600; must be between 8 and 512"),
     ],
@@ -458,6 +459,7 @@ def test_smallest_and_largest_values_are_accepted(place: str, value: Any) -> Non
 
 def test_a_range_holds_its_ends_where_it_says_so_and_never_nan() -> None:
     assert Range(low=0, below=1).holds(0) and not Range(low=0, below=1).holds(1)
+    assert str(Range(low=3, high=3)) == "must be 3" and str(Range(low=3, high=4)) == "must be between 3 and 4"
     assert Range(above=0).holds(1e-30) and not Range(above=0).holds(0)
     for number in (float("nan"), float("inf"), 10**400):
         assert not Range().holds(number)
@@ -528,3 +530,16 @@ def test_numpys_numbers_are_taken_for_pythons() -> None:
     for wrong in (np.float64(8), np.bool_(True), np.array([8])):
         with pytest.raises(UserError, match="model.width: .*; expected a whole number"):
             changed(Config(), {"model.width": wrong})
+
+
+def test_differences_name_the_preset_first_and_then_settings_with_a_short_name() -> None:
+    changes = {"preset": "fast", "ema_decay": 0.5, "model.width": 8, "unlabelled": 60, "augment.extra": ("mirror",)}
+    found = differences(Config(), changed(Config(), changes))
+    assert found[:2] == ["preset was tutorial, now fast", "model.width was 128, now 8"]
+    assert sorted(found[2:]) == [
+        "augment.extra was none, now mirror",
+        "ema_decay was 0.999, now 0.5",
+        "unlabelled was none, now 60",
+    ]
+    assert most_telling(found) == f"{'; '.join(found[:3])}; and 2 more"
+    assert most_telling(found[:3]) == "; ".join(found[:3]) and most_telling(found[:1]) == found[0]

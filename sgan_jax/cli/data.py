@@ -1,6 +1,7 @@
 """`data check`: counts, sizes, memory and problems of images, before training."""
 
 import shlex
+from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -107,9 +108,13 @@ def _pixels(size: tuple[int, int]) -> str:
 
 def _print_left_out(checked: "Checked") -> None:
     if checked.left_out:
-        print(f"left out: {len(checked.left_out)} files")
+        print(f"left out: {_counted(checked.left_out, 'file')}")
         for name, reason in checked.left_out:
             print(f"  {name}: {reason}")
+
+
+def _counted(things: Sized, noun: str) -> str:
+    return f"{len(things)} {noun}{'s' * (len(things) != 1)}"
 
 
 def _print_counts(checked: "Checked") -> None:

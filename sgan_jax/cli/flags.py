@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import tyro
 
@@ -18,6 +18,34 @@ Float = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", **_NOT_GIVEN)]
 Preset = Annotated[str, tyro.conf.arg(help=f"Named configuration: {', '.join(PRESETS)}.")]
 File = Annotated[Path | None, tyro.conf.arg(metavar="PATH", **_NOT_GIVEN)]
 ImageSize = Annotated[str | None, tyro.conf.arg(metavar="N|HEIGHTxWIDTH", **_NOT_GIVEN)]  # read by `parse_size`
+
+
+_EXPECTED: dict[Any, str] = {int: "a whole number", float: "a number", bool: "True or False"}
+_METAVAR = {int: "INT", float: "FLOAT", str: "STR", bool: "True|False", Path: "PATH"}
+VALUES = tyro.constructors.ConstructorRegistry()
+
+
+@VALUES.primitive_rule
+def _value(about: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+    """How a value is read. By tyro's own rules `None` is a value of a flag, and errors name Python's types."""
+    given = [kind for kind in (get_args(about.type) or (about.type,)) if kind is not type(None)]
+    if len(given) != 1 or given[0] not in _METAVAR or about.type is bool:  # the last is a flag without a value
+        return None
+    (kind,) = given
+
+    def read(texts: list[str]) -> Any:
+        try:
+            return {"True": True, "False": False}[texts[0]] if kind is bool else kind(texts[0])
+        except (ValueError, KeyError):
+            raise ValueError(f"{texts[0]}; expected {_EXPECTED[kind]}") from None
+
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=_METAVAR[kind],
+        instance_from_str=read,
+        is_instance=lambda value: value is None or isinstance(value, kind),
+        str_from_instance=lambda value: [str(value)],
+    )
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from sgan_jax.cli.data import DataCommand
 from sgan_jax.cli.describe import Describe
 from sgan_jax.cli.eval import Eval
 from sgan_jax.cli.export import Export
+from sgan_jax.cli.flags import VALUES
 from sgan_jax.cli.predict import Predict
 from sgan_jax.cli.report import Report
 from sgan_jax.cli.runs import Runs
@@ -87,7 +88,9 @@ def _run() -> int | str | None:
         print(f"sgan {__version__}")
         return 0
     try:
-        command: Any = tyro.cli(_any_command(arguments), prog="sgan", description=DESCRIPTION, args=arguments)
+        command: Any = tyro.cli(
+            _any_command(arguments), prog="sgan", description=DESCRIPTION, args=arguments, registry=VALUES
+        )
     except SystemExit as done:  # --help, or a mistake that it has printed
         return done.code
     if not isinstance(command, Report | Runs | DataCommand):  # those that do without JAX

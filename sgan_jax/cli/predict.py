@@ -61,7 +61,8 @@ class Predict:
         result = predict(open_run(self.run, self.ckpt), self.images, self.averaged)
         _warn(result.left_out)
         if not result.predictions:
-            raise UserError(f"none of {len(result.left_out)} files is an image that can be used")
+            files = len(result.left_out)
+            raise UserError(f"{'the file' if files == 1 else f'none of {files} files'} is no image that can be used")
         predictions = confident(result.predictions, self.threshold or 0.0)
         self._write(FORMATS[self.format](predictions, result.class_names))
         return 1 if result.left_out else 0

@@ -43,7 +43,9 @@ class Runs:
         expected = {"list": 0, "compare": 2, "remove": 1}[self.action]
         if len(self.names) != expected:
             what = {0: "no run", 1: "one run", 2: "two runs"}[expected]
-            raise UserError(f"runs {self.action}: {len(self.names)} names; expected {what}")
+            raise UserError(
+                f"runs {self.action}: {len(self.names)} name{'s' * (len(self.names) != 1)}; expected {what}"
+            )
         {"list": self._list, "compare": self._compare, "remove": self._remove}[self.action]()
         return 0
 

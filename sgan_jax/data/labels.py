@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sgan_jax.data.dataset import UNKNOWN, Dataset, check_labels
@@ -22,7 +24,9 @@ def how_many(asked: int | None, dataset: Dataset) -> int:
     return int(dataset.known.sum()) if dataset.custom else DEFAULT_LABELS
 
 
-def choose_labelled(labels: np.ndarray, count: int, num_classes: int, seed: int) -> np.ndarray:
+def choose_labelled(
+    labels: np.ndarray, count: int, num_classes: int, seed: int, class_names: Sequence[str] = ()
+) -> np.ndarray:
     """Draws labelled examples without replacement, balanced over the classes.
 
     The seed fixes one long order, and the result is its beginning: a draw of 10 is the beginning of a draw of 100. The
@@ -34,6 +38,7 @@ def choose_labelled(labels: np.ndarray, count: int, num_classes: int, seed: int)
       count: how many examples to draw.
       num_classes: K.
       seed: of the order.
+      class_names: K names for messages; by default 0, 1, ...
 
     Returns:
       Indices of the examples, int64 [count].
@@ -53,7 +58,7 @@ def choose_labelled(labels: np.ndarray, count: int, num_classes: int, seed: int)
     members = [order[labels[order] == k] for k in class_order]  # the examples of each class in the order of drawing
     if count == sum(map(len, members)):
         return _interleave(members)
-    _check_sizes(labels, count, class_order)
+    _check_sizes(labels, count, class_order, class_names)
     return _take_turns(members, count)
 
 
@@ -76,7 +81,7 @@ def _take_turns(members: list[np.ndarray], count: int) -> np.ndarray:
     return turns.reshape(-1)[:count]
 
 
-def _check_sizes(labels: np.ndarray, count: int, class_order: np.ndarray) -> None:
+def _check_sizes(labels: np.ndarray, count: int, class_order: np.ndarray, names: Sequence[str]) -> None:
     """Checks that each class has enough examples for its turns."""
     num_classes = len(class_order)
     sizes = np.bincount(labels[labels != UNKNOWN], minlength=num_classes)
@@ -86,6 +91,14 @@ def _check_sizes(labels: np.ndarray, count: int, class_order: np.ndarray) -> Non
         if sizes[k] < needed:
             with_label = " with a label" if UNKNOWN in labels else ""
             raise UserError(
-                f"‹data.labels› {count}: class {k} has {sizes[k]} training examples{with_label}, {needed} are needed "
-                f"for a balanced draw; expected at most {num_classes * sizes.min()}, or {sizes.sum()}, which are all"
+                f"‹data.labels› {count}: class '{names[k] if names else k}' has {sizes[k]} training "
+                f"example{'' if sizes[k] == 1 else 's'}{with_label}, {needed} are needed for a balanced draw; "
+                f"expected {_possible(num_classes * int(sizes.min()), int(sizes.sum()))}"
             )
+
+
+def _possible(balanced: int, known: int) -> str:
+    """Which numbers of labels can be drawn: so many at most with equally many of each class, or all."""
+    if balanced == known:
+        return f"at most {known}, which are all"
+    return f"at most {balanced}, or {known}, which are all" if balanced else f"{known}, which are all"

@@ -12,6 +12,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from sgan_jax.config import between
 from sgan_jax.errors import UserError, reason
 from sgan_jax.types import Net
 
@@ -151,8 +152,10 @@ def connect(
     given = [value is not None for value in (coordinator, processes, process)]
     if any(given) and not all(given):
         raise UserError("‹coordinator›, ‹processes› and ‹process› go together; or give ‹cluster› alone")
+    if processes is not None and processes < 1:
+        raise UserError(f"‹processes›: {processes}; must be at least 1")
     if processes is not None and process is not None and not 0 <= process < processes:
-        raise UserError(f"‹process›: {process}; must be between 0 and {processes - 1}, one below ‹processes›")
+        raise UserError(f"‹process›: {process}; {between(0, processes - 1)}, below ‹processes›")
     errors: list[Exception] = []
 
     def join() -> None:
@@ -203,7 +206,7 @@ def team(count: int | None, batch_size: int, unlabelled: int | None = None) -> T
         count = len(devices)
     count = 1 if count is None else count
     if not 1 <= count <= len(devices):
-        raise UserError(f"‹devices›: {count}; must be between 1 and {len(devices)}, the {devices[0].platform} devices")
+        raise UserError(f"‹devices›: {count}; {between(1, len(devices))}, the {devices[0].platform} devices")
     for setting, images in (("batch_size", batch_size), ("unlabelled", unlabelled or batch_size)):
         if images % count:
             raise UserError(f"‹devices›: {count}; must divide ‹{setting}›, {images}")

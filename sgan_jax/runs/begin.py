@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sgan_jax.config import LENGTH_SETTINGS, changed, differences, flatten
+from sgan_jax.config import LENGTH_SETTINGS, changed, differences, flatten, most_telling
 from sgan_jax.errors import UserError
 from sgan_jax.files import unwritable
 from sgan_jax.runs.directory import RunDir
@@ -70,7 +70,7 @@ def _joins(run: RunDir, record: RunRecord) -> bool:
     differing = _differences(run, there, _with_own_origin(run, there, record))
     if differing and run.holds_results():
         raise UserError(
-            f"{run.path}: holds a run of other settings ({'; '.join(differing)}); use those, or another ‹run›"
+            f"{run.path}: holds a run of other settings ({most_telling(differing)}); use those, or another ‹run›"
         )
     return not differing
 
@@ -103,10 +103,11 @@ def _differences(run: RunDir, there: RunRecord, asked: RunRecord) -> list[str]:
             differing.append(f"{lengths}: its propagated labels were to pause in steps that the former gives")
         elif not differing and now.total_steps < was.total_steps and not run.result_file.exists():
             differing.append(f"{lengths}: it has not ended yet")
+    images = there.dataset.images.differences(asked.dataset.images)
     names, asked_names = there.dataset.class_names, asked.dataset.class_names
     if asked.dataset.custom and names != asked_names:
-        differing.append(f"classes were {_shown(names)}, now {_shown(asked_names)}")
-    return differing + there.dataset.images.differences(asked.dataset.images)
+        images.append(f"classes were {_shown(names)}, now {_shown(asked_names)}")
+    return images + differing  # the most telling first
 
 
 def _joined(there: RunRecord, asked: RunRecord) -> RunRecord:

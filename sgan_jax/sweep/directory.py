@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sgan_jax import config as settings
-from sgan_jax.config import MAX_DRAWS, Config, from_json
+from sgan_jax.config import MAX_DRAWS, Config, from_json, most_telling
 from sgan_jax.errors import UserError
 from sgan_jax.files import named, write_atomically
 from sgan_jax.runs.directory import RunDir
@@ -177,7 +177,7 @@ class SweepDir:
     def _refuse(self, trial: Key, differences: list[str]) -> None:
         if differences:
             raise UserError(
-                f"{self.path}: its trial {trial} has other settings ({'; '.join(differences)}); "
+                f"{self.path}: its trial {trial} has other settings ({most_telling(differences)}); "
                 f"use those, or another ‹out›"
             )
 

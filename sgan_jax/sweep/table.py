@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import NamedTuple
 
+from sgan_jax.config import most_telling
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
 from sgan_jax.metrics.measure import Measure, label, measures, number
@@ -102,7 +103,7 @@ def gather(path: Path, *others: Path) -> list[Record]:
         if differing := differences(first, record):
             raise UserError(
                 f"‹sweep›: trials {key_of(first)} and {key_of(record)} have different settings "
-                f"({'; '.join(differing)}); no table is made of both"
+                f"({most_telling(differing)}); no table is made of both"
             )
     return records
 

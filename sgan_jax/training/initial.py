@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sgan_jax.config import Config, flatten
+from sgan_jax.config import Config, flatten, most_telling
 from sgan_jax.data.layout import few
 from sgan_jax.data.load import Dataset
 from sgan_jax.engine.system import System, derive_keys
@@ -58,7 +58,7 @@ def begin_from(run: RunDir, prepared: Prepared) -> Beginning | None:
     except UserError as error:
         raise UserError(f"‹init_from›: {error.marked}") from None
     if differing := _differences(opened, config, dataset):
-        raise UserError(f"{place}: {'; '.join(differing)}; expected a run of the same networks and image shape")
+        raise UserError(f"{place}: {most_telling(differing)}; expected a run of the same networks and image shape")
     there, here = opened.class_names, dataset.class_names
     sources = output_sources(HEADS[config.model.head], there, here)
     try:

@@ -110,7 +110,7 @@ def labelled_images(config: Config, dataset: Dataset) -> np.ndarray:
     """
     data = config.data
     count = how_many(data.labels, dataset)
-    drawn = choose_labelled(dataset.train_labels, count, dataset.num_classes, data.label_seed)
+    drawn = choose_labelled(dataset.train_labels, count, dataset.num_classes, data.label_seed, dataset.class_names)
     if (missing := _missing_class(dataset, drawn)) is not None:
         if len(drawn) < dataset.num_classes:
             raise UserError(f"‹data.labels›: {len(drawn)}; must be at least {dataset.num_classes}, one for each class")

@@ -25,7 +25,7 @@ def test_counts_sizes_and_files_that_are_left_out(tmp_path: Path, capsys: pytest
         "set: pets (a folder of images)\n"
         "images: 12 of 8 x 8 pixels, grey\n"
         "memory: 768 bytes for the images, and on the device 896 bytes\n"
-        "left out: 1 files\n  cat/bad.png: no image that Pillow reads\n"
+        "left out: 1 file\n  cat/bad.png: no image that Pillow reads\n"
         "\nclass       labelled     test\n"
         "cat                3        2\n"
         "dog                2        1\n"
@@ -105,7 +105,7 @@ def test_notes_on_the_layout_come_before_the_counts(
 def test_a_folder_with_labels_csv(does: Callable[..., str], fails: Callable[..., str], tmp_path: Path) -> None:
     folder = make(tmp_path / "pets", {".": 4, "labels.csv": "file,label\n0.png,cat\n3.png,dog\n4.png,dog\n"})
     printed = does("data", "check", folder)
-    assert "left out: 1 files\n  4.png: named in labels.csv, and not there\n" in printed
+    assert "left out: 1 file\n  4.png: named in labels.csv, and not there\n" in printed
     assert "\ncat                1        0\ndog                1        0\nunlabelled         2\n" in printed
     (folder / "0.png").write_text("no image")
     assert f"{folder}/labels.csv: label 'cat': no image of this class can be used: 0.png" in fails(

@@ -16,3 +16,21 @@ def test_a_size_is_a_number_or_height_and_width() -> None:
 def test_any_other_text_is_an_error(text: str) -> None:
     with pytest.raises(UserError, match="data.image_size: .*; expected N or HEIGHTxWIDTH"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "--labels", "x"), "--labels/--data.labels: x; expected a whole number"),
+        (("train", "--devices", "None"), "--devices: None; expected a whole number"),
+        (("train", "--learning-rate", "1e"), "--learning-rate/--adam.learning-rate: 1e; expected a number"),
+        (("train", "--stream", "maybe"), "--stream/--data.stream: maybe; expected True or False"),
+        (("sample", "--count", "1.5"), "--count: 1.5; expected a whole number"),
+        (("sweep", "--draws", "ten"), "--draws: ten; expected a whole number"),
+    ],
+)
+def test_values_of_another_kind_are_errors_in_words(sgan, monkeypatch, arguments, message) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    status, _, error = sgan(*arguments)
+    assert status == 2 and f"Error parsing {message} " in error
+    assert "<class" not in error and "None}" not in error

@@ -87,8 +87,8 @@ def test_the_run_that_latest_is_now_is_named(runs: Path, does: Does) -> None:
 
 def test_too_few_or_too_many_names_are_one_line(runs: Path, fails: Does) -> None:
     assert fails("runs", "remove") == "runs remove: 0 names; expected one run"
-    assert fails("runs", "compare", "short") == "runs compare: 1 names; expected two runs"
-    assert fails("runs", "list", "short") == "runs list: 1 names; expected no run"
+    assert fails("runs", "compare", "short") == "runs compare: 1 name; expected two runs"
+    assert fails("runs", "list", "short") == "runs list: 1 name; expected no run"
     assert fails("runs", "remove", "short", "--json") == "--json: is of list and compare; leave it out"
     with RunDir(runs / "short").locked():
         assert fails("runs", "remove", "short") == "runs/short: another process trains in it; stop that one first"

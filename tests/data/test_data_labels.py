@@ -49,7 +49,11 @@ def test_a_rare_class_is_drawn_as_often_as_a_common_one():
     [
         (0, 0, r"data.labels 0: expected at least 1"),
         (-5, 0, r"data.labels -5: expected at least 1"),
-        (401, 0, r"data.labels 401: class \d has 40 training examples, 41 are needed.*expected at most 400"),
+        (
+            401,
+            0,
+            r"data.labels 401: class '\d' has 40 training .*; expected at most 400, which are all$",
+        ),
         (10, -1, r"data.label_seed -1: expected 0 or more"),
     ],
 )
@@ -60,8 +64,15 @@ def test_errors_of_impossible_draws_name_the_setting(count, seed, message):
 
 def test_a_class_with_too_few_examples_is_named():
     labels = np.concatenate([LABELS, np.repeat(10, 3)])
-    with pytest.raises(UserError, match=r"data.labels 44: class 10 has 3 training examples, 4 are needed.*at most 33"):
+    with pytest.raises(
+        UserError, match=r"data.labels 44: class '10' has 3 training .* 4 are needed.*at most 33, or 403, "
+    ):
         choose_labelled(labels, 44, 11, seed=0)
+    names = [*"abcdefghij", "owl"]
+    with pytest.raises(UserError, match=r"data.labels 44: class 'owl' has 3 training examples"):
+        choose_labelled(labels, 44, 11, seed=0, class_names=names)
+    with pytest.raises(UserError, match=r"class '2' has 0 training .*; expected 8, which are all$"):
+        choose_labelled(np.arange(8) % 2, 6, 3, seed=0)
     with pytest.raises(UserError, match="label 10 of example 400 is out of range"):
         choose_labelled(labels, 10, 10, seed=0)
 
@@ -70,7 +81,7 @@ def test_images_without_a_label_are_never_drawn():
     labels = np.where(np.arange(400) % 4 == 0, LABELS, -1)
     chosen = choose_labelled(labels, 20, 10, seed=0)
     assert (labels[chosen] >= 0).all() and len(set(chosen.tolist())) == 20
-    with pytest.raises(UserError, match=r"class \d has \d+ training examples with a label, .* or 100, which are all"):
+    with pytest.raises(UserError, match=r"class '\d' has \d+ training examples with a label, .* or 100, which are all"):
         choose_labelled(labels, 99, 10, seed=0)
 
 

@@ -351,6 +351,8 @@ def test_a_process_that_is_alone_says_at_once_what_it_waits_for_and_gives_up(
         ((None, 2, 0), "coordinator, processes and process go together"),
         (("127.0.0.1:1", 2, 2), "process: 2; must be between 0 and 1"),
         (("127.0.0.1:1", 2, -1), "process: -1; must be between 0 and 1"),
+        (("127.0.0.1:1", 1, 1), "process: 1; must be 0, below processes"),
+        (("127.0.0.1:1", 0, 0), "processes: 0; must be at least 1"),
     ],
 )
 def test_flags_of_a_manual_start_that_do_not_fit_are_an_error(

@@ -23,7 +23,7 @@ from sgan_jax.runs.opened import open_run
 def test_check_counts_the_images_and_names_files_that_are_left_out(tmp_path: Path) -> None:
     printed = succeed("data", "check", rooms(), cwd=tmp_path)
     assert "floor              5       10\nsky                3       10\nunlabelled        40\n" in printed
-    assert "left out: 1 files\n  sky/bad.png: no image that Pillow reads\n" in printed
+    assert "left out: 1 file\n  sky/bad.png: no image that Pillow reads\n" in printed
 
 
 def test_training_takes_all_labels_and_learns_the_classes() -> None:
@@ -142,7 +142,7 @@ def test_prediction_needs_no_data_and_names_files_that_are_left_out(tmp_path: Pa
     assert (done.returncode, len(done.stdout.splitlines())) == (1, 3)
     warning = f"sgan: warning: {bad}: left out (no image that Pillow reads)\n"
     assert done.stderr == warning
-    with pytest.raises(UserError, match="^none of 1 files is an image that can be used$"):
+    with pytest.raises(UserError, match="^the file is no image that can be used$"):
         Predict(images=(bad,), run=run)()
     assert capsys.readouterr().err == warning
     with pytest.raises(UserError, match="^nowhere.png: no such file; name image files, or folders of them$"):

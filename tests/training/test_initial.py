@@ -131,7 +131,7 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
 
 def test_another_origin_is_another_run(tmp_path: Path) -> None:
     run = begun(tmp_path, pets("cat", "dog"))
-    with pytest.raises(UserError, match=r"other settings \(init_from was .*source, now None\)"):
+    with pytest.raises(UserError, match=r"other settings \(init_from was .*source, now none\)"):
         sgan_jax.train(changed(CONFIG, {"steps": 1}), run, pets("cat", "dog"))
 
 
