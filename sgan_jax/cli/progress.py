@@ -17,6 +17,7 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+from sgan_jax.metrics.names import MEANINGS
 from sgan_jax.report.text import duration
 from sgan_jax.training.events import Span
 
@@ -34,6 +35,9 @@ DRAW_EVERY = 0.1  # seconds between two drawings of the bar
 LINE_EVERY = 10.0  # seconds between two plain lines within an epoch
 MIN_BAR = 10  # columns below which the bar is left out
 
+EXPECT_AFTER = 10.0  # seconds of timed steps after which the time of a run is estimated
+
+ACCURACY = "batch accuracy"
 SHORT_NAMES = {"d/supervised": "c", "d/real": "d real", "d/fake": "d fake", "g/fool": "g"}
 GROUPS = {"c": ("d/supervised", "d/accuracy"), "d": ("d/real", "d/fake"), "g": ("g/fool",)}
 Field = tuple[str, str]  # name (may be empty) and value
@@ -68,8 +72,19 @@ def metric_fields(metrics: "Metrics") -> list[Field]:
     ordered += _other_terms(metrics)
     fields = [(SHORT_NAMES.get(key, key.replace("/", " ")), _figure(every[key])) for key in ordered]
     if "d/accuracy" in metrics.watch:
-        fields.append(("accuracy", f"{100 * metrics.watch['d/accuracy']:.0f}%"))
+        fields.append((ACCURACY, f"{100 * metrics.watch['d/accuracy']:.0f}%"))
     return fields
+
+
+def legend(metrics: "Metrics") -> list[str]:
+    """Lines that explain the fields of `metric_fields`."""
+    every = metrics.watch | metrics.loss
+    keys = [key for key in SHORT_NAMES if key in every] + _other_terms(metrics)
+    rows = [(SHORT_NAMES.get(key, key.replace("/", " ")), MEANINGS.get(key, "a term of the loss")) for key in keys]
+    if "d/accuracy" in metrics.watch:
+        rows.append((ACCURACY, "Of the labelled images that the step trained on, as it saw them; not of other images."))
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"  {name:{width}}  {meaning}" for name, meaning in rows]
 
 
 def _other_terms(metrics: "Metrics") -> list[str]:
@@ -85,9 +100,20 @@ class Pace:
 
     def __init__(self) -> None:
         self._marks: deque[tuple[float, int]] = deque()
+        self._begun: tuple[float, int] | None = None
+
+    @property
+    def first(self) -> int:
+        """The step with which the first mark was made."""
+        return self._begun[1] if self._begun else 0
+
+    def span(self) -> float:
+        """Seconds from the first mark to the last."""
+        return self._marks[-1][0] - self._begun[0] if self._begun else 0.0
 
     def mark(self, now: float, step: int) -> None:
         """Note that `step` was finished at `now` (seconds of a monotonic clock)."""
+        self._begun = self._begun or (now, step)
         if len(self._marks) > 1 and now - self._marks[-2][0] < MARK_SPACING:
             self._marks.pop()  # too close to the mark before it to keep both
         self._marks.append((now, step))
@@ -111,7 +137,8 @@ class Progress:
     """Shows how far training is; a context manager.
 
     Args:
-        span: the steps that the run is to take; its notice is shown with every state.
+        span: the steps that the run is to take.
+        explains: whether lines say what the figures are and how long the steps will take.
         log_every: `log` prints `tutorial_line` of every so many steps; 0: of none.
         stream: where to write; standard output by default. A bar if it is a terminal, otherwise plain lines.
         console: a rich console to draw on instead of `stream`.
@@ -127,6 +154,7 @@ class Progress:
         log_every: int = 0,
         stream: TextIO | None = None,
         *,
+        explains: bool = False,
         console: "Console | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -141,6 +169,7 @@ class Progress:
         self._pace = Pace()
         self._step = span.first
         self._metrics: Metrics | None = None
+        self._to_explain, self._to_expect = explains, explains
         self._drawn = self._written = -float("inf")
 
     def __enter__(self) -> Self:
@@ -177,13 +206,26 @@ class Progress:
         self._pace.mark(now, step)
         self._step = step
         self._metrics = metrics
+        self._explain(metrics)
         with self._lock:
             if self._live is not None and (ends_epoch or now - self._drawn >= DRAW_EVERY):
                 self._drawn = now
                 self._live.update(self._picture(), refresh=True)
         if self._console is None and (ends_epoch or now - self._written >= LINE_EVERY):
-            fields = [*self._where(), *metric_fields(metrics), ("", self._span.notice)]
+            fields = [*self._where(), *metric_fields(metrics)]
             self.print("  ".join(f"{name} {value}".lstrip() for name, value in fields).rstrip())
+
+    def _explain(self, metrics: "Metrics") -> None:
+        """Once, what the figures are; and once the steps have been timed for a while, how long the others will take."""
+        if self._to_explain:
+            self._to_explain = False
+            for line in legend(metrics):
+                self.print(line)
+        if self._to_expect and self._pace.span() >= EXPECT_AFTER and (rate := self._pace.rate(LEFT_SPAN)):
+            self._to_expect = False
+            if left := max(self._span.total - self._step, 0):
+                of = f"by the pace of steps {self._pace.first + 1:,} to {self._step:,}"
+                self.print(f"expected time: {duration(left / rate)} for {left:,} more steps, {of}")
 
     def print(self, line: str) -> None:
         """Write a line of text: above the bar on a terminal, in its turn elsewhere. No markup is read in it."""
@@ -224,15 +266,13 @@ class Progress:
         from rich.text import Text
 
         assert self._console is not None
-        width, encoding = self._console.width, self._console.encoding
+        width = self._console.width
         where = [Text.assemble((f"{name} " if name else "", "dim"), value) for name, value in self._where()]
         what = []
         for name, value in metric_fields(self._metrics) if self._metrics else ():
             finite = "n" not in value  # as of nan and inf
             what.append(Text.assemble((f"{name} ", "dim"), (value, "bold" if finite else "bold red")))
         what = what or [Text("waiting for the first step", "dim")]
-        if self._span.notice:
-            what.append(Text(_clean(self._span.notice, encoding).replace("\n", " "), "bold yellow"))
         rows: list[RenderableType] = []
         bar = width - sum(field.cell_len for field in where) - 2 * len(where) - 1
         if bar >= MIN_BAR:

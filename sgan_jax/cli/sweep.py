@@ -87,7 +87,7 @@ class Lines:
         from sgan_jax.cli.terminal import Terminal
 
         self.on_cluster = on_cluster
-        self.terminal = Terminal()
+        self.terminal = Terminal(brief=True)
         self.training: Listener | None = None if on_cluster else self.terminal
 
     def started(self, trial: "Trial") -> None:

@@ -22,6 +22,20 @@ class Span(NamedTuple):
     notice: str  # a warning that belongs to every figure on these data, or nothing
 
 
+class Setup(NamedTuple):
+    """What a call trains, on what."""
+
+    device: str  # its kind
+    devices: int  # how many share each step
+    precision: str
+    image_shape: tuple[int, int, int]  # (H, W, C)
+    labelled: Mapping[str, int]  # images with a label, by class
+    validation: int  # of these, how many are kept from training
+    unlabelled: int  # other training images
+    test: int
+    parameters: Mapping[str, int]  # of each network
+
+
 class Epoch(NamedTuple):
     """What was measured at the end of an epoch."""
 
@@ -55,6 +69,9 @@ class Listener:
 
     def note(self, text: str) -> None:
         """A line about what is going to happen."""
+
+    def begins(self, setup: Setup) -> None:
+        """Training is about to begin, or to resume."""
 
     @contextmanager
     def steps(self, span: Span) -> Iterator[Steps]:

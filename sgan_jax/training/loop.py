@@ -13,7 +13,6 @@ import numpy as np
 from sgan_jax.config import Config
 from sgan_jax.data.load import Dataset
 from sgan_jax.data.stream import batches
-from sgan_jax.engine.devices import resolve_precision
 from sgan_jax.errors import UserError
 from sgan_jax.graph import cache
 from sgan_jax.graph.propagation import LabelledImages, propagate
@@ -29,7 +28,7 @@ from sgan_jax.training.initial import begin_from, fresh_state
 from sgan_jax.training.recorder import Outputs, Recorder
 from sgan_jax.training.resume import resume, roll_back, training_key
 from sgan_jax.training.signals import Stop, Stopped
-from sgan_jax.training.start import Options, Prepared, prepare, record, split
+from sgan_jax.training.start import Options, Prepared, prepare, record, setup, split
 from sgan_jax.training.tensorboard import Board
 from sgan_jax.types import Data, TrainState
 
@@ -124,8 +123,6 @@ def _lead(call: _Call) -> _Taken:
         listener.note(f"*** {dataset.notice} ***")
     if dataset.labels_file:
         listener.note(f"labels from {dataset.labels_file}")
-    if config.precision == "auto":
-        listener.note(f"precision: {resolve_precision('auto')} (auto)")
     with ExitStack() as stack:
         fresh = partial(fresh_state, config, system, dataset)
         with team.preparing():
@@ -159,6 +156,7 @@ def _lead(call: _Call) -> _Taken:
             listener.note(f"{run.path}: {recorder.early_end or f'finished at step {first}'}; {longer}")
             return _Taken(first, bool(recorder.early_end))
         listener.note(f"{run.path}: {f'from step {first}' if first else 'new run'}, to step {config.total_steps}")
+        listener.begins(setup(prepared))
         listener.note(disk.planned(run, config, first, state))
         run.result_file.unlink(missing_ok=True)  # of a shorter run that is made longer
         while True:

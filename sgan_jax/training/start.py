@@ -24,6 +24,7 @@ from sgan_jax.runs import source
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.find import default_path
 from sgan_jax.runs.record import DatasetRecord, Part, RunRecord
+from sgan_jax.training.events import Setup
 from sgan_jax.training.profiler import Profile
 from sgan_jax.training.signals import Stop
 
@@ -166,6 +167,26 @@ def record(prepared: Prepared, command: Sequence[str]) -> RunRecord:
         tuple(command),
     )
     return RunRecord(config, of_dataset, (part,))
+
+
+def setup(prepared: Prepared) -> Setup:
+    """What is trained, on what."""
+    config, dataset, system, group, labelled = prepared
+    counts = np.bincount(dataset.train_labels[labelled], minlength=dataset.num_classes).tolist()
+    images = dataset.train_images if dataset.streamed is None else dataset.streamed
+    height, width, channels = dataset.train_images.shape[1:]
+    networks = {"discriminator": system.disc, "generator": system.gen}
+    return Setup(
+        device=available()[0].device_kind,
+        devices=group.mesh.size,
+        precision=resolve_precision(config.precision),
+        image_shape=(height, width, channels),
+        labelled=dict(zip(dataset.class_names, counts, strict=True)),
+        validation=config.data.validation,
+        unlabelled=len(images) - len(labelled),
+        test=len(dataset.test_images),
+        parameters={name: sum(layer.parameters for layer in net.layers()) for name, net in networks.items()},
+    )
 
 
 def _load(config: Config, path: Path | None) -> Dataset:

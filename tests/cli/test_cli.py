@@ -33,6 +33,8 @@ from PIL import Image
 
 import sgan_jax
 from sgan_jax.cli.main import COMMANDS
+from sgan_jax.config import Config, changed
+from sgan_jax.inference.describe import describe
 
 
 @pytest.fixture
@@ -64,12 +66,27 @@ def test_training_prints_the_data_the_run_every_step_and_every_epoch():
     assert len(steps) == 8
     progress = [line for line in lines if line.startswith("epoch ")]
     assert [line.split()[:4] for line in progress] == [["epoch", f"{k}/4", "step", f"{2 * k}/8"] for k in (1, 2, 3, 4)]
-    assert all(line.endswith(NOTICE) for line in progress)
+    assert [line for line in lines if NOTICE in line] == [lines[0], f"finished: {RUN} ({NOTICE})"]
     epochs = [line for line in lines if line.startswith("step_")]
     for step, line in zip(STEPS, epochs, strict=True):
         figures = ", ".join(f"{of} accuracy {number}%" for of, number in carried.items())
-        assert re.fullmatch(rf"step_{step}: {figures} \({NOTICE}\)", line)
-    assert lines[-1] == f"finished: {RUN} ({NOTICE})"
+        assert re.fullmatch(rf"step_{step}: {figures}", line)
+    accuracy = json.loads((finished_run()[0] / RUN / "result.json").read_text())["test_accuracy"]
+    assert lines[-4:] == [
+        f"finished: {RUN} ({NOTICE})",
+        f"test accuracy {100 * accuracy:.1f}% of 1,000",
+        f"results: {RUN}/result.json, checkpoints/step_8, samples/step_8.png",
+        f"next: bin/report --run {RUN}, or bin/predict --run {RUN} IMAGE",
+    ]
+
+
+def test_training_prints_what_is_trained_on_what_before_the_first_step():
+    lines = finished_run()[1].splitlines()
+    assert lines[2] == "device: cpu, float32"
+    assert lines[3] == "images: 28 x 28, grey; 100 labelled, 3,900 unlabelled, 1,000 for the test"
+    assert lines[4] == "labelled: 10 of each of 10 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"
+    networks = describe(changed(Config(), {"model.width": 8}), (28, 28, 1), 10)
+    assert lines[5] == f"parameters: {', '.join(f'{network.name} {network.parameters:,}' for network in networks)}"
 
 
 def test_the_losses_of_the_first_step_are_those_of_a_fresh_network():

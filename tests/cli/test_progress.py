@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sgan_jax.cli.progress import LINE_EVERY, Pace, Progress, duration, metric_fields, tutorial_line
+from sgan_jax.cli.progress import LINE_EVERY, Pace, Progress, duration, legend, metric_fields, tutorial_line
+from sgan_jax.metrics.names import MEANINGS
 from sgan_jax.training.events import Span
 from sgan_jax.types import Metrics
 
 FIRST = Metrics({"d/supervised": 2.3052, "d/real": 0.0961, "d/fake": 2.3987, "g/fool": 0.0949}, {"d/accuracy": 0.06})
-NOTICE = "mnist-5k: not comparable with MNIST"
 
 
 class Clock:
@@ -33,8 +33,8 @@ class Terminal(io.StringIO):
 Shown = tuple[Progress, io.StringIO, Clock]
 
 
-def span(total: int, first: int = 0, per_epoch: int = 600, notice: str = "") -> Span:
-    return Span(total, first, per_epoch, notice)
+def span(total: int, first: int = 0, per_epoch: int = 600) -> Span:
+    return Span(total, first, per_epoch, "a notice, which no line repeats")
 
 
 def plain(of: Span, log_every: int = 0) -> Shown:
@@ -124,7 +124,7 @@ def test_log_every_one_prints_every_step_and_no_timed_lines_between() -> None:
 
 
 def test_plain_output_has_no_control_characters_and_every_field() -> None:
-    progress, stream, clock = plain(span(12000, notice=NOTICE))
+    progress, stream, clock = plain(span(12000))
     with progress:
         progress.update(1, FIRST)
         clock.now += 20
@@ -133,7 +133,7 @@ def test_plain_output_has_no_control_characters_and_every_field() -> None:
     assert not has_control_characters(stream.getvalue())
     assert stream.getvalue().splitlines()[1] == (
         "epoch  1/20  step    51/12000  2.50 steps/s  1:19:40 left  "
-        f"c 2.305  d real 0.096  d fake 2.399  g 0.095  accuracy 6%  {NOTICE}"
+        "c 2.305  d real 0.096  d fake 2.399  g 0.095  batch accuracy 6%"
     )
 
 
@@ -166,10 +166,10 @@ def test_plain_lines_come_every_ten_seconds_and_at_the_end_of_every_epoch() -> N
 def test_plain_lines_on_a_stream_of_another_encoding_do_not_fail() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    with Progress(span(10, per_epoch=10, notice="größe"), stream=stream) as progress:
+    with Progress(span(10, per_epoch=10), stream=stream) as progress:
         progress.update(1, FIRST)
-        progress.print("é")
-    assert raw.getvalue().decode("ascii").endswith("gr??e\n?\n")
+        progress.print("größe é")
+    assert raw.getvalue().decode("ascii").endswith("gr??e ?\n")
 
 
 def test_a_plain_gan_has_no_supervised_fields() -> None:
@@ -182,14 +182,15 @@ def test_a_plain_gan_has_no_supervised_fields() -> None:
 def test_of_what_is_watched_only_the_labelled_accuracy_is_shown_whatever_its_name() -> None:
     watched = {"d/real_accuracy": 1.0, "d/fake_accuracy": 0.25, "d/accuracy": 0.5, "d/threshold": 0.75}
     fields = metric_fields(Metrics({"d/real": 0.5}, watched))
-    assert fields == [("d real", "0.500"), ("accuracy", "50%")]
+    assert fields == [("d real", "0.500"), ("batch accuracy", "50%")]
 
 
 def test_terms_of_other_objectives_are_shown_by_player_and_name() -> None:
-    assert metric_fields(Metrics({"d/supervised": 1.0}, {"d/accuracy": 0.5})) == [("c", "1.000"), ("accuracy", "50%")]
+    fields = metric_fields(Metrics({"d/supervised": 1.0}, {"d/accuracy": 0.5}))
+    assert fields == [("c", "1.000"), ("batch accuracy", "50%")]
     loss = {"g/match": 2.5e6, "d/unlabelled": 0.25, "d/supervised": 1}
     fields = metric_fields(Metrics(loss, {"d/accuracy": 0.987}))
-    assert fields == [("c", "1.000"), ("g match", "2.5e+06"), ("d unlabelled", "0.250"), ("accuracy", "99%")]
+    assert fields == [("c", "1.000"), ("g match", "2.5e+06"), ("d unlabelled", "0.250"), ("batch accuracy", "99%")]
 
 
 # Epochs, resuming, when to update
@@ -271,11 +272,54 @@ def test_duration(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
 
 
+# What explains the output
+
+
+def test_each_field_is_explained_once() -> None:
+    stream, clock = io.StringIO(), Clock()
+    with Progress(span(12000), stream=stream, explains=True, clock=clock) as progress:
+        for step in (1, 2):
+            clock.now += LINE_EVERY
+            progress.update(step, FIRST)
+    lines = stream.getvalue().splitlines()
+    explained = legend(FIRST)
+    assert lines[: len(explained)] == explained and not set(explained) & set(lines[len(explained) :])
+    names = [name for name, _ in metric_fields(FIRST)]
+    assert [line[2:].partition("  ")[0] for line in explained] == names
+    assert MEANINGS["d/real"] in explained[1]
+    assert "not of other images" in explained[names.index("batch accuracy")], "which accuracy it is"
+
+
+def test_a_term_without_a_sentence_is_listed_as_one() -> None:
+    assert legend(Metrics({"g/new": 1.0}, {})) == ["  g new  a term of the loss"]
+    assert legend(Metrics({}, {})) == []
+
+
+def test_the_time_of_the_run_is_stated_once_and_from_what_it_is_derived() -> None:
+    stream, clock = io.StringIO(), Clock()
+    with Progress(span(1000), stream=stream, explains=True, clock=clock) as progress:
+        clock.now += 60  # compiling
+        for step in range(1, 100):
+            progress.update(step, FIRST)
+            clock.now += 0.5
+    expected = [line for line in stream.getvalue().splitlines() if line.startswith("expected")]
+    assert expected == ["expected time: 0:08:10 for 979 more steps, by the pace of steps 2 to 21"]
+
+
+def test_a_run_of_a_few_seconds_states_no_time() -> None:
+    stream, clock = io.StringIO(), Clock()
+    with Progress(span(8), stream=stream, explains=True, clock=clock) as progress:
+        for step in range(1, 9):
+            clock.now += 20.0 if step == 8 else 0.1
+            progress.update(step, FIRST)
+    assert "expected" not in stream.getvalue()
+
+
 # The bar
 
 
-def test_the_bar_shows_every_field_and_the_notice() -> None:
-    progress, stream, clock = bar(span(12000, notice=NOTICE))
+def test_the_bar_shows_every_field() -> None:
+    progress, stream, clock = bar(span(12000))
     with progress:
         progress.update(5951, FIRST)
         clock.now += 20
@@ -283,7 +327,7 @@ def test_the_bar_shows_every_field_and_the_notice() -> None:
     frame = stream.getvalue().rsplit("epoch", 1)[1]
     for field in (" 11/20", 10 * "━", "step  6001/12000", "2.50 steps/s", "0:40:00 left", "c 2.305", "d real 0.096"):
         assert field in frame
-    for field in ("d fake 2.399", "g 0.095", "accuracy 6%", NOTICE):
+    for field in ("d fake 2.399", "g 0.095", "batch accuracy 6%"):
         assert field in frame
 
 
@@ -303,13 +347,13 @@ def test_the_bar_leaves_the_cursor_shown_even_after_an_error() -> None:
 
 @pytest.mark.parametrize("width", [200, 100, 80, 60, 40])
 def test_no_field_is_cut_off_on_narrow_terminals(width: int) -> None:
-    progress, stream, clock = bar(span(12000, notice=NOTICE), width=width)
+    progress, stream, clock = bar(span(12000), width=width)
     with progress:
         progress.update(1, FIRST)
         clock.now += 20
         progress.update(51, FIRST)
     frame = stream.getvalue().rsplit("epoch", 1)[1].split("\x1b")[0]
-    assert "…" not in frame and NOTICE in frame and "accuracy 6%" in frame and "1:19:40 left" in frame
+    assert "…" not in frame and "batch accuracy 6%" in frame and "1:19:40 left" in frame
     assert all(len(line.rstrip("\r")) <= width for line in frame.splitlines())
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from outer import DIGITS, environment
 
+from sgan_jax.cli.spelling import command
 from sgan_jax.cli.terminal import Terminal
 from sgan_jax.metrics.measure import Measure
-from sgan_jax.training.events import Epoch, Span
+from sgan_jax.training.events import Epoch, Setup, Span
+from sgan_jax.types import Metrics
 
 
 @pytest.mark.parametrize(
@@ -23,7 +25,7 @@ from sgan_jax.training.events import Epoch, Span
             {"train_accuracy": Measure(0.98765, "%", 60_000), "ema_test_accuracy": Measure(0.5, "%", 300)},
             {"train_accuracy": 10_000},
             "mnist-5k",
-            "step_600: train accuracy 98.765% of 10,000, averaged weights test accuracy 50.0% (mnist-5k)",
+            "step_600: train accuracy 98.765% of 10,000, averaged weights test accuracy 50.0%",
         ),
         (
             {"distance": Measure(12.3456789), "entropy": Measure(0.25, "bits")},
@@ -41,6 +43,56 @@ def test_figures_are_printed_in_words_with_their_units(measures, counts, notice,
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].endswith(line)
     assert printed[1] == "finished: runs/a" + (f" ({notice})" if notice else "")
+    uses = "bin/predict --run runs/a IMAGE" if measures else "bin/sample --run runs/a"
+    assert printed[-1] == f"next: bin/report --run runs/a, or {uses}"
+
+
+SETUP = Setup(
+    "cpu", 1, "float32", (28, 20, 1), {"cat": 3, "dog": 3}, 0, 94, 10, {"discriminator": 1000, "generator": 2}
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        (
+            {},
+            [
+                "device: cpu, float32",
+                "images: 28 x 20, grey; 6 labelled, 94 unlabelled, 10 for the test",
+                "labelled: 3 of each of 2 classes (cat, dog)",
+                "parameters: discriminator 1,000, generator 2",
+            ],
+        ),
+        ({"devices": 2, "device": "NVIDIA A100"}, ["device: 2 x NVIDIA A100, float32"]),
+        ({"labelled": {"cat": 3, "dog": 1200}}, ["labelled: cat 3, dog 1,200"]),
+        (
+            {"image_shape": (28, 28, 3), "validation": 2},
+            ["images: 28 x 28, RGB; 6 labelled, of which 2 are for validation only, 94 unlabelled, 10 for the test"],
+        ),
+    ],
+)
+def test_the_setup_is_printed_before_the_first_step(changes, lines, capsys) -> None:
+    Terminal().begins(SETUP._replace(**changes))
+    printed = capsys.readouterr().out.splitlines()
+    assert [line for line in printed if line in lines] == lines and len(printed) == 4
+
+
+def test_a_run_of_many_has_neither_explanations_nor_a_next_command(capsys) -> None:
+    terminal = Terminal(brief=True)
+    terminal.begins(SETUP)
+    with terminal.steps(Span(4, 0, 2, "")) as steps:
+        steps.dispatched(2, Metrics({"d/real": 1.0}, {}))
+        steps.epoch(Epoch(2, {}, {}, ""))
+        steps.finished(Path("runs/a"), "")
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.partition(" ")[0] for line in printed] == ["epoch", "step_2:", "finished:"]
+
+
+def test_commands_are_named_as_they_were_called(monkeypatch) -> None:
+    assert command("report") == "bin/report"
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/sgan", "train"])
+    assert command("report") == "sgan report"
 
 
 # Training in the foreground of a terminal, whose checkpoint takes as long as one of a large network on a slow disk.
