@@ -8,6 +8,7 @@ from signal import Signals
 
 from sgan_jax.cli.progress import Progress
 from sgan_jax.cli.spelling import command
+from sgan_jax.cli.waiting import Waiting
 from sgan_jax.data.layout import few
 from sgan_jax.metrics.measure import Measure, number
 from sgan_jax.training.events import Epoch, Listener, Setup, Span, Steps
@@ -27,9 +28,11 @@ class Terminal(Listener):
         """
         self.log_every, self.brief = log_every, brief
         self._progress: Progress | None = None
+        self._waiting = Waiting()
 
     def note(self, text: str) -> None:
         """Prints the line."""
+        self._waiting.leave()
         print(f"{text}\n", end="", flush=True)  # in one piece, for a signal's line comes from another thread
 
     def begins(self, setup: Setup) -> None:
@@ -37,6 +40,10 @@ class Terminal(Listener):
         if not self.brief:
             for line in _described(setup):
                 self.note(line)
+
+    def comparing(self, stage: str, done: int, total: int) -> None:
+        """Shows how far the comparison of images is."""
+        self._waiting.show(stage, done, total)
 
     @contextmanager
     def steps(self, span: Span) -> Iterator[Steps]:

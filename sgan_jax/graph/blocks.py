@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import jax
 import numpy as np
@@ -11,6 +12,31 @@ Check = Callable[[], None]  # called often while images are compared; an excepti
 
 _IMAGES = 2000  # of a block that is described at once
 _THREADS = min(os.cpu_count() or 1, 4)  # each holds a block of its own in memory
+
+
+Report = Callable[[str, int, int], None]  # (what is done, blocks that are done, blocks in all)
+
+
+def no_report(stage: str, done: int, total: int) -> None:
+    """The report that nobody reads."""
+
+
+def reported(check: Check, report: Report, stage: str, total: int) -> Check:
+    """The check, after each block of a stage, with a report of how many of its blocks are done.
+
+    Args:
+      check: called first.
+      report: told of each block.
+      stage: what is done.
+      total: how many blocks the stage has.
+    """
+    done = count(1)
+
+    def both() -> None:
+        check()
+        report(stage, next(done), total)
+
+    return both
 
 
 def never_stop() -> None:

@@ -23,7 +23,7 @@ from sgan_jax.data.load import Dataset
 from sgan_jax.errors import UserError, reason
 from sgan_jax.files import write_atomically
 from sgan_jax.graph import neighbours as algorithms
-from sgan_jax.graph.blocks import Check, never_stop
+from sgan_jax.graph.blocks import Check, Report, never_stop, no_report
 from sgan_jax.graph.neighbours import Neighbours
 
 log = logging.getLogger(__name__)
@@ -31,13 +31,16 @@ log = logging.getLogger(__name__)
 LARGEST = 200_000  # images: the time grows with their square
 
 
-def load_by_deformation(dataset: Dataset, config: PropagationConfig, check: Check = never_stop) -> Neighbours:
+def load_by_deformation(
+    dataset: Dataset, config: PropagationConfig, check: Check = never_stop, report: Report = no_report
+) -> Neighbours:
     """The neighbours of each training image by deformation, from the cache or computed.
 
     Args:
       dataset: its training images are compared.
       config: how images are compared.
       check: called every second or so while images are compared; what it raises ends the comparison.
+      report: told how far the comparison is.
 
     Raises:
       UserError: there are too many images, or too few.
@@ -48,7 +51,7 @@ def load_by_deformation(dataset: Dataset, config: PropagationConfig, check: Chec
             "comparing each of %d images with those near it (minutes for 60,000 on two cores; kept for later runs)",
             len(dataset.train_images),
         )
-        return algorithms.nearest_by_deformation(dataset.train_images, config, check)
+        return algorithms.nearest_by_deformation(dataset.train_images, config, check, report)
 
     check_size(dataset, config)
     settings = {name: getattr(config, name) for name in algorithms.DEFORMATION_SETTINGS}
@@ -56,13 +59,16 @@ def load_by_deformation(dataset: Dataset, config: PropagationConfig, check: Chec
     return _load(path, (len(dataset.train_images), algorithms.edges_per_image(config)), compute)
 
 
-def load_by_orientations(dataset: Dataset, config: PropagationConfig, check: Check = never_stop) -> Neighbours:
+def load_by_orientations(
+    dataset: Dataset, config: PropagationConfig, check: Check = never_stop, report: Report = no_report
+) -> Neighbours:
     """The neighbours of each training image by the orientations of its edges, from the cache or computed.
 
     Args:
       dataset: its training images are compared.
       config: how many neighbours each image has, and how their edges are weighted.
       check: called every second or so while images are compared; what it raises ends the comparison.
+      report: told how far the comparison is.
 
     Raises:
       UserError: there are too many images, or too few.
@@ -73,7 +79,7 @@ def load_by_orientations(dataset: Dataset, config: PropagationConfig, check: Che
             "classes overlap: comparing %d images by the directions of their edges as well (half a minute for 60,000)",
             len(dataset.train_images),
         )
-        return algorithms.nearest_by_orientations(dataset.train_images, config, check)
+        return algorithms.nearest_by_orientations(dataset.train_images, config, check, report)
 
     check_size(dataset, config)
     settings = {name: getattr(config, name) for name in algorithms.ORIENTATIONS_SETTINGS}

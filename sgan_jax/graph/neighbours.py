@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sgan_jax.config import PropagationConfig
-from sgan_jax.graph.blocks import Check, describe, in_parallel, never_stop
+from sgan_jax.graph.blocks import Check, Report, describe, in_parallel, never_stop, no_report, reported
 from sgan_jax.graph.similarity import blurred, deformation_distances, deslanted, gradients, orientation_histograms
 
 # Raise a version where the same images and settings give another graph: a change of similarity.py, of the regions, of
@@ -74,7 +74,9 @@ def edges_per_image(config: PropagationConfig) -> int:
     return directions * len(_regions(config)) * config.neighbours
 
 
-def nearest_by_deformation(images: np.ndarray, config: PropagationConfig, check: Check = never_stop) -> Neighbours:
+def nearest_by_deformation(
+    images: np.ndarray, config: PropagationConfig, check: Check = never_stop, report: Report = no_report
+) -> Neighbours:
     """Links each image to its nearest neighbours by `deformation_distances`, in each region.
 
     Only candidates are compared: the images that are nearest pixel by pixel. `reverse_weight` adds edges in the other
@@ -85,6 +87,7 @@ def nearest_by_deformation(images: np.ndarray, config: PropagationConfig, check:
       images: uint8 `[N, H, W, C]`, N above `config.neighbours`.
       config: the settings `DEFORMATION_SETTINGS` decide the graph.
       check: called often; what it raises ends the comparison.
+      report: told how far the comparison is.
 
     Returns:
       `edges_per_image(config)` edges from each image.
@@ -92,9 +95,12 @@ def nearest_by_deformation(images: np.ndarray, config: PropagationConfig, check:
     regions = _regions(config)
     rows = tuple(region.rows(images.shape[1]) for region in regions)
     versions = [images, describe(deslanted, images)] if config.deslant else [images]
-    candidates, is_first = _candidates(versions, rows, config.candidates, check)
+    searches = len(versions) * len(rows) * -(-len(images) // _ROWS)
+    searching = reported(check, report, "finding candidates", searches)
+    candidates, is_first = _candidates(versions, rows, config.candidates, searching)
     pairs = np.nonzero(is_first)[0], candidates[is_first]
-    forward, reverse = _compare_pairs(versions[-1], pairs, rows, config.reach, check)
+    comparing = reported(check, report, "comparing images", -(-len(pairs[0]) // _PAIRS))
+    forward, reverse = _compare_pairs(versions[-1], pairs, rows, config.reach, comparing)
     directions = [(forward, 1.0)] + ([(reverse, config.reverse_weight)] if config.reverse_weight else [])
     groups = []
     for by_region, weight in directions:
@@ -105,17 +111,21 @@ def nearest_by_deformation(images: np.ndarray, config: PropagationConfig, check:
     return Neighbours(*(np.concatenate(arrays, axis=1) for arrays in zip(*groups, strict=True)))
 
 
-def nearest_by_orientations(images: np.ndarray, config: PropagationConfig, check: Check = never_stop) -> Neighbours:
+def nearest_by_orientations(
+    images: np.ndarray, config: PropagationConfig, check: Check = never_stop, report: Report = no_report
+) -> Neighbours:
     """Links each image to its k nearest neighbours by the squared distance of `orientation_histograms`.
 
     Args:
       images: uint8 `[N, H, W, C]`, N above `config.neighbours`.
       config: the settings `ORIENTATIONS_SETTINGS` decide the graph.
       check: called every second or so; what it raises ends the comparison.
+      report: told how far the comparison is.
     """
     histograms = describe(orientation_histograms, images)
     check()
-    candidates = _nearest_rows(histograms, config.neighbours, check)
+    comparing = reported(check, report, "comparing directions of edges", -(-len(images) // _ROWS))
+    candidates = _nearest_rows(histograms, config.neighbours, comparing)
     distances = np.concatenate(
         [
             np.square(histograms[candidates[start : start + _ROWS]] - histograms[start : start + _ROWS, None]).sum(-1)

@@ -73,6 +73,9 @@ class Listener:
     def begins(self, setup: Setup) -> None:
         """Training is about to begin, or to resume."""
 
+    def comparing(self, stage: str, done: int, total: int) -> None:
+        """So many blocks of all are done of a stage of the comparison of images, before the first step."""
+
     @contextmanager
     def steps(self, span: Span) -> Iterator[Steps]:
         """Around the steps of a run; may be entered again after a rollback."""

@@ -15,6 +15,7 @@ from sgan_jax.data.load import Dataset
 from sgan_jax.data.stream import batches
 from sgan_jax.errors import UserError
 from sgan_jax.graph import cache
+from sgan_jax.graph.blocks import Report, no_report
 from sgan_jax.graph.propagation import LabelledImages, propagate
 from sgan_jax.runs import checkpoint
 from sgan_jax.runs.begin import begin, point_latest
@@ -107,7 +108,8 @@ class _Call(NamedTuple):
         """
         config, _, system, team, _ = self.prepared
         self.stop.saves = False  # in a sweep an earlier trial may have
-        feed = _feed(self.prepared, labelled, int(state.step), self.stop)
+        report = self.listener.comparing if team.leads else no_report
+        feed = _feed(self.prepared, labelled, int(state.step), self.stop, report)
         self.stop.saves = True
         dispatcher = Dispatcher(
             config, system, team, lambda: self.stop.anywhere(team, at_its_end()), self.options.profile
@@ -192,7 +194,7 @@ def _follow(call: _Call) -> _Taken:
     return _Taken(step, early=step < config.total_steps and not call.stop.by)
 
 
-def _feed(prepared: Prepared, labelled: np.ndarray, first: int, stop: Stop) -> Feed:
+def _feed(prepared: Prepared, labelled: np.ndarray, first: int, stop: Stop, report: Report) -> Feed:
     """The data of the steps after `first`, with propagated labels where the configuration asks for them."""
     config, dataset, system, team, _ = prepared
     arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
@@ -203,8 +205,8 @@ def _feed(prepared: Prepared, labelled: np.ndarray, first: int, stop: Stop) -> F
     if config.propagation.neighbours:
         # Processes that wait for one another compare the images to the end, each for itself.
         check = stop.check if jax.process_count() == 1 else lambda: None
-        neighbours = cache.load_by_deformation(dataset, config.propagation, check)
-        more_neighbours = partial(cache.load_by_orientations, dataset, config.propagation, check)
+        neighbours = cache.load_by_deformation(dataset, config.propagation, check, report)
+        more_neighbours = partial(cache.load_by_orientations, dataset, config.propagation, check, report)
         known = LabelledImages(labelled, dataset.train_labels[labelled], dataset.num_classes)
         pseudo_labels = propagate(neighbours, known, config.propagation, more_neighbours, check)
         data = data._replace(pseudo_labels=jax.numpy.asarray(team.from_leader(pseudo_labels)))

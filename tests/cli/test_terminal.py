@@ -1,6 +1,7 @@
 """What the terminal prints after an epoch."""
 
 import contextlib
+import io
 import os
 import pty
 import signal
@@ -13,6 +14,7 @@ from outer import DIGITS, environment
 
 from sgan_jax.cli.spelling import command
 from sgan_jax.cli.terminal import Terminal
+from sgan_jax.cli.waiting import Waiting
 from sgan_jax.metrics.measure import Measure
 from sgan_jax.training.events import Epoch, Setup, Span
 from sgan_jax.types import Metrics
@@ -87,6 +89,48 @@ def test_a_run_of_many_has_neither_explanations_nor_a_next_command(capsys) -> No
         steps.finished(Path("runs/a"), "")
     printed = capsys.readouterr().out.splitlines()
     assert [line.partition(" ")[0] for line in printed] == ["epoch", "step_2:", "finished:"]
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def compared(stream: io.StringIO, seconds: float, total: int = 100) -> str:
+    """What is printed where each of so many parts takes that many seconds."""
+    now = [0.0]
+    waiting = Waiting(stream, lambda: now[0])
+    for done in range(1, total + 1):
+        waiting.show("comparing images", done, total)
+        now[0] += seconds
+    return stream.getvalue()
+
+
+def test_the_comparison_of_images_has_plain_lines_with_percentage_and_time_left() -> None:
+    lines = compared(io.StringIO(), seconds=2.5).splitlines()
+    assert lines[0] == "comparing images: 5%, 0:03:58 left"
+    assert len(lines) == 25 and lines[-1] == "comparing images: 100%, 0:00:00 left"
+
+
+def test_on_a_terminal_the_comparison_is_one_line_that_ends_with_a_line_end() -> None:
+    text = compared(Screen(), seconds=0.25)
+    assert text.count("\n") == 1 and text.endswith("comparing images: 100%, 0:00:00 left\x1b[K\n")
+    assert text.count("\r") > 50
+
+
+def test_a_short_comparison_prints_nothing_where_it_is_no_terminal() -> None:
+    assert compared(io.StringIO(), seconds=0.05) == ""
+
+
+def test_a_note_comes_below_a_line_that_is_not_at_its_end(monkeypatch) -> None:
+    screen, terminal = Screen(), Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    times = iter((0.0, 5.0))
+    terminal._waiting = Waiting(screen, lambda: next(times))
+    for done in (1, 2):
+        terminal.comparing("comparing images", done, 10)
+    terminal.note("stopping")
+    assert screen.getvalue().endswith("left\x1b[K\nstopping\n")
 
 
 def test_commands_are_named_as_they_were_called(monkeypatch) -> None:

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,9 +26,9 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[PropagationCon
     made: list[PropagationConfig] = []
     compute = algorithms.nearest_by_deformation
 
-    def recorded(images: np.ndarray, config: PropagationConfig, check: algorithms.Check) -> Neighbours:
+    def recorded(images: np.ndarray, config: PropagationConfig, *others: Any) -> Neighbours:
         made.append(config)
-        return compute(images, config, check)
+        return compute(images, config, *others)
 
     monkeypatch.setattr(algorithms, "nearest_by_deformation", recorded)
     return made
@@ -56,8 +57,8 @@ def test_a_graph_is_computed_once_for_the_same_images_and_settings(made: list[Pr
 def test_a_setting_that_decides_a_graph_is_part_of_its_key_and_no_other_is(
     made: list[PropagationConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(algorithms, "nearest_by_deformation", lambda _, config, check: made.append(config) or graph)
-    monkeypatch.setattr(algorithms, "nearest_by_orientations", lambda _, config, check: made.append(config) or graph)
+    monkeypatch.setattr(algorithms, "nearest_by_deformation", lambda _, config, *others: made.append(config) or graph)
+    monkeypatch.setattr(algorithms, "nearest_by_orientations", lambda _, config, *others: made.append(config) or graph)
     graph = Neighbours(np.zeros((12, 3), np.int32), np.ones((12, 3), np.float32))
 
     def computed_again(load: object, name: str) -> bool:
@@ -146,6 +147,25 @@ def test_what_the_check_raises_ends_the_comparison_and_leaves_nothing(
         cache.load_by_deformation(dataset(), SMALL, check)
     assert not list((tmp_path / "cache").rglob("*.npz"))
     assert cache.load_by_deformation(dataset(), SMALL, calls.clear).indices.shape == (12, 3) and not calls
+
+
+def test_each_stage_of_a_comparison_is_reported_to_its_end_and_what_is_in_the_cache_is_not(
+    made: list[PropagationConfig],
+) -> None:
+    reports: list[tuple[str, int, int]] = []
+    parts = replace(SMALL, parts=True, deslant=True)
+    cache.load_by_deformation(dataset(), parts, report=lambda *report: reports.append(report))
+    cache.load_by_orientations(dataset(), parts, report=lambda *report: reports.append(report))
+    stages = ["finding candidates", "comparing images", "comparing directions of edges"]
+    assert list(dict.fromkeys(stage for stage, _, _ in reports)) == stages
+    for stage in stages:
+        counts = [(done, total) for name, done, total in reports if name == stage]
+        assert [done for done, _ in counts] == list(range(1, len(counts) + 1))
+        assert {total for _, total in counts} == {len(counts)}
+    assert len([stage for stage, _, _ in reports if stage == stages[0]]) == 8, "four regions, with and without slant"
+    reports.clear()
+    cache.load_by_deformation(dataset(), parts, report=lambda *report: reports.append(report))
+    assert not reports
 
 
 def test_too_few_images_are_one_line(made: list[PropagationConfig]) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -359,3 +360,23 @@ def test_the_full_networks_train_and_are_evaluated(tmp_path):
     run = tmp_path / RUN
     assert figures["test_accuracy"] == metrics(run)[-1]["test_accuracy"]
     assert json.loads((run / "config.json").read_text())["config"]["model"]["width"] == 128
+
+
+def test_the_comparison_of_images_is_reported_before_the_first_step(tmp_path, monkeypatch):
+    monkeypatch.setenv("SGAN_CACHE", str(tmp_path / "cache"))
+
+    class Seen(Exception):
+        pass
+
+    class Stages(Latest):
+        def comparing(self, stage: str, done: int, total: int) -> None:
+            self.names.append(stage)
+            if stage == "comparing images" and done == total:
+                raise Seen  # no step need be compiled
+
+    digits, stages = load_embedded(), Stages()
+    few = replace(digits, train_images=digits.train_images[:60], train_labels=digits.train_labels[:60], custom=True)
+    small = {"steps": 1, "consistency.weight": 1.0, "propagation.neighbours": 3, "data.labels": 20}
+    with pytest.raises(Seen):
+        loop.train(changed(SMALLEST, small), Options(tmp_path / "run"), few, stages)
+    assert list(dict.fromkeys(stages.names)) == ["finding candidates", "comparing images"]
