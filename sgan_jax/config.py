@@ -21,6 +21,7 @@ LARGEST_IMAGE = 512  # networks grow with its square
 LARGEST_SIDE = 4096  # of images, or number of channels, in files that others wrote
 TELLING = 3  # differences of two configurations that a message names
 LARGEST = 65536  # of a width or a batch: a larger number is a slip, and no memory would hold it
+LARGEST_GRAPH = 200_000  # images: the time to compare them grows with their square
 MAX_DRAWS = 10_000  # of the labels: a larger number is a slip. Trials on the same draw have seeds that far apart
 
 PRECISIONS = ("float32", "bfloat16", "auto")

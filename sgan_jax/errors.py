@@ -6,7 +6,8 @@ A message names a setting by its place in the configuration, or an argument of t
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from types import TracebackType
 
 _MARKED = re.compile("‹([^‹›]*)›")
 
@@ -27,6 +28,49 @@ class UserError(Exception):
     def __str__(self) -> str:
         """The message with bare names of settings."""
         return spelled(self.marked)
+
+
+class Problems:
+    """Around a check: raises its error, or with `keep` notes it, so that what follows is checked as well."""
+
+    def __init__(self, keep: bool = False):
+        """`keep`: note errors instead of raising them."""
+        self.keep = keep
+        self.found: list[UserError] = []
+
+    def __enter__(self) -> None:
+        """Begins a check."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Notes the check's error."""
+        if not self.keep or not isinstance(error, UserError):
+            return False
+        if error not in self.found:
+            self.found.append(error)
+        return True
+
+    def check(self) -> None:
+        """Ends what needs everything before it to be in order.
+
+        Raises:
+          UserError: the first error, if there is any.
+        """
+        if self.found:
+            raise self.found[0]
+
+
+class Several(UserError):
+    """Several mistakes that were found together."""
+
+    def __init__(self, errors: Sequence[UserError]):
+        """`errors`: at least one; the message is that of the first."""
+        super().__init__(errors[0].marked)
+        self.errors = tuple(errors)
+
+
+RAISED = Problems()  # for whoever wants the first error raised
 
 
 def missing_extra(package: str, extra: str) -> UserError:

@@ -5,10 +5,12 @@ those of the steps in bfloat16 on two cores of a Zen 5, and for `best*` without 
 made once for a data set. BENCHMARKS.md has command, commit and machine of each.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 from sgan_jax.config import (
+    LARGEST_GRAPH,
     AdamConfig,
     AugmentConfig,
     Config,
@@ -206,6 +208,44 @@ _NOT_FOR_DRAWING = {
 
 TABLE: dict[str, Preset] = {name: row._replace(config=replace(row.config, preset=name)) for name, row in _TABLE.items()}
 PRESETS: dict[str, Config] = {name: row.config for name, row in TABLE.items()}
+
+
+class ImageFacts(NamedTuple):
+    """What is known about images before training."""
+
+    height: int
+    width: int
+    channels: int  # 1 (grey) or 3 (RGB)
+    train: int  # training images
+    unlabelled: int  # of these, those without a label
+    streamed: bool  # whether they do not fit in memory
+
+
+class Fit(NamedTuple):
+    """A row of the table of recommendations."""
+
+    preset: str
+    reason: str
+    fits: Callable[[ImageFacts], bool]
+
+
+# The first row that fits is recommended.
+_FITS = (
+    Fit("consistency", "for colour images", lambda facts: facts.channels > 1),
+    Fit("consistency", "for images that do not fit in memory", lambda facts: facts.streamed),
+    Fit("consistency", "for too many images to compare all of them", lambda facts: facts.train > LARGEST_GRAPH),
+    Fit("consistency", "for large images", lambda facts: max(facts.height, facts.width) > _COMPARED),
+    Fit("consistency", "for few images", lambda facts: facts.train <= _BEST.propagation.neighbours),
+    Fit("consistency", "as every image has a label, so that none is propagated", lambda facts: not facts.unlabelled),
+    Fit("best", "for handwriting and drawings; for grey pictures of things best-objects", lambda _: True),
+)
+_COMPARED = 64  # pixels of a side: five times the pixels of MNIST, and so of the time to compare images
+
+
+def recommended(facts: ImageFacts) -> tuple[str, str]:
+    """The preset that fits images, and why."""
+    row = next(row for row in _FITS if row.fits(facts))
+    return row.preset, row.reason
 
 
 def drawing_note(config: Config) -> str:

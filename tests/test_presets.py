@@ -5,12 +5,12 @@ import dataclasses
 import jax
 import pytest
 
-from sgan_jax.config import Config, changed, flatten, validate
+from sgan_jax.config import LARGEST_GRAPH, Config, changed, flatten, validate
 from sgan_jax.engine.step import make_train_step
 from sgan_jax.engine.system import build, check_names
 from sgan_jax.metrics.names import MEANINGS
 from sgan_jax.objectives.table import OBJECTIVES
-from sgan_jax.presets import PRESETS, TABLE, drawing_note, usual_head
+from sgan_jax.presets import PRESETS, TABLE, ImageFacts, drawing_note, recommended, usual_head
 
 PAUSE = {"propagation.pause_from", "propagation.pause_until"}
 OF_BEST = (
@@ -81,3 +81,24 @@ def test_every_term_of_a_loss_has_a_sentence_on_what_it_means(name: str) -> None
     system = build(changed(PRESETS[name], small), (28, 28, 1), 3)
     _, metrics = jax.eval_shape(make_train_step(system.recipe), *system.abstract_arguments(4, 4))
     assert metrics.loss and metrics.loss.keys() <= MEANINGS.keys()
+
+
+FACTS = ImageFacts(height=28, width=28, channels=1, train=4000, unlabelled=3900, streamed=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "preset", "reason"),
+    [
+        ({}, "best", "handwriting"),
+        ({"channels": 3}, "consistency", "colour"),
+        ({"streamed": True}, "consistency", "memory"),
+        ({"train": LARGEST_GRAPH + 1}, "consistency", "too many"),
+        ({"train": LARGEST_GRAPH}, "best", "handwriting"),
+        ({"width": 65}, "consistency", "large images"),
+        ({"train": 6}, "consistency", "few images"),
+        ({"unlabelled": 0}, "consistency", "every image has a label"),
+    ],
+)
+def test_the_preset_that_fits_images_is_recommended(changes: dict[str, int], preset: str, reason: str) -> None:
+    recommendation = recommended(FACTS._replace(**changes))
+    assert recommendation[0] == preset in PRESETS and reason in recommendation[1]

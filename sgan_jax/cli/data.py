@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from sgan_jax.cli.flags import File, ImageSize, parse_size
-from sgan_jax.cli.spelling import flag
-from sgan_jax.errors import UserError, spelled
+from sgan_jax.cli.spelling import command, flag
+from sgan_jax.errors import Several, UserError, spelled
+from sgan_jax.presets import ImageFacts, recommended
 
 if TYPE_CHECKING:
     from sgan_jax.data.check import Checked
@@ -20,7 +21,7 @@ SHOWN = 10  # sizes, and copies of each kind, that are listed
 
 @dataclass(frozen=True)
 class DataCommand:
-    """Check your images before training: counts, sizes, memory, files that cannot be used, copies."""
+    """Check your images before training: counts, sizes, memory, files that cannot be used, copies and mistakes."""
 
     action: Annotated[Literal["check"], tyro.conf.Positional]
     """check."""
@@ -44,21 +45,35 @@ class DataCommand:
         size = None if self.image_size is None else parse_size(self.image_size)
         if size is not None:
             check_image_size(size)
-        checked = check(self.data_dir, size, self.labels_file)
+        try:
+            checked = check(self.data_dir, size, self.labels_file)
+        except Several as error:
+            raise _as_one(error.errors, self.data_dir) from None
         _print_kind(checked)
         if checked.labels_file:
             print(f"labels from {checked.labels_file}")
         _print_sizes(checked, size)
         _print_memory(checked)
         _print_left_out(checked)
-        if checked.problems:
-            raise _as_one(checked.problems, self.data_dir)
         _print_counts(checked)
         _print_copies(checked)
+        if checked.problems:
+            raise _as_one(checked.problems, self.data_dir)
+        preset, reason = recommended(_facts(checked, size))
         resize = f" --image-size {size_text(size)}" if size else ""
         labels = f" --labels-file {shlex.quote(str(self.labels_file))}" if self.labels_file else ""
-        print(f"train on them: bin/train --preset best --data-dir {shlex.quote(str(self.data_dir))}{labels}{resize}")
+        print(f"preset: {preset}, {reason}")
+        place = shlex.quote(str(self.data_dir))
+        print(f"train on them: {command('train')} --preset {preset} --data-dir {place}{labels}{resize}")
         return 0
+
+
+def _facts(checked: "Checked", size: tuple[int, int] | None) -> ImageFacts:
+    from sgan_jax.data.dataset import UNKNOWN
+
+    height, width = size or checked.sizes[0][0]
+    streamed = checked.memory is not None and checked.memory.streamed
+    return ImageFacts(height, width, checked.channels, checked.train.total(), checked.train[UNKNOWN], streamed)
 
 
 def _as_one(problems: tuple[UserError, ...], path: Path) -> UserError:
@@ -120,7 +135,7 @@ def _counted(things: Sized, noun: str) -> str:
 def _print_counts(checked: "Checked") -> None:
     from sgan_jax.data.dataset import UNKNOWN
 
-    width = max(len("unlabelled"), *map(len, checked.class_names))
+    width = max(map(len, ("unlabelled", *checked.class_names)))
     print(f"\n{'class':{width}}  labelled     test")
     for label, name in enumerate(checked.class_names):
         print(f"{name:{width}}  {checked.train[label]:8d} {checked.test[label]:8d}")

@@ -20,7 +20,7 @@ from sgan_jax.data.images import resize
 from sgan_jax.data.layout import few
 from sgan_jax.data.sizes import Size, check_custom_images
 from sgan_jax.data.value_range import warn_of_range
-from sgan_jax.errors import UserError, reason
+from sgan_jax.errors import RAISED, Problems, UserError, reason
 
 log = logging.getLogger(__name__)
 
@@ -32,24 +32,30 @@ _SYNONYMS = {"x_unlabeled": "x_unlabelled"}
 _SYNONYMS |= {f"{kind}_{word}": f"{kind}_val" for kind in "xy" for word in ("valid", "validation")}
 
 
-def load_npz(path: str | Path, size: Size | None = None) -> Dataset:
+def load_npz(path: str | Path, size: Size | None = None, problems: Problems = RAISED) -> Dataset:
     """Loads the set in an .npz file.
 
     Args:
       path: the file.
       size: height and width to resize all images to.
+      problems: around the check of each array.
 
     Raises:
       UserError: names the file, the array and what was expected.
     """
     path = Path(path)
     arrays = _read(path)
-    images = {name: as_images(arrays[name], f"{path}: {name}") for name in _IMAGES if name in arrays}
-    for name in images:
-        warn_of_range(arrays[name], f"{path}: {name}")
-    _check_label_counts(arrays, images, path)
-    images = _of_one_shape(images, size, path)
-    names, labels = as_classes(arrays["y_train"], f"{path}: y_train")
+    images = {}
+    for name in (name for name in _IMAGES if name in arrays):
+        with problems:
+            images[name] = as_images(arrays[name], f"{path}: {name}")
+            warn_of_range(arrays[name], f"{path}: {name}")
+    _check_label_counts(arrays, path, problems)
+    images = _of_one_shape(images, size, path, problems)
+    with problems:
+        names, labels = as_classes(arrays["y_train"], f"{path}: y_train")
+        test_labels = _known_classes(arrays.get("y_test", np.zeros(0, np.int32)), names, f"{path}: y_test")
+    problems.check()
     if "x_unlabelled" in images:
         images["x_train"] = np.concatenate([images["x_train"], images["x_unlabelled"]])
         labels = np.concatenate([labels, np.full(len(images["x_unlabelled"]), UNKNOWN, np.int32)])
@@ -63,7 +69,7 @@ def load_npz(path: str | Path, size: Size | None = None) -> Dataset:
         train_images=images["x_train"],
         train_labels=labels,
         test_images=images.get("x_test", images["x_train"][:0]),
-        test_labels=_known_classes(arrays.get("y_test", np.zeros(0, np.int32)), names, f"{path}: y_test"),
+        test_labels=test_labels,
         class_names=names,
         custom=True,
     )
@@ -178,22 +184,30 @@ def _check_memory(file: np.lib.npyio.NpzFile, names: list[str], path: Path) -> N
         )
 
 
-def _check_label_counts(arrays: dict[str, np.ndarray], images: dict[str, np.ndarray], path: Path) -> None:
+def _check_label_counts(arrays: dict[str, np.ndarray], path: Path, problems: Problems) -> None:
     for x, y in (("x_train", "y_train"), ("x_test", "y_test")):
-        if y in arrays and arrays[y].shape != (len(images[x]),):
-            raise UserError(
-                f"{path}: {y} has shape {arrays[y].shape}; expected ({len(images[x])},), a label for each image of {x}"
-            )
+        with problems:
+            if y in arrays and arrays[y].shape != arrays[x].shape[:1]:
+                count = ", ".join(map(str, arrays[x].shape[:1]))
+                raise UserError(
+                    f"{path}: {y} has shape {arrays[y].shape}; expected ({count},), a label for each image of {x}"
+                )
 
 
-def _of_one_shape(images: dict[str, np.ndarray], size: Size | None, path: Path) -> dict[str, np.ndarray]:
+def _of_one_shape(
+    images: dict[str, np.ndarray], size: Size | None, path: Path, problems: Problems
+) -> dict[str, np.ndarray]:
     """Resizes the arrays to `size`; without it, checks that they agree and are not too large."""
+    if "x_train" not in images:
+        return images
     shape = images["x_train"].shape[1:]
-    if size is None:
-        check_custom_images(shape[:2], path)
+    with problems:
+        if size is None:
+            check_custom_images(shape[:2], path)
     agreed = {}
     for name, array in images.items():
-        if array.shape[1:] != shape and (size is None or array.shape[-1] != shape[-1]):
-            raise UserError(f"{path}: images of {name} are {array.shape[1:]}; expected {shape} as those of x_train")
-        agreed[name] = array if size is None or array.shape[1:3] == size else resize(array, size)
+        with problems:
+            if array.shape[1:] != shape and (size is None or array.shape[-1] != shape[-1]):
+                raise UserError(f"{path}: images of {name} are {array.shape[1:]}; expected {shape} as those of x_train")
+            agreed[name] = array if size is None or array.shape[1:3] == size else resize(array, size)
     return agreed

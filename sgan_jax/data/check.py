@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sgan_jax.data.arrays import is_npz
+from sgan_jax.data.arrays import is_npz, load_npz
 from sgan_jax.data.dataset import UNKNOWN, Dataset
 from sgan_jax.data.folder import Findings, decode, set_name, why_streamed
 from sgan_jax.data.formats import format_in
@@ -20,7 +20,7 @@ from sgan_jax.data.load import check_labels_file, is_folder_of_images, load
 from sgan_jax.data.sizes import Size
 from sgan_jax.data.splits import LeftOut
 from sgan_jax.data.survey import Survey, empty_classes, image_shape, survey
-from sgan_jax.errors import UserError
+from sgan_jax.errors import Problems, Several, UserError
 
 BETWEEN_SPLITS, BETWEEN_CLASSES, WITHIN_A_CLASS = "in train and test", "in two classes", "twice in a class"
 
@@ -70,7 +70,7 @@ class Checked(NamedTuple):
     train: Counter[int]  # training images by label; UNKNOWN for the unlabelled ones
     test: Counter[int]  # test images by label
     copies: tuple[Copy, ...]
-    problems: tuple[UserError, ...]  # why training would fail; the images are then not decoded or compared
+    problems: tuple[UserError, ...]  # why training would fail
     is_folder: bool  # whether the images are files in a folder, as opposed to arrays
     memory: Memory | None  # unless there are problems
     labels_file: Path | None = None  # the CSV file that labels were read from
@@ -85,12 +85,18 @@ def check(path: Path, image_size: Size | None = None, labels_file: Path | None =
       labels_file: as of `load`.
 
     Raises:
-      UserError: the images cannot be listed or, from arrays, cannot be loaded.
+      Several: the images cannot be listed or, from arrays, cannot be loaded; has all that is wrong.
     """
-    if is_folder_of_images(path):
-        check_labels_file(labels_file, path)
-        return _check_folder(survey(path, labels_file), image_size)
-    return _check_arrays(load(data_dir=path, image_size=image_size, labels_file=labels_file), path)
+    problems = Problems(keep=True)
+    with problems:
+        if is_folder_of_images(path):
+            check_labels_file(labels_file, path)
+            return _check_folder(survey(path, labels_file, problems), image_size, problems)
+        if is_npz(path):
+            check_labels_file(labels_file, path)
+            return _check_arrays(load_npz(path, image_size, problems), path)
+        return _check_arrays(load(data_dir=path, image_size=image_size, labels_file=labels_file), path)
+    raise Several(problems.found)
 
 
 def copies(train: Iterable[Fingerprint], test: Iterable[Fingerprint]) -> list[Copy]:
@@ -112,28 +118,35 @@ def copies(train: Iterable[Fingerprint], test: Iterable[Fingerprint]) -> list[Co
     return pairs
 
 
-def _check_folder(surveyed: Survey, image_size: Size | None) -> Checked:
-    """Decodes the images of a folder one at a time, unless the headers show that training would fail."""
+def _check_folder(surveyed: Survey, image_size: Size | None, problems: Problems) -> Checked:
+    """Decodes the images of a folder one at a time, whatever else is wrong.
+
+    Args:
+      surveyed: the folder.
+      image_size: height and width that the images will be resized to.
+      problems: what is wrong with the layout; what is wrong with the images is added.
+    """
     sizes = tuple((size, len(paths)) for size, paths in surveyed.sizes())
     headers = surveyed.train.headers + surveyed.test.headers
     splits = (surveyed.train.split, surveyed.test.split)
     train, test = (Counter(split.labels) for split in splits)
-    findings, pairs = Findings(list(surveyed.left_out)), list[Copy]()
-    problems, taken = _problems_of_headers(surveyed, image_size), None
-    if not problems:
-        shape = image_shape(surveyed, image_size)
+    findings, pairs, taken = Findings(list(surveyed.left_out)), list[Copy](), None
+    if sizes:
+        shape, resized = (*sizes[0][0], surveyed.channels), True  # so that images are compared although sizes differ
+        with problems:
+            shape, resized = image_shape(surveyed, image_size), image_size is not None
         fingerprints = [
             [
                 Fingerprint(image.label, surveyed.listing.name(image.path), _digest(image.pixels))
-                for image in decode(surveyed, split, shape, image_size is not None, findings)
+                for image in decode(surveyed, split, shape, resized, findings)
             ]
             for split in splits
         ]
         train, test = (Counter(image.label for image in images) for images in fingerprints)
         taken = _memory(train, test, math.prod(shape), bool(why_streamed(len(splits[0].paths), shape)))
         pairs = copies(*fingerprints)
-        problems = empty_classes(surveyed.listing, train, findings.left_out)
         findings.warn_of_range(surveyed.listing.folder)
+    problems.found += empty_classes(surveyed.listing, train, findings.left_out)
     return Checked(
         name=set_name(surveyed.listing.folder),
         kind=Kind("a folder of images"),
@@ -145,22 +158,11 @@ def _check_folder(surveyed: Survey, image_size: Size | None) -> Checked:
         train=train,
         test=test,
         copies=tuple(pairs),
-        problems=tuple(problems),
+        problems=tuple(problems.found),
         is_folder=True,
-        memory=None if problems else taken,
+        memory=None if problems.found else taken,
         labels_file=surveyed.listing.labels_file,
     )
-
-
-def _problems_of_headers(surveyed: Survey, image_size: Size | None) -> list[UserError]:
-    """Why training would fail, as far as the headers show."""
-    problems = empty_classes(surveyed.listing, surveyed.train.split.labels, surveyed.left_out)
-    if surveyed.sizes():
-        try:
-            image_shape(surveyed, image_size)
-        except UserError as error:
-            problems.append(error)
-    return problems
 
 
 def _memory(train: Counter[int], test: Counter[int], image: int, too_large: bool) -> Memory:

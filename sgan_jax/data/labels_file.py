@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from sgan_jax.data.classes import Meaning, check_names, meaning, note_missing
 from sgan_jax.data.splits import LeftOut
-from sgan_jax.errors import UserError, reason
+from sgan_jax.errors import RAISED, Problems, UserError, reason
 
 FILE_COLUMNS = ("file", "filename", "file_name", "image", "path")
 LABEL_COLUMNS = ("label", "class")
@@ -51,42 +51,45 @@ class FileLabels(NamedTuple):
         return {path: label for path, label in self.labels.items() if label is not None}
 
 
-def read_labels(path: Path, folder: Path, files: Sequence[Path]) -> FileLabels:
+def read_labels(path: Path, folder: Path, files: Sequence[Path], problems: Problems = RAISED) -> FileLabels:
     """Reads the labels of images.
 
     Args:
       path: the CSV file, UTF-8.
       folder: what the names in the file are relative to.
       files: the images of `folder` and below.
+      problems: around the check of each line.
 
     Raises:
       UserError: the file cannot be read, has no header, names an image twice with other labels or none of the images.
     """
-    rows = list(_rows(path))
+    rows = list(_rows(path, problems))
     by_path, by_name = _index(folder, files)
     labels: dict[Path, str | None] = {}
     missing: list[LeftOut] = []
     for row in rows:
-        image = _find(row, path, folder, by_path, by_name)
-        label = None if meaning(row.label) is Meaning.NO_LABEL else _composed(row.label)
-        if image is None:
-            place = "outside of the folder" if _is_outside(row.file, folder) else "not there"
-            missing.append(LeftOut(row.file, f"named in {path.name}, and {place}"))
-        elif labels.setdefault(image, label) != label:
-            both = f"'{labels[image] or ''}' and '{row.label}'"
-            raise UserError(f"{path}: line {row.line}: {row.file} has two labels, {both}")
+        with problems:
+            image = _find(row, path, folder, by_path, by_name)
+            label = None if meaning(row.label) is Meaning.NO_LABEL else _composed(row.label)
+            if image is None:
+                place = "outside of the folder" if _is_outside(row.file, folder) else "not there"
+                missing.append(LeftOut(row.file, f"named in {path.name}, and {place}"))
+            elif labels.setdefault(image, label) != label:
+                both = f"'{labels[image] or ''}' and '{row.label}'"
+                raise UserError(f"{path}: line {row.line}: {row.file} has two labels, {both}")
     if not labels:
         what = (
             f"none of {len(rows)} lines names an image of {folder} ({rows[0].file})" if rows else "no line with a file"
         )
         raise UserError(f"{path}: {what}; expected paths from {folder}, such as cats/1.png")
     known = [label for label in labels.values() if label is not None]
-    check_names(sorted(set(known)), path)
+    with problems:
+        check_names(sorted(set(known)), path)
     note_missing((row.label for row in rows if meaning(row.label) is Meaning.NO_LABEL), path)
     return FileLabels(path, labels, tuple(missing), len(rows))
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path, problems: Problems) -> Iterator[Row]:
     """The lines with a file."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -100,7 +103,8 @@ def _rows(path: Path) -> Iterator[Row]:
                 if name:
                     yield Row(lines.line_num, name, label)
                 elif label:
-                    raise UserError(f"{path}: line {lines.line_num}: label '{label}' without a file")
+                    with problems:
+                        raise UserError(f"{path}: line {lines.line_num}: label '{label}' without a file")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except UnicodeDecodeError:

@@ -30,15 +30,16 @@ from sgan_jax.data.layout import (
 from sgan_jax.data.listing_by_file import add_labels, adds_labels, contents, labels_of, list_by_file
 from sgan_jax.data.scan import entries_in, files_below, files_in, folders_in, is_wanted, labels_file_in, named_as_images
 from sgan_jax.data.splits import LeftOut, Listing, Split, class_order
-from sgan_jax.errors import UserError
+from sgan_jax.errors import RAISED, Problems, UserError
 
 
-def list_images(folder: Path, labels_file: Path | None = None) -> Listing:
+def list_images(folder: Path, labels_file: Path | None = None, problems: Problems = RAISED) -> Listing:
     """Lists the files of `folder` by split and class.
 
     Args:
       folder: the folder.
       labels_file: a CSV file of files and labels; by default `labels.csv` in the folder, if it is there.
+      problems: around each check.
 
     Raises:
       UserError: fewer than two classes, two classes whose names differ in spelling only, a test class that is not a
@@ -46,10 +47,12 @@ def list_images(folder: Path, labels_file: Path | None = None) -> Listing:
     """
     table = labels_file or labels_file_in(folder)
     if table is None:
-        return _by_folders(folder)
+        return _by_folders(folder, problems=problems)
     files = contents(folder, table)
-    read = labels_of(files, table)
-    return add_labels(_by_folders(folder, at_least=1), read) if adds_labels(files, read) else list_by_file(files, read)
+    read = labels_of(files, table, problems)
+    if adds_labels(files, read):
+        return add_labels(_by_folders(folder, at_least=1, problems=problems), read)
+    return list_by_file(files, read, problems)
 
 
 def is_listing(folder: Path) -> bool:
@@ -59,15 +62,16 @@ def is_listing(folder: Path) -> bool:
     return bool(folders_in(folder) or labels_file_in(folder) or named_as_images(files_in(folder)))
 
 
-def _by_folders(folder: Path, at_least: int = 2) -> Listing:
+def _by_folders(folder: Path, at_least: int = 2, problems: Problems = RAISED) -> Listing:
     """Lists a folder in which each class has a folder; `at_least` so many."""
     names = folders_in(folder)
-    _check_no_table_below(folder, names)
-    train_name = train_folder(folder, names)
-    layout = read_layout(folder, names, [] if train_name is None else folders_in(folder / train_name))
+    with problems:
+        _check_no_table_below(folder, names)
+    train_name = train_folder(folder, names, problems)
+    layout = read_layout(folder, names, [] if train_name is None else folders_in(folder / train_name), problems)
     top = folder if layout.train is None else folder / layout.train
-    classes = _classes(top, layout.classes, at_least)
-    _check_depth(top, classes)
+    classes = _classes(top, layout.classes, at_least, problems)
+    _check_depth(top, classes, problems)
     train, test = Split(), Split()
     for label, name in enumerate(classes):
         _add(train, top / name, label)
@@ -76,10 +80,11 @@ def _by_folders(folder: Path, at_least: int = 2) -> Listing:
     stray = [path for where in dict.fromkeys((folder, top)) for path in files_in(where)]
     for test_folder in (folder / name for name in layout.test):
         stray += files_in(test_folder)
-        for name in _classes(test_folder, folders_in(test_folder), at_least=1):
-            if name not in classes:
-                raise UserError(f"{test_folder / name}: no class of {top}, whose classes are {few(classes)}")
-            _add(test, test_folder / name, classes.index(name))
+        for name in _classes(test_folder, folders_in(test_folder), at_least=1, problems=problems):
+            with problems:
+                if name not in classes:
+                    raise UserError(f"{test_folder / name}: no class of {top}, whose classes are {few(classes)}")
+                _add(test, test_folder / name, classes.index(name))
     left_out = [
         LeftOut(path.relative_to(folder).as_posix(), "lies in no folder of a class") for path in named_as_images(stray)
     ]
@@ -97,7 +102,7 @@ def _check_no_table_below(folder: Path, names: Iterable[str]) -> None:
             )
 
 
-def _check_depth(folder: Path, classes: Iterable[str]) -> None:
+def _check_depth(folder: Path, classes: Iterable[str], problems: Problems) -> None:
     """Checks by the folders in them that the folders of classes are classes."""
     inside, without_files = {}, []
     for name in classes:
@@ -105,17 +110,23 @@ def _check_depth(folder: Path, classes: Iterable[str]) -> None:
         inside[name] = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
         if 0 < len(inside[name]) == len(entries):
             without_files.append(name)
-    check_depth(folder, inside, without_files)
+    check_depth(folder, inside, without_files, problems)
 
 
-def _classes(folder: Path, names: list[str], at_least: int = 2) -> list[str]:
+def _classes(folder: Path, names: list[str], at_least: int, problems: Problems) -> list[str]:
     """The names of the folders in order; checks that each is text and no two differ in spelling only."""
-    if len(names) < at_least:
-        classes = f"one class only, '{names[0]}'" if names else "no folder of a class"
-        expected = EXPECTED + _hint(folder, names) if at_least > 1 else EXPECTED_IN_TEST
-        raise UserError(f"‹data.data_dir› {folder}: {classes}; {expected}")
-    check_spelling((_text(name, folder) for name in names), folder)
-    return sorted(names, key=class_order)
+    with problems:
+        if len(names) < at_least:
+            classes = f"one class only, '{names[0]}'" if names else "no folder of a class"
+            expected = EXPECTED + _hint(folder, names) if at_least > 1 else EXPECTED_IN_TEST
+            raise UserError(f"‹data.data_dir› {folder}: {classes}; {expected}")
+    texts = {}
+    for name in names:
+        with problems:
+            texts[name] = _text(name, folder)
+    with problems:
+        check_spelling(texts.values(), folder)
+    return sorted(texts, key=class_order)
 
 
 def _hint(folder: Path, names: Sequence[str]) -> str:

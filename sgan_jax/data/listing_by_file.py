@@ -18,7 +18,7 @@ from sgan_jax.data.labels_file import FileLabels, read_labels
 from sgan_jax.data.layout import Role, check_splits, few, role
 from sgan_jax.data.scan import files_below, files_in, folders_in, named_as_images
 from sgan_jax.data.splits import LeftOut, Listing, Split, class_order
-from sgan_jax.errors import UserError
+from sgan_jax.errors import RAISED, Problems, UserError
 
 
 class Contents(NamedTuple):
@@ -39,29 +39,29 @@ def contents(folder: Path, table: Path) -> Contents:
     return Contents(folder, others(files_in(folder)), inside)
 
 
-def labels_of(files: Contents, table: Path) -> FileLabels:
+def labels_of(files: Contents, table: Path, problems: Problems = RAISED) -> FileLabels:
     """Reads the labels of a folder's images.
 
     Raises:
       UserError: as of `read_labels`.
     """
-    return read_labels(
-        table, files.folder, [*files.at_top, *(path for paths in files.inside.values() for path in paths)]
-    )
+    images = [*files.at_top, *(path for paths in files.inside.values() for path in paths)]
+    return read_labels(table, files.folder, images, problems)
 
 
-def list_by_file(files: Contents, read: FileLabels) -> Listing:
+def list_by_file(files: Contents, read: FileLabels, problems: Problems = RAISED) -> Listing:
     """Lists a folder whose folders are not classes.
 
     Args:
       files: of the folder.
       read: the labels; files without one are unlabelled.
+      problems: around each check.
 
     Raises:
       UserError: the CSV file cannot be used.
     """
     folder, table, inside = files.folder, read.table, files.inside
-    splits = check_splits(folder, list(inside))
+    splits = check_splits(folder, list(inside), problems)
     images = set(named_as_images(files.at_top))
     train = [path for path in files.at_top if path in images or path in read.labels]
     train += [path for name in inside if name not in splits.test + splits.left_out for path in inside[name]]
@@ -73,14 +73,15 @@ def list_by_file(files: Contents, read: FileLabels) -> Listing:
         label = read.labels.get(path)
         if label is None:
             left_out.append(LeftOut(path.relative_to(folder).as_posix(), "a test image without a label"))
-        elif label not in index:
-            raise UserError(f"{table}: test image {path.name} has label '{label}'; the classes are {few(classes)}")
+        with problems:
+            if label is not None and label not in index:
+                raise UserError(f"{table}: test image {path.name} has label '{label}'; the classes are {few(classes)}")
     return Listing(
         folder,
         tuple(classes),
         tuple(f"{table}: label '{name}'" for name in classes),
         train=_by_label((path, index.get(read.labels.get(path) or "", UNKNOWN)) for path in train),
-        test=_by_label((path, index[label]) for path in test if (label := read.labels.get(path)) is not None),
+        test=_by_label((path, index[label]) for path in test if (label := read.labels.get(path)) in index),
         left_out=tuple(left_out),
         labels_file=table,
         missing=read.missing,

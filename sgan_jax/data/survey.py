@@ -13,7 +13,7 @@ from sgan_jax.data.images import BadImage, Header, each, read_header
 from sgan_jax.data.listing import list_images
 from sgan_jax.data.sizes import HOW_TO_RESIZE, Size, check_custom_images
 from sgan_jax.data.splits import LeftOut, Listing, Split
-from sgan_jax.errors import UserError
+from sgan_jax.errors import RAISED, Problems, UserError
 
 SHOWN = 5  # files that a message names
 
@@ -53,17 +53,18 @@ class Survey(NamedTuple):
         return sorted(files.items(), key=lambda item: -len(item[1]))
 
 
-def survey(folder: Path, labels_file: Path | None = None) -> Survey:
+def survey(folder: Path, labels_file: Path | None = None, problems: Problems = RAISED) -> Survey:
     """Lists a folder of images and reads the header of every file.
 
     Args:
       folder: the folder.
       labels_file: a CSV file of files and labels; by default `labels.csv` in the folder, if it is there.
+      problems: around each check of the layout.
 
     Raises:
       UserError: the folder does not have the layout of a folder of images.
     """
-    listing = list_images(folder, labels_file)
+    listing = list_images(folder, labels_file, problems)
     train, bad_train = _read_headers(listing, listing.train)
     test, bad_test = _read_headers(listing, listing.test)
     return Survey(listing, train, test, (*listing.left_out, *bad_train, *bad_test))

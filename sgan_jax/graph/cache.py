@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sgan_jax.config import PropagationConfig
+from sgan_jax.config import LARGEST_GRAPH, PropagationConfig
 from sgan_jax.data import cache
 from sgan_jax.data.load import Dataset
 from sgan_jax.errors import UserError, reason
@@ -27,8 +27,6 @@ from sgan_jax.graph.blocks import Check, Report, never_stop, no_report
 from sgan_jax.graph.neighbours import Neighbours
 
 log = logging.getLogger(__name__)
-
-LARGEST = 200_000  # images: the time grows with their square
 
 
 def load_by_deformation(
@@ -94,9 +92,9 @@ def check_size(dataset: Dataset, config: PropagationConfig) -> None:
       UserError: there are too many images, or too few for so many neighbours.
     """
     images, count = len(dataset.train_images), config.neighbours
-    if not count < images <= LARGEST:
+    if not count < images <= LARGEST_GRAPH:
         raise UserError(
-            f"{dataset.name}: {images} training images; a graph of them takes from {count + 1} to {LARGEST} "
+            f"{dataset.name}: {images} training images; a graph of them takes from {count + 1} to {LARGEST_GRAPH} "
             f"(‹propagation.neighbours› is {count})"
         )
 

@@ -30,6 +30,7 @@ def test_counts_sizes_and_files_that_are_left_out(tmp_path: Path, capsys: pytest
         "cat                3        2\n"
         "dog                2        1\n"
         "unlabelled         4\n\n"
+        "preset: best, for handwriting and drawings; for grey pictures of things best-objects\n"
         f"train on them: bin/train --preset best --data-dir {folder}\n"
     )
 
@@ -56,12 +57,17 @@ def test_sizes_that_differ_are_listed_before_the_error(tmp_path: Path, capsys: p
     assert capsys.readouterr().out == (
         "set: pets (a folder of images)\nimages: 9 of 8 x 8 pixels, RGB\nimages: 1 of 30 x 20 pixels, RGB\n"
         "images: 9 are grey and become RGB as the others\n"
+        "\nclass       labelled     test\ncat                4        0\ndog                2        0\n"
+        "unlabelled         4\nno test images: --validation N keeps N labelled ones from training to measure on\n\n"
     )
     assert DataCommand("check", folder, "16")() == 0
     printed = capsys.readouterr().out
     assert "images: 1 of 30 x 20 pixels, RGB, resized to 16 x 16\n" in printed
     assert "no test images: --validation N keeps N labelled ones from training to measure on\n" in printed
-    assert printed.endswith(f"--data-dir {folder} --image-size 16\n")
+    assert printed.endswith(
+        f"preset: consistency, for colour images\ntrain on them: bin/train --preset consistency --data-dir {folder} "
+        "--image-size 16\n"
+    )
     assert DataCommand("check", folder, "20x30")() == 0
     printed = capsys.readouterr().out
     assert "images: 9 of 8 x 8 pixels, RGB, resized to height 20, width 30\n" in printed
@@ -77,8 +83,24 @@ def test_several_problems_are_listed_before_the_error(tmp_path: Path, capsys: py
     with pytest.raises(UserError, match="pets: 2 problems, listed above"):
         DataCommand("check", folder)()
     printed = capsys.readouterr().out
-    assert f"problems: 2\n  {folder}/dog: no image of this class can be used; expected some in its folder\n" in printed
-    assert "wide.png: 30 x 20 pixels; expected 8 x 8 pixels as of cat/0.png, or --image-size N" in printed
+    first, second, third = printed.splitlines()[-3:]
+    assert first == "problems: 2"
+    assert "wide.png: 30 x 20 pixels; expected 8 x 8 pixels as of cat/0.png, or --image-size N" in second
+    assert third == f"  {folder}/dog: no image of this class can be used; expected some in its folder"
+
+
+def test_problems_of_a_layout_or_of_arrays_are_all_listed(
+    sgan: Callable[..., tuple[object, str, str]], tmp_path: Path
+) -> None:
+    folder = make(tmp_path / "pets", {"cat": 2, "Cat": 2, "extra": 1, "val_images": 1})
+    status, printed, error = sgan("data", "check", folder)
+    assert status == 2 and error == f"sgan: error: {folder}: 3 problems, listed above\n"
+    assert printed.count(f"\n  {folder}") == 3 and "\ncat " in printed, "and the counts"
+    x = np.zeros((2, 8), np.uint8)
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=[0, 1], x_test=x, y_test=[0])
+    status, printed, error = sgan("data", "check", tmp_path / "a.npz")
+    assert (status, error) == (2, f"sgan: error: {tmp_path}/a.npz: 3 problems, listed above\n")
+    assert [line.split(": ")[1].split(" ")[0] for line in printed.splitlines()[1:]] == ["x_train", "x_test", "y_test"]
 
 
 def test_arrays_have_one_size_without_a_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +161,7 @@ def test_files_of_published_sets_are_checked_and_named(
     counts = zip(np.bincount(written.train_labels), np.bincount(written.test_labels), strict=True)
     rows = [line.split()[1:] for line in printed.splitlines()[5 : 5 + written.train_labels.max() + 1]]
     assert rows == [[str(train), str(test)] for train, test in counts]
-    assert printed.endswith(f"train on them: bin/train --preset best --data-dir {copy}\n")
+    assert printed.endswith(f"train on them: sgan train --preset consistency --data-dir {copy}\n")
 
 
 def test_a_published_set_is_named_without_a_doubt(

@@ -4,12 +4,13 @@ import shutil
 
 import numpy as np
 import pytest
-from pets import picture, write
+from pets import make, picture, write
 from PIL import Image
 
 from sgan_jax.data.check import BETWEEN_CLASSES, BETWEEN_SPLITS, WITHIN_A_CLASS, check
 from sgan_jax.data.dataset import UNKNOWN
-from sgan_jax.errors import UserError
+from sgan_jax.data.load import load
+from sgan_jax.errors import Several, UserError
 
 
 def messages(checked):
@@ -61,10 +62,56 @@ def test_all_problems_of_a_folder_are_found(tmp_path):
     for name in ("cat", "dog"):
         for path in (folder / name).iterdir():
             path.write_text("no image")
-    cats, dogs, sizes = messages(check(folder))
+    sizes, cats, dogs = messages(check(folder))
     assert "cat: no image of this class can be used: cat/0.png (no image" in cats
     assert "dog: no image of this class can be used: dog/0.png (no image" in dogs
     assert "30 x 20 pixels; expected 8 x 8 pixels" in sizes
+
+
+def test_all_is_found_that_is_wrong_with_layout_sizes_files_and_copies_at_once(tmp_path):
+    folder = write(tmp_path / "pets")
+    for name in ("extra", "val_images", "DOG"):
+        (folder / name).mkdir()
+        picture(60, "L").save(folder / name / "0.png")
+    (folder / "cat" / "test").mkdir()
+    picture(50, "L", (30, 20)).save(folder / "cat" / "wide.png")
+    shutil.copy(folder / "cat" / "0.png", folder / "dog" / "copy.png")
+    (folder / "dog" / "1.png").write_bytes((folder / "dog" / "1.png").read_bytes()[:60])
+    (folder / "test" / "bird").mkdir()
+    checked = check(folder)
+    for expected in ("val_images: named like", "extra: a class, or", "cat/test: a part of", "bird: no class of"):
+        assert sum(expected in message for message in messages(checked)) == 1, expected
+    assert sum("differ in spelling only" in message for message in messages(checked)) == 1
+    assert sum("30 x 20 pixels; expected 8 x 8" in message for message in messages(checked)) == 1
+    assert len(checked.problems) == 6
+    assert [copy.kind for copy in checked.copies if copy.name == "dog/copy.png"] == [BETWEEN_CLASSES]
+    assert [file.name for file in checked.left_out] == ["dog/1.png"]
+    with pytest.raises(UserError, match="val_images: named like"):
+        load(data_dir=folder)
+
+
+def test_all_lines_of_a_file_of_labels_and_all_arrays_are_checked(tmp_path):
+    folder = make(
+        tmp_path / "pets", {".": 4, "labels.csv": "file,label\n0.png,cat\n0.png,dog\n,cat\n1.png,dog\n1.png,\n"}
+    )
+    lines = messages(check(folder))
+    assert ["two labels" in line or "without a file" in line for line in lines] == [True] * 3
+    x = np.zeros((4, 8, 8), np.uint8)
+    wrong = {
+        "x_train": x,
+        "y_train": [0, 1, 0],
+        "x_test": x.astype(complex),
+        "y_test": [0, 1, 1, 0],
+        "x_unlabelled": x[:, 1:],
+    }
+    np.savez(tmp_path / "a.npz", **wrong)
+    with pytest.raises(Several) as caught:
+        check(tmp_path / "a.npz")
+    found = [str(error).partition("a.npz: ")[2] for error in caught.value.errors]
+    assert [message.split()[0].strip(":") for message in found] == ["x_test", "y_train", "images"]
+    assert str(caught.value) == str(caught.value.errors[0])
+    with pytest.raises(UserError, match="x_test: type complex128"):
+        load(data_dir=tmp_path / "a.npz")
 
 
 def test_a_class_whose_images_cannot_be_decoded_is_a_problem(tmp_path):
