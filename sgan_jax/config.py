@@ -29,6 +29,9 @@ SCHEDULES = ("constant", "cosine")
 VIEWS = ("none", "weak", "strong")
 BORDERS = ("black", "grey", "reflect")
 FILLS = ("black", "grey")
+RULES = ("fixed", "flexmatch", "freematch", "softmatch")
+ALIGNMENTS = ("none", "uniform", "labelled")
+TEACHERS = ("averaged", "student")
 
 
 class Range(NamedTuple):
@@ -225,7 +228,25 @@ class ConsistencyConfig:
     """Whether the classifier is to agree with its teacher about augmented unlabelled images."""
 
     weight: float = _field(0.0, "Weight of d/consistency; 0: no such term.", NOT_NEGATIVE)
-    threshold: float = _field(0.95, "Probability from which the teacher's class counts.", NOT_NEGATIVE)
+    threshold: float = _field(
+        0.95, "Probability from which the teacher's class counts; freematch and softmatch have their own.", NOT_NEGATIVE
+    )
+    rule: str = _field(
+        "fixed",
+        "How much the teacher's class counts: by a fixed threshold, or as in FlexMatch, FreeMatch or SoftMatch.",
+        choices=RULES,
+    )
+    rule_decay: float = _field(0.999, "Decay of the moving averages of rule and alignment, a step.", FRACTION)
+    alignment: str = _field(
+        "none",
+        "Class frequencies with which the teacher's are aligned: uniform (for weights, as in SoftMatch) or labelled "
+        "(the labels' ones; for classes too, as in ReMixMatch); none where classes are not equally frequent.",
+        choices=ALIGNMENTS,
+    )
+    fairness: float = _field(0.0, "Weight of FreeMatch's d/fairness, 0.01 in its code; 0: no such term.", NOT_NEGATIVE)
+    teacher: str = _field(
+        "averaged", "The teacher: averaged weights, or the student itself, as in FixMatch.", choices=TEACHERS
+    )
 
 
 @dataclass(frozen=True)
@@ -601,6 +622,8 @@ def _conflicts(config: Config) -> Iterator[str]:
     if graph.pause_until < graph.pause_from:
         least = f"‹propagation.pause_from›, {graph.pause_from}"
         yield f"‹propagation.pause_until›: {graph.pause_until}; must be at least {least}"
+    if config.consistency.fairness and config.consistency.rule != "freematch":
+        yield f"‹consistency.fairness›: {config.consistency.fairness}; needs ‹consistency.rule› freematch"
     if config.unlabelled is not None and config.unlabelled < config.batch_size:
         yield f"‹unlabelled›: {config.unlabelled}; must be at least ‹batch_size›, {config.batch_size}"
     if not adam.epsilon + adam.epsilon_root > 0:

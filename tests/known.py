@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sgan_jax.types import Batch, Bound, DiscOut, Move, Terms
+from sgan_jax.types import Aux, Batch, Bound, DiscOut, Move, Terms
 
 SIZE = 4  # images of each source in a batch
 LAB = jnp.full((SIZE, 2, 2, 1), 1.0)
@@ -44,9 +44,10 @@ def bound(
     gen: Callable[[jax.Array], jax.Array] = lambda latents: latents,
     teacher: Discriminate = no_teacher,
     latents: Callable[[jax.Array, int], jax.Array] = no_latents,
+    aux: Aux | None = None,
 ) -> Bound:
     """The two players, as a move gets them."""
-    return Bound({"d": disc, "g": gen}, {"d": teacher}, latents, {})
+    return Bound({"d": disc, "g": gen}, {"d": teacher}, latents, aux or {})
 
 
 class Players:

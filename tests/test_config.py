@@ -70,7 +70,7 @@ CHANGED = Config(
         10.0, 0.1, 0.1, 1.0, 0.5, 3, ("mirror", "mirror"), **_COLOURS, random=1, border="reflect", fill="grey"
     ),
     views=ViewsConfig("weak", "none", "weak"),
-    consistency=ConsistencyConfig(2.0, 0.8),
+    consistency=ConsistencyConfig(2.0, 0.8, "freematch", 0.9, "uniform", 0.05, "student"),
     propagation=PropagationConfig(
         neighbours=4,
         candidates=20,
@@ -163,7 +163,7 @@ READ_FROM_0_1 = Config(
     adam=CHANGED.adam,
     muon=CHANGED.muon,
     augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5, ("mirror",)),
-    consistency=CHANGED.consistency,
+    consistency=ConsistencyConfig(2.0, 0.8),
     propagation=PropagationConfig(
         4, 20, pause_from=0.25, pause_until=0.5, parts=True, deslant=True, reverse_weight=0.5
     ),
@@ -372,6 +372,14 @@ def test_augmentations_are_limited_by_numbers_of_at_least_zero(limit: float) -> 
         ({"views.teacher": "dull"}, "views.teacher: dull; choose one of none, weak, strong"),
         ({"unlabelled": 49}, "unlabelled: 49; must be at least batch_size, 50"),
         ({"consistency.weight": -1.0}, "consistency.weight: -1.0; must be at least 0"),
+        (
+            {"consistency.rule": "dash"},
+            "consistency.rule: dash; choose one of fixed, flexmatch, freematch, softmatch",
+        ),
+        ({"consistency.alignment": "even"}, "consistency.alignment: even; choose one of none, uniform, labelled"),
+        ({"consistency.teacher": "peer"}, "consistency.teacher: peer; choose one of averaged, student"),
+        ({"consistency.rule_decay": 1.0}, "consistency.rule_decay: 1.0; must be at least 0 and below 1"),
+        ({"consistency.fairness": 0.05}, "consistency.fairness: 0.05; needs consistency.rule freematch"),
         (
             {"propagation.neighbours": 4, "propagation.candidates": 3},
             "propagation.candidates: 3; must be at least propagation.neighbours, 4",

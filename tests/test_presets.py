@@ -78,7 +78,8 @@ def test_the_note_on_drawing_is_about_the_objective() -> None:
 @pytest.mark.parametrize("name", ["tutorial", "catgan", "complement", "manifold", "invariance", "best"])
 def test_every_term_of_a_loss_has_a_sentence_on_what_it_means(name: str) -> None:
     small = {"batch_size": 2, "unlabelled": 2, "model.width": 8, "propagation.neighbours": 0}
-    system = build(changed(PRESETS[name], small), (28, 28, 1), 3)
+    fair = {"consistency.rule": "freematch", "consistency.fairness": 0.05}
+    system = build(changed(PRESETS[name], small | fair), (28, 28, 1), 3)
     _, metrics = jax.eval_shape(make_train_step(system.recipe), *system.abstract_arguments(4, 4))
     assert metrics.loss and metrics.loss.keys() <= MEANINGS.keys()
 

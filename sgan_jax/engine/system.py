@@ -12,7 +12,7 @@ import optax
 
 from sgan_jax.augment.strengths import Strengths
 from sgan_jax.augment.views import AUGMENTATIONS, View, view_of
-from sgan_jax.config import AugmentConfig, Config, DataConfig, PropagationConfig, choose
+from sgan_jax.config import AugmentConfig, Config, ConsistencyConfig, DataConfig, PropagationConfig, choose
 from sgan_jax.engine import optimizers
 from sgan_jax.engine.devices import Team, available, resolve_precision
 from sgan_jax.engine.step import (
@@ -31,8 +31,10 @@ from sgan_jax.models.heads import HEADS
 from sgan_jax.models.networks.table import NETWORKS
 from sgan_jax.models.ops import convolutions
 from sgan_jax.models.pixels import scale
-from sgan_jax.objectives.modifiers import with_augmentation, with_consistency
+from sgan_jax.objectives.alignment import ALIGNMENTS
+from sgan_jax.objectives.modifiers import PseudoLabels, with_augmentation, with_consistency
 from sgan_jax.objectives.table import OBJECTIVES
+from sgan_jax.objectives.thresholds import RULES, Settings
 from sgan_jax.types import Data, Metrics, Model, Net, Objective, TrainState
 
 SMALLEST_BATCH = 100  # of generated images
@@ -187,7 +189,7 @@ def _build(config: Config, image_shape: tuple[int, int, int], classes: int, maps
         "d": made.discriminator(image_shape, classes, head, model.width, model.dropout, maps),
         "g": made.generator(image_shape, model.latent, model.width, maps),
     }
-    objective = _objective(config, head.classifies, nets["d"])
+    objective = _objective(config, classes, head.classifies, nets["d"])
     recipe = Recipe(
         nets,
         objective,
@@ -199,7 +201,7 @@ def _build(config: Config, image_shape: tuple[int, int, int], classes: int, maps
     return System(recipe, head.classifies, {})
 
 
-def _objective(config: Config, classifies: bool, disc: Net) -> Objective:
+def _objective(config: Config, classes: int, classifies: bool, disc: Net) -> Objective:
     """The objective with the weights, views and modifiers that the configuration asks for."""
     entry, settings = OBJECTIVES[config.objective.name], config.objective
     if entry.by_example and not disc.by_example:
@@ -214,9 +216,19 @@ def _objective(config: Config, classifies: bool, disc: Net) -> Objective:
     if config.consistency.weight:
         student = _view(config, config.views.student) or view_of(Strengths())
         teacher = _view(config, config.views.teacher)
-        weight, threshold = config.consistency.weight, config.consistency.threshold
-        objective = with_consistency(objective, student, weight, threshold, teacher)
+        pseudo = _pseudo_labels(config.consistency, classes)
+        objective = with_consistency(objective, student, config.consistency.weight, pseudo, teacher)
     return objective
+
+
+def _pseudo_labels(settings: ConsistencyConfig, classes: int) -> PseudoLabels:
+    """Rule, alignment and teacher of consistency."""
+    return PseudoLabels(
+        RULES[settings.rule](Settings(classes, settings.threshold, settings.rule_decay)),
+        ALIGNMENTS[settings.alignment](classes, settings.rule_decay),
+        averaged=settings.teacher == "averaged",
+        fairness=settings.fairness,
+    )
 
 
 def _view(config: Config, name: str) -> View | None:

@@ -1,14 +1,17 @@
 """Modifiers: they take an objective and return an objective."""
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from sgan_jax.augment.views import View
+from sgan_jax.objectives.alignment import Alignment, unaligned
 from sgan_jax.objectives.losses import cross_entropy, entropy
 from sgan_jax.objectives.terms import Term, statistics_of, together
-from sgan_jax.types import Batch, Bound, Objective, Terms
+from sgan_jax.objectives.thresholds import Rule, Settings, Weighed, fixed
+from sgan_jax.types import Aux, Batch, Bound, Objective, Terms, merge
 
 
 def with_augmentation(objective: Objective, view: View) -> Objective:
@@ -90,56 +93,95 @@ def with_invariance(objective: Objective, weight: float = 1e-3, tangents: int = 
     return _added_to_discriminator(objective, invariant)
 
 
+_PSEUDO = "pseudo_labels"  # in `aux`: the states of rule and alignment
+
+
+class PseudoLabels(NamedTuple):
+    """Who predicts the classes of unlabelled images, and how much each counts."""
+
+    rule: Rule = fixed(Settings())
+    alignment: Alignment = unaligned(0, 0.0)
+    averaged: bool = True  # whether the teacher has averaged weights, or is the classifier itself
+    fairness: float = 0.0  # weight of "d/fairness", for a rule that has it
+
+
 def with_consistency(
-    objective: Objective, student: View, weight: float = 1.0, threshold: float = 0.95, teacher: View | None = None
+    objective: Objective,
+    student: View,
+    weight: float = 1.0,
+    pseudo: PseudoLabels = PseudoLabels(),  # noqa: B008 - a constant
+    teacher: View | None = None,
 ) -> Objective:
     """The objective with a classifier that is to predict for an augmented image what its teacher predicts.
 
     "d/consistency" is the cross-entropy of augmented unlabelled images with the class that the teacher finds most
-    probable, over those of which its probability is above the threshold (Sohn et al., "FixMatch", arXiv 2001.07685,
-    eq. 4). The teacher is the classifier with averaged weights (Tarvainen and Valpola, "Mean teacher", arXiv
-    1703.01780).
+    probable, each by the weight that a rule gives it: by default 1 above a threshold and 0 below (Sohn et al.,
+    "FixMatch", arXiv 2001.07685, eq. 4). The teacher is the classifier with averaged weights (Tarvainen and Valpola,
+    "Mean teacher", arXiv 1703.01780), or the classifier itself without dropout, as in FixMatch.
 
     Where the batch has pseudo-labels, the class is that of the product of the teacher's probabilities and these: two
-    independent sources, of which neither outvotes the other where that one is certain. Instead of the threshold each
-    image then counts by the certainty of the product, 1 - entropy / log K.
+    independent sources, of which neither outvotes the other where that one is certain. Instead of the rule's weight,
+    each image then counts by the certainty of the product, 1 - entropy / log K. Neither is aligned. The states of rule
+    and alignment follow the teacher all the same, and "d/fairness" has the rule's weights.
 
     Args:
       objective: any in which the discriminator moves, for a head that classifies; it gets as many of the unlabelled
         images as there are labelled ones. Its first move of the discriminator gets the term.
       student: view of the unlabelled images that the classifier is trained on.
       weight: of the term.
-      threshold: 0..1; 0.95 in the paper.
+      pseudo: the rule and who the teacher is. "d/threshold", the mean over the classes, is reported of a rule with
+        state.
       teacher: view of the unlabelled images that the teacher gets; by default the images as they are.
     """
 
     def agree(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
         k_images, k_disc = jax.random.split(key)
         weak = batch.unl_images if teacher is None else teacher(batch.unl_images, jax.random.fold_in(key, 2))
-        log_p = jax.nn.log_softmax(nets.teacher(weak, None).class_logits)
-        if batch.pseudo_labels is None:
-            counts = (log_p.max(axis=-1) > math.log(max(threshold, 1e-30))).astype(jnp.float32)
-        else:
-            log_p = log_p + jnp.log(jnp.maximum(batch.pseudo_labels, 1e-9))
-            counts = 1.0 - entropy(log_p) / math.log(log_p.shape[-1])
-        log_p, counts = jax.lax.stop_gradient((log_p, counts))
+        predict = nets.teacher if pseudo.averaged else nets.disc
+        log_p = jax.lax.stop_gradient(jax.nn.log_softmax(predict(weak, None).class_logits))
+        classes, counts, weighed, aux = _judged(pseudo, nets.aux, log_p, batch)
         out = nets.disc(student(batch.unl_images, k_images), k_disc)
-        disagreement = cross_entropy(out.class_logits, jnp.argmax(log_p, axis=-1))
-        return Terms(
-            loss={"d/consistency": weight * (counts * disagreement).mean()},
-            watch={"d/confident": counts.mean()},
-            aux=statistics_of(out),
-        )
+        disagreement = cross_entropy(out.class_logits, classes)
+        loss = {"d/consistency": weight * (counts * disagreement).mean()}
+        if pseudo.fairness and pseudo.rule.fairness is not None:
+            unfair = pseudo.rule.fairness(weighed.state, weighed.weights, out.class_logits)
+            loss["d/fairness"] = pseudo.fairness * unfair
+        watch = {"d/confident": counts.mean()}
+        if pseudo.rule.first:
+            watch["d/threshold"] = weighed.thresholds.mean()
+        return Terms(loss, watch, statistics_of(out) | aux)
 
     def on_fewer(terms: Term) -> Term:
         return lambda nets, batch, key: terms(nets, batch.first_unlabelled(len(batch.lab_images)), key)
 
     fewer = tuple(move._replace(terms=on_fewer(move.terms)) for move in objective)
-    return _added_to_discriminator(fewer, agree)
+    return _added_to_discriminator(fewer, agree, _state(pseudo.rule.first, pseudo.alignment.first))
 
 
-def _added_to_discriminator(objective: Objective, term: Term) -> Objective:
-    """The objective with a further term in its first move of the discriminator."""
+def _judged(
+    pseudo: PseudoLabels, aux: Aux, log_p: jax.Array, batch: Batch
+) -> tuple[jax.Array, jax.Array, Weighed, Aux]:
+    """Classes `[U]` of the unlabelled images, how much each counts, what the rule made of them, and the new state."""
+    before = aux.get(_PSEUDO, {})
+    aligned, of_alignment = pseudo.alignment.align(before.get("alignment", {}), log_p, batch.lab_labels)
+    weighed = pseudo.rule.weigh(before.get("rule", {}), aligned)
+    counts = weighed.weights
+    if batch.pseudo_labels is not None:
+        log_p = log_p + jnp.log(jnp.maximum(batch.pseudo_labels, 1e-9))
+        counts = 1.0 - entropy(log_p) / math.log(log_p.shape[-1])
+    elif pseudo.alignment.classes:
+        log_p = aligned
+    return jnp.argmax(log_p, axis=-1), counts, weighed, _state(weighed.state, of_alignment)
+
+
+def _state(rule: dict[str, jax.Array], alignment: dict[str, jax.Array]) -> Aux:
+    """What `aux` has of both; nothing where neither has a state."""
+    return {_PSEUDO: {"rule": rule, "alignment": alignment}} if rule or alignment else {}
+
+
+def _added_to_discriminator(objective: Objective, term: Term, aux: Aux | None = None) -> Objective:
+    """The objective with a further term, and first values of its state, in its first move of the discriminator."""
     first = next(index for index, move in enumerate(objective) if "d" in move.slots)
-    both = objective[first]._replace(terms=together(objective[first].terms, term))
+    move = objective[first]
+    both = move._replace(terms=together(move.terms, term), aux=merge(move.aux, aux or {}))
     return (*objective[:first], both, *objective[first + 1 :])

@@ -152,13 +152,14 @@ def test_the_line_gives_jaxs_reason(wanted: str, error: Exception, message: str,
 # Run where there are eight: the tests' own process has one.
 IN_EIGHT = """
 import jax, numpy as np
-from sgan_jax.config import Config, ModelConfig
+from sgan_jax.config import Config, ConsistencyConfig, ModelConfig
 from sgan_jax.engine.devices import local, team
 from sgan_jax.engine.system import build
 from sgan_jax.training.dispatch import Dispatcher, Feed
 from sgan_jax.types import Data, Model, Net
 
-config = Config(steps=3, batch_size=8, model=ModelConfig(width=4, dropout=0.4))
+consistency = ConsistencyConfig(1.0, rule="softmatch", rule_decay=0.9, alignment="uniform")
+config = Config(steps=3, batch_size=8, model=ModelConfig(width=4, dropout=0.4), consistency=consistency)
 system = build(config, (8, 8, 1), 3)
 draw = np.random.default_rng(0)
 images = draw.integers(0, 256, (40, 8, 8, 1), np.uint8)
@@ -175,8 +176,9 @@ def train(count):
 (one, columns_1, text_1), (eight, columns_8, text_8) = train(1), train(8)
 for name, column in columns_1.items():
     np.testing.assert_allclose(column, columns_8[name], rtol=1e-5, atol=1e-6, err_msg=name)
-for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(eight.params), strict=True):
+for a, b in zip(jax.tree.leaves((one.params, one.aux)), jax.tree.leaves((eight.params, eight.aux)), strict=True):
     np.testing.assert_allclose(a, b, atol=1e-5)
+assert one.aux["pseudo_labels"]["rule"]["mean"] != 1 / 3
 assert "batch" in text_8 and '"batch"' not in text_1
 
 mean = Net(lambda key: None, lambda _, x, statistics: x.mean() + statistics, (8,), list, lambda: 3.0)

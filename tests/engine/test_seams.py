@@ -17,12 +17,14 @@ from sgan_jax.models.heads import HEADS
 from sgan_jax.models.networks.table import NETWORKS
 from sgan_jax.models.ops.convolutions import NATIVE
 from sgan_jax.objectives.adversarial import joint
+from sgan_jax.objectives.alignment import ALIGNMENTS
 from sgan_jax.objectives.losses import cross_entropy
 from sgan_jax.objectives.matching import feature_matching
-from sgan_jax.objectives.modifiers import with_consistency
+from sgan_jax.objectives.modifiers import PseudoLabels, with_consistency
 from sgan_jax.objectives.supervised import supervised
 from sgan_jax.objectives.table import OBJECTIVES
 from sgan_jax.objectives.terms import classify, together
+from sgan_jax.objectives.thresholds import RULES, Settings
 from sgan_jax.runs.checkpoint import restore, saver
 from sgan_jax.types import Batch, Bound, Data, DiscOut, Move, Net, Params, Statistics, Terms, TrainState
 
@@ -140,6 +142,20 @@ def test_a_move_gets_the_state_that_the_move_before_handed_on() -> None:
 def test_thresholds_resume(tmp_path: Path) -> None:
     recipe = recipe_of(BY_THRESHOLD)
     assert not equal(take_steps(recipe, 2)[0].aux, FIRST)
+    assert_resumes(recipe, tmp_path)
+
+
+@pytest.mark.parametrize(("rule", "alignment"), [("freematch", "labelled"), ("softmatch", "uniform")])
+def test_a_rule_and_an_alignment_resume(rule: str, alignment: str, tmp_path: Path) -> None:
+    made = RULES[rule](Settings(CLASSES, decay=0.9))
+    pseudo = PseudoLabels(made, ALIGNMENTS[alignment](CLASSES, 0.9), averaged=rule == "freematch", fairness=0.1)
+    recipe = recipe_of(with_consistency(supervised(), lambda images, key: images, pseudo=pseudo))
+    state, (first, _) = take_steps(recipe, 2)
+    for before, after in zip(
+        jax.tree.leaves(init_state(KEY, recipe).aux), jax.tree.leaves(host(state.aux)), strict=True
+    ):
+        assert not np.array_equal(before, after)
+    assert float(first.watch["d/threshold"]) > 0
     assert_resumes(recipe, tmp_path)
 
 

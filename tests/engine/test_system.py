@@ -13,6 +13,7 @@ from small import CLASSES, GEN, KEY, SHAPE
 
 from sgan_jax.augment.views import AUGMENTATIONS
 from sgan_jax.config import (
+    SETTINGS,
     AdamConfig,
     AugmentConfig,
     Config,
@@ -21,6 +22,7 @@ from sgan_jax.config import (
     MuonConfig,
     ObjectiveConfig,
     ViewsConfig,
+    changed,
 )
 from sgan_jax.engine.system import build, check_names
 from sgan_jax.errors import UserError
@@ -176,6 +178,36 @@ def test_weak_and_strong_views_have_the_strengths_of_their_settings() -> None:
     np.testing.assert_array_equal(seen["labelled"], -labelled)
     np.testing.assert_array_equal(seen["teacher"], -unlabelled)
     assert (seen["student"] != -unlabelled).any() and (seen["student"] < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (place, value)
+        for place in ("consistency.rule", "consistency.alignment", "consistency.teacher")
+        for value in SETTINGS[place].choices
+    ],
+)
+def test_every_rule_alignment_and_teacher_of_consistency_is_built_and_hands_its_state_on(
+    place: str, value: str
+) -> None:
+    system = build(changed(CONSISTENT, {place: value}), SHAPE, CLASSES)
+    (move,) = system.recipe.objective
+
+    def record(images: jax.Array, key: jax.Array | None) -> DiscOut:
+        who.add("averaged" if key is None else "student")
+        return undecided(images, key)
+
+    def themselves(images: jax.Array, key: jax.Array | None) -> DiscOut:
+        return undecided(images, key)
+
+    who: set[str] = set()
+    batch = batch_of(jnp.zeros((2, *SHAPE)), jnp.zeros((4, *SHAPE)))
+    terms = move.terms(bound(themselves, teacher=record, aux=move.aux), batch, KEY)
+    assert who == (set() if value == "student" else {"averaged"})
+    assert jax.tree.structure(terms.aux) == jax.tree.structure(move.aux)
+    stateless = ("fixed", "none", "averaged", "student")
+    assert (move.aux == {}) == (value in stateless)
 
 
 @pytest.mark.parametrize("branch", ["augment", "weak"])

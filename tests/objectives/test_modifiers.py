@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from known import BATCH, PROBABILITIES, SIZE, batch_of, bound, numbers
 
+from sgan_jax.objectives.alignment import ALIGNMENTS
 from sgan_jax.objectives.matching import feature_matching
-from sgan_jax.objectives.modifiers import with_augmentation, with_consistency
+from sgan_jax.objectives.modifiers import PseudoLabels, with_augmentation, with_consistency
 from sgan_jax.objectives.supervised import supervised
+from sgan_jax.objectives.thresholds import RULES, Settings
 from sgan_jax.types import Batch, Bound, DiscOut, Move, Terms
 
 KEY = jax.random.key(5)
@@ -49,6 +51,12 @@ def test_augmentation_changes_the_labelled_images_of_every_move_and_nothing_else
 
 # --- consistency
 
+
+def above(threshold: float) -> PseudoLabels:
+    """Pseudo-labels above a fixed threshold."""
+    return PseudoLabels(RULES["fixed"](Settings(threshold=threshold)))
+
+
 SURE, LIKELY, TORN = np.log([0.98, 0.01, 0.01]), np.log([0.6, 0.3, 0.1]), np.log([0.45, 0.45, 0.1])
 
 
@@ -84,8 +92,10 @@ def test_consistency_is_the_cross_entropy_with_the_teachers_class_where_it_is_su
     # Two of four are above 0.95: of class 0, to which the student gives 1/8, and of class 2, to which it gives 5/8.
     assert loss["d/consistency"] == pytest.approx((np.log(8) + np.log(8 / 5)) / 4, rel=1e-5)
     assert watch["d/confident"] == 0.5
-    assert agreement([SURE, TORN], threshold=0.99)[0]["d/consistency"] == 0
-    assert agreement([LIKELY], threshold=0.5, weight=3.0)[0]["d/consistency"] == pytest.approx(3 * np.log(8), rel=1e-5)
+    assert agreement([SURE, TORN], pseudo=above(0.99))[0]["d/consistency"] == 0
+    assert agreement([LIKELY], pseudo=above(0.5), weight=3.0)[0]["d/consistency"] == pytest.approx(
+        3 * np.log(8), rel=1e-5
+    )
 
 
 def test_with_pseudo_labels_the_class_is_that_of_the_product_and_counts_by_its_certainty() -> None:
@@ -171,7 +181,7 @@ def test_feature_matching_with_consistency_has_its_passes_on_fewer_images_and_tw
 
 
 def test_consistency_does_not_descend_on_the_teacher() -> None:
-    (move,) = with_consistency(supervised(), noisy, threshold=0.0)
+    (move,) = with_consistency(supervised(), noisy, pseudo=above(0.0))
 
     def loss(scale: jax.Array) -> jax.Array:
         def teach(images: jax.Array, key: Any) -> DiscOut:
@@ -185,3 +195,99 @@ def test_consistency_does_not_descend_on_the_teacher() -> None:
         return move.terms(bound(predict, teacher=teach), batch, jax.random.key(0)).loss["d/consistency"]
 
     assert float(jax.grad(loss)(jnp.ones(()))) == 0.0
+
+
+# --- rules with a state
+
+
+PREDICTED = np.array([[0.9, 0.05, 0.05], [0.5, 0.3, 0.2], [0.2, 0.45, 0.35], [0.6, 0.3, 0.1]])
+RULE = RULES["freematch"](Settings(3, decay=0.1))
+
+
+def judged(pseudo: PseudoLabels, pseudo_labels: np.ndarray | None = None, aux: Any = None) -> Terms:
+    """Terms where the teacher predicts PREDICTED and the student PROBABILITIES, classes 0, 1, 2, 0 being labelled."""
+
+    def teach(images: jax.Array, key: jax.Array | None) -> DiscOut:
+        return DiscOut(images, jnp.log(jnp.asarray(PREDICTED, jnp.float32)), images[:, 0, 0, 0])
+
+    def predict(images: jax.Array, key: jax.Array | None) -> DiscOut:
+        return DiscOut(images, jnp.log(jnp.tile(jnp.asarray(PROBABILITIES), (len(images), 1))), images[:, 0, 0, 0])
+
+    (move,) = with_consistency(supervised(), noisy, pseudo=pseudo)
+    batch = batch_of(jnp.ones((4, 4, 4, 1)), jnp.ones((4, 4, 4, 1)), pseudo_labels)
+    return move.terms(bound(predict, teacher=teach, aux=move.aux if aux is None else aux), batch, KEY)
+
+
+def test_a_rule_weighs_each_image_and_hands_its_state_on() -> None:
+    terms = judged(PseudoLabels(RULE))
+    weighed = RULE.weigh(RULE.first, jnp.log(PREDICTED))
+    assert 0 < weighed.weights.sum() < 4
+    of_student = -np.log(PROBABILITIES[PREDICTED.argmax(1)])
+    assert float(terms.loss["d/consistency"]) == pytest.approx(float((weighed.weights * of_student).mean()), rel=1e-5)
+    assert float(terms.watch["d/confident"]) == weighed.weights.mean()
+    assert float(terms.watch["d/threshold"]) == pytest.approx(float(weighed.thresholds.mean()), rel=1e-6)
+    again = judged(PseudoLabels(RULE), aux=terms.aux)
+    twice = RULE.weigh(weighed.state, jnp.log(PREDICTED)).state
+    for name, value in again.aux["pseudo_labels"]["rule"].items():
+        np.testing.assert_allclose(value, twice[name], rtol=1e-6)
+        assert not np.array_equal(value, RULE.first[name])
+
+
+def test_a_fixed_threshold_has_no_state_and_reports_none() -> None:
+    (move,) = with_consistency(supervised(), noisy)
+    assert move.aux == {}
+    terms = judged(PseudoLabels())
+    assert terms.aux == {} and "d/threshold" not in terms.watch
+
+
+def test_with_pseudo_labels_a_rule_only_follows_the_teacher() -> None:
+    pseudo_labels = np.array([[0.1, 0.8, 0.1]] * 4)
+    ruled, plain = judged(PseudoLabels(RULE), pseudo_labels), judged(PseudoLabels(), pseudo_labels)
+    assert numbers(ruled.loss) == numbers(plain.loss)
+    assert float(ruled.watch["d/confident"]) == float(plain.watch["d/confident"])
+    without = judged(PseudoLabels(RULE))
+    assert jax.tree.all(jax.tree.map(np.array_equal, ruled.aux, without.aux))
+
+
+def test_uniform_alignment_changes_weights_and_labelled_alignment_classes_as_well() -> None:
+    def aligned(name: str) -> np.ndarray:
+        log_p, _ = ALIGNMENTS[name](3, 0.9).align(
+            ALIGNMENTS[name](3, 0.9).first, jnp.log(PREDICTED), jnp.array([0, 1, 2, 0])
+        )
+        return np.exp(log_p)
+
+    uniform, labelled = aligned("uniform"), aligned("labelled")
+    assert (uniform.argmax(1) != PREDICTED.argmax(1)).any() and (labelled.argmax(1) != PREDICTED.argmax(1)).any()
+    for name, p, classes in (("uniform", uniform, PREDICTED.argmax(1)), ("labelled", labelled, labelled.argmax(1))):
+        terms = judged(above(0.55)._replace(alignment=ALIGNMENTS[name](3, 0.9)))
+        counts = p.max(1) > 0.55
+        assert 0 < counts.sum() < 4
+        expected = (counts * -np.log(PROBABILITIES[classes])).mean()
+        assert float(terms.loss["d/consistency"]) == pytest.approx(expected, rel=1e-5)
+        assert terms.aux["pseudo_labels"]["rule"] == {} and terms.aux["pseudo_labels"]["alignment"]
+
+
+def test_fairness_is_a_term_of_its_own_with_its_weight() -> None:
+    terms = judged(PseudoLabels(RULE, fairness=0.05))
+    weighed = RULE.weigh(RULE.first, jnp.log(PREDICTED))
+    assert RULE.fairness is not None
+    unfair = RULE.fairness(weighed.state, weighed.weights, jnp.log(jnp.tile(PROBABILITIES, (4, 1))))
+    assert float(terms.loss["d/fairness"]) == pytest.approx(0.05 * float(unfair), rel=1e-5)
+    assert "d/fairness" not in judged(PseudoLabels(RULE)).loss
+
+
+def test_the_student_may_be_its_own_teacher_without_dropout_and_does_not_descend_on_what_it_teaches() -> None:
+    (move,) = with_consistency(supervised(), noisy, pseudo=above(0.0)._replace(averaged=False))
+    images = jnp.ones((2, 4, 4, 1))
+    batch = batch_of(images, images)
+
+    def loss(of_teacher: jax.Array, of_student: jax.Array) -> jax.Array:
+        def disc(images: jax.Array, key: jax.Array | None) -> DiscOut:
+            scale = of_teacher if key is None else of_student
+            return DiscOut(images, scale * jnp.tile(jnp.array([1.0, 2.0, 3.0]), (len(images), 1)), images[:, 0, 0, 0])
+
+        return move.terms(bound(disc), batch, KEY).loss["d/consistency"]  # the averaged teacher would raise
+
+    of_teacher, of_student = jax.grad(loss, argnums=(0, 1))(jnp.ones(()), jnp.ones(()))
+    assert float(of_teacher) == 0.0 != float(of_student)
+    assert float(loss(jnp.array(1.0), jnp.array(1.0))) != float(loss(jnp.array(-1.0), jnp.array(1.0)))
