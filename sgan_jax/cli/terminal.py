@@ -99,11 +99,12 @@ def _described(setup: Setup) -> list[str]:
     labels = sum(setup.labelled.values())
     devices = f"{setup.devices} x {setup.device}" if setup.devices > 1 else setup.device
     validation = f", of which {setup.validation} are for validation only" if setup.validation else ""
+    test = f"{setup.test:,} for the test" if setup.test else "none for the test"
     networks = ", ".join(f"{name} {count:,}" for name, count in setup.parameters.items())
     return [
         f"device: {devices}, {setup.precision}",
         f"images: {height} x {width}, {color}; {labels:,} labelled{validation}, {setup.unlabelled:,} unlabelled, "
-        f"{setup.test:,} for the test",
+        f"{test}",
         f"labelled: {_by_class(setup.labelled)}",
         f"parameters: {networks}",
     ]

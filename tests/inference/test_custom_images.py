@@ -94,7 +94,8 @@ def test_without_test_images_labels_may_be_withheld_for_validation(untested: Pat
 
 def test_without_test_and_validation_images_those_for_training_are_evaluated(untested: Path, capsys) -> None:
     printed = succeed("train", *QUICKEST, "run", cwd=untested)
-    assert "train accuracy" in printed and "validation" not in printed and "test" not in printed
+    assert "train accuracy" in printed and "validation" not in printed and "test accuracy" not in printed
+    assert "8 labelled, 20 unlabelled, none for the test\nlabelled: floor 5, sky 3\n" in printed
     assert Eval(run=Path("run"))() == 0
     evaluated = capsys.readouterr().out
     assert "Train Accuracy: " in evaluated and "Validation" not in evaluated and "Test" not in evaluated
