@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Eval:
-    """Print the accuracy of a checkpoint's classifier on the training and test images."""
+    """Print the accuracy of a checkpoint's classifier on the training and test images, or on other labelled images."""
 
     ckpt: str = "latest"
     """step_7200, latest, best (by validation accuracy), or the path of a checkpoint."""
     run: File = None
     """Run directory; by default runs/latest."""
     data_dir: Text = None
-    """Where the run's images lie now, if they were moved."""
+    """Where the run's images lie now, if they were moved; or other labelled images of its classes, or of some."""
     labels_file: Text = None
-    """Where the run's CSV file of labels lies now, if it was moved."""
+    """Where the CSV file of labels lies: the run's, if it was moved, or that of the other images."""
     json: bool = False
     """Print one JSON object instead of text."""
 
@@ -43,6 +43,8 @@ class Eval:
 
 def _as_text(result: "EvaluationResult") -> str:
     lines = [f"*** {result.notice} ***"] if result.notice else []
+    if result.other:
+        lines.append(f"*** other data than the run was trained on: {result.other} ***")
     images = result.images
     accuracies = {name: percent(value, images[name]) for name, value in result.accuracies.items()}
     lines += [
@@ -67,6 +69,7 @@ def _as_json(result: "EvaluationResult") -> dict[str, Any]:
         "run": str(result.run),
         "step": result.step,
         "notice": result.notice,
+        "other_data": result.other or None,
         **{f"{name}_accuracy": value for name, value in result.accuracies.items()},
         **{f"ema_{name}_accuracy": value for name, value in result.averaged_accuracies.items()},
         "images": result.images,

@@ -91,7 +91,7 @@ def check(path: Path, image_size: Size | None = None, labels_file: Path | None =
     with problems:
         if is_folder_of_images(path):
             check_labels_file(labels_file, path)
-            return _check_folder(survey(path, labels_file, problems), image_size, problems)
+            return _check_folder(survey(path, labels_file, problems=problems), image_size, problems)
         if is_npz(path):
             check_labels_file(labels_file, path)
             return _check_arrays(load_npz(path, image_size, problems), path)

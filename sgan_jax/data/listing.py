@@ -33,26 +33,29 @@ from sgan_jax.data.splits import LeftOut, Listing, Split, class_order
 from sgan_jax.errors import RAISED, Problems, UserError
 
 
-def list_images(folder: Path, labels_file: Path | None = None, problems: Problems = RAISED) -> Listing:
+def list_images(
+    folder: Path, labels_file: Path | None = None, at_least: int = 2, problems: Problems = RAISED
+) -> Listing:
     """Lists the files of `folder` by split and class.
 
     Args:
       folder: the folder.
       labels_file: a CSV file of files and labels; by default `labels.csv` in the folder, if it is there.
+      at_least: how many classes there must be.
       problems: around each check.
 
     Raises:
-      UserError: fewer than two classes, two classes whose names differ in spelling only, a test class that is not a
+      UserError: fewer classes, two classes whose names differ in spelling only, a test class that is not a
         training class, or names that may mean two things.
     """
     table = labels_file or labels_file_in(folder)
     if table is None:
-        return _by_folders(folder, problems=problems)
+        return _by_folders(folder, at_least, problems)
     files = contents(folder, table)
     read = labels_of(files, table, problems)
     if adds_labels(files, read):
-        return add_labels(_by_folders(folder, at_least=1, problems=problems), read)
-    return list_by_file(files, read, problems)
+        return add_labels(_by_folders(folder, at_least=1, problems=problems), read, at_least)
+    return list_by_file(files, read, at_least, problems)
 
 
 def is_listing(folder: Path) -> bool:

@@ -49,12 +49,13 @@ def labels_of(files: Contents, table: Path, problems: Problems = RAISED) -> File
     return read_labels(table, files.folder, images, problems)
 
 
-def list_by_file(files: Contents, read: FileLabels, problems: Problems = RAISED) -> Listing:
+def list_by_file(files: Contents, read: FileLabels, at_least: int = 2, problems: Problems = RAISED) -> Listing:
     """Lists a folder whose folders are not classes.
 
     Args:
       files: of the folder.
       read: the labels; files without one are unlabelled.
+      at_least: how many classes there must be.
       problems: around each check.
 
     Raises:
@@ -65,7 +66,7 @@ def list_by_file(files: Contents, read: FileLabels, problems: Problems = RAISED)
     images = set(named_as_images(files.at_top))
     train = [path for path in files.at_top if path in images or path in read.labels]
     train += [path for name in inside if name not in splits.test + splits.left_out for path in inside[name]]
-    classes = _classes_of(table, {label for path in train if (label := read.labels.get(path)) is not None})
+    classes = _classes_of(table, {label for path in train if (label := read.labels.get(path)) is not None}, at_least)
     index = {name: label for label, name in enumerate(classes)}
     test = [path for name in splits.test for path in inside[name]]
     left_out = []
@@ -89,20 +90,21 @@ def list_by_file(files: Contents, read: FileLabels, problems: Problems = RAISED)
     )
 
 
-def add_labels(listing: Listing, read: FileLabels) -> Listing:
+def add_labels(listing: Listing, read: FileLabels, at_least: int = 2) -> Listing:
     """Adds the labels in a CSV file to those that folders of classes give.
 
     Args:
       listing: the folder, by its folders of classes.
       read: labels of images that lie in none of these folders, perhaps of further classes.
+      at_least: how many classes there must be.
 
     Raises:
-      UserError: two classes differ in spelling only, or there is one class only.
+      UserError: two classes differ in spelling only, or there are fewer classes.
     """
     labels, table = read.known, read.table
     names = {*listing.class_names, *labels.values()}
     check_spelling(sorted(names), table)
-    classes = _classes_of(table, names)
+    classes = _classes_of(table, names, at_least)
     index = {name: label for label, name in enumerate(classes)}
     places = dict(zip(listing.class_names, listing.places, strict=True))
     by_folder = [index[name] for name in listing.class_names] + [UNKNOWN]  # the last is that of UNKNOWN, -1
@@ -166,10 +168,10 @@ def _by_label(labelled: Iterable[tuple[Path, int]]) -> Split:
     return split
 
 
-def _classes_of(table: Path, labels: Iterable[str]) -> list[str]:
+def _classes_of(table: Path, labels: Iterable[str], at_least: int) -> list[str]:
     """The labels of a CSV file in the order of classes."""
     classes = sorted(labels, key=class_order)
-    if len(classes) < 2:
+    if len(classes) < at_least:
         reason = f"one class only, '{classes[0]}'" if classes else "no training image has a label"
         raise UserError(f"{table}: {reason}; expected at least two classes")
     return classes

@@ -53,18 +53,19 @@ class Survey(NamedTuple):
         return sorted(files.items(), key=lambda item: -len(item[1]))
 
 
-def survey(folder: Path, labels_file: Path | None = None, problems: Problems = RAISED) -> Survey:
+def survey(folder: Path, labels_file: Path | None = None, at_least: int = 2, problems: Problems = RAISED) -> Survey:
     """Lists a folder of images and reads the header of every file.
 
     Args:
       folder: the folder.
       labels_file: a CSV file of files and labels; by default `labels.csv` in the folder, if it is there.
+      at_least: how many classes it must have.
       problems: around each check of the layout.
 
     Raises:
       UserError: the folder does not have the layout of a folder of images.
     """
-    listing = list_images(folder, labels_file, problems)
+    listing = list_images(folder, labels_file, at_least, problems)
     train, bad_train = _read_headers(listing, listing.train)
     test, bad_test = _read_headers(listing, listing.test)
     return Survey(listing, train, test, (*listing.left_out, *bad_train, *bad_test))
