@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sgan_jax.cli.flags import File, Text
+from sgan_jax.cli.flags import File, Int, Text
 from sgan_jax.metrics.measure import percent
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ class Eval:
     """Where the run's images lie now, if they were moved; or other labelled images of its classes, or of some."""
     labels_file: Text = None
     """Where the CSV file of labels lies: the run's, if it was moved, or that of the other images."""
+    top_k: Int = None
+    """For the accuracy by the K most probable classes; by default 5 where there are more classes than that."""
     json: bool = False
     """Print one JSON object instead of text."""
 
@@ -33,7 +35,7 @@ class Eval:
         from sgan_jax.inference.evaluate import evaluate, save_evaluation
         from sgan_jax.runs.opened import open_run
 
-        result = evaluate(open_run(self.run, self.ckpt), self.data_dir, self.labels_file)
+        result = evaluate(open_run(self.run, self.ckpt), self.data_dir, self.labels_file, self.top_k)
         print(json.dumps(_as_json(result)) if self.json else _as_text(result))
         save_evaluation(result)  # after the figures, which are worth having where the directory cannot be written
         if not self.json:
@@ -52,11 +54,16 @@ def _as_text(result: "EvaluationResult") -> str:
     ]
     averaged = [f"{name} {percent(value, images[name])}%" for name, value in result.averaged_accuracies.items()]
     lines.append(f"Averaged weights: {', '.join(averaged)}")
+    if result.top_k:
+        top = [f"{name} {percent(value, images[name])}%" for name, value in result.top_k_accuracies.items()]
+        lines.append(f"Top-{result.top_k} accuracy: {', '.join(top)}")
+    lines.append(f"Expected calibration error: {100 * result.calibration_error:.2f}% ({result.subset} images)")
     width = max(5, *map(len, result.class_names))
-    lines += ["", f"{'class':{width}}  images  recall  precision"]
-    figures = zip(result.class_names, result.confusion.sum(axis=1), result.recall, result.precision, strict=True)
-    for name, images, recall, precision in figures:
-        lines.append(f"{name:{width}}  {images:6d}  {_percent(recall):>6}  {_percent(precision):>9}")
+    lines += ["", f"{'class':{width}}  images  recall  precision      F1"]
+    columns = result.confusion.sum(axis=1), result.recall, result.precision, result.f1
+    for name, count, recall, precision, f1 in zip(result.class_names, *columns, strict=True):
+        row = f"{name:{width}}  {count:6d}  {_percent(recall):>6}  {_percent(precision):>9}  {_percent(f1):>6}"
+        lines.append(row)
     return "\n".join(lines)
 
 
@@ -76,6 +83,10 @@ def _as_json(result: "EvaluationResult") -> dict[str, Any]:
         "class_names": list(result.class_names),
         "recall": _without_nan(result.recall),
         "precision": _without_nan(result.precision),
+        "f1": _without_nan(result.f1),
+        "top_k": result.top_k or None,
+        "top_k_accuracy": result.top_k_accuracies,
+        "calibration_error": result.calibration_error,
         "confusion": result.confusion.tolist(),
         "confusion_png": str(result.confusion_file),
         "mistakes": _mistakes(result),

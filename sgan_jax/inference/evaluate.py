@@ -1,5 +1,7 @@
 """Evaluates a run's classifier on the images that it was trained and tested on, or on other labelled images."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +16,9 @@ from sgan_jax.data.listing import list_images
 from sgan_jax.data.load import is_folder_of_images, load
 from sgan_jax.errors import UserError
 from sgan_jax.metrics import per_class
-from sgan_jax.metrics.accuracy import accuracy
-from sgan_jax.metrics.classify import Classify, class_logits, probabilities
+from sgan_jax.metrics.accuracy import accuracy, top_k_accuracy
+from sgan_jax.metrics.calibration import calibration_error
+from sgan_jax.metrics.classify import class_logits, probabilities
 from sgan_jax.metrics.confusion import confusion_matrix
 from sgan_jax.metrics.subsets import Subset, held_out_subset, subsets
 from sgan_jax.report import pictures
@@ -24,8 +27,8 @@ from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.opened import Opened
 from sgan_jax.runs.predictions import Predictions
 from sgan_jax.runs.record import DatasetRecord
-from sgan_jax.types import Model
 
+TOP_K = 5  # of a run of more classes
 OTHER = "other"  # the subset of images that the run was not trained on
 
 
@@ -40,6 +43,9 @@ class EvaluationResult(NamedTuple):
     images: dict[str, int]  # how many there are in each subset
     subset: str  # the subset of `confusion`: "test", else "validation", else "train"; or OTHER
     class_names: tuple[str, ...]
+    top_k: int  # how many classes count in `top_k_accuracies`; 0: these are empty
+    top_k_accuracies: dict[str, float]  # of the last weights, 0..1, by subset
+    calibration_error: float  # expected calibration error of the last weights on `subset`, 0..1
     confusion: np.ndarray  # of the last weights: true class (rows), predicted class (columns), int64 [K, K]
     title: str  # of the picture of `confusion`
     predictions: Predictions | None  # of the last weights; None where `subset` is "train"
@@ -57,27 +63,40 @@ class EvaluationResult(NamedTuple):
         return per_class.precision(self.confusion)
 
     @property
+    def f1(self) -> np.ndarray:
+        """Harmonic mean of recall and precision of each class, float64 `[K]`; NaN for a class without images."""
+        return per_class.f1(self.confusion)
+
+    @property
     def confusion_file(self) -> Path:
         """The PNG into which `save_evaluation` draws `confusion`."""
         own = RunDir(self.run).confusion_file(self.step)
         return own.with_name(self.file_name) if self.file_name else own
 
 
-def evaluate(opened: Opened, data_dir: str | None = None, labels_file: str | None = None) -> EvaluationResult:
+def evaluate(
+    opened: Opened, data_dir: str | None = None, labels_file: str | None = None, top_k: int | None = None
+) -> EvaluationResult:
     """Accuracies on all images whose class is known, and figures of each class on held-out images.
 
     Args:
       opened: the run, opened at a checkpoint.
       data_dir: where the run's images are now, if they were moved; or other labelled images of its classes.
       labels_file: where the CSV file of their labels is now, if it was moved; or that of the other images.
+      top_k: for the accuracy by so many classes; by default TOP_K of a run of more classes than that.
 
     Raises:
-      UserError: the run has no classifier, the data are missing, or other images are of other classes.
+      UserError: the run has no classifier, the data are missing, or other images are of other classes; or there are
+        fewer classes than `top_k`.
     """
     opened.needs_classifier("evaluate")
+    classes = len(opened.class_names)
+    if top_k is not None and not 1 <= top_k <= classes:
+        raise UserError(f"‹top_k›: {top_k}; must be between 1 and {classes}, the number of classes")
+    top_k = top_k or (TOP_K if classes > TOP_K else 0)
     dataset = _data_of(opened, data_dir, labels_file)
     if dataset is None and data_dir is not None:
-        return _of_other(opened, Path(data_dir), None if labels_file is None else Path(labels_file))
+        return _of_other(opened, Path(data_dir), None if labels_file is None else Path(labels_file), top_k)
     if dataset is None:
         name, record = opened.run.dataset(), opened.record.dataset
         raise UserError(
@@ -86,13 +105,14 @@ def evaluate(opened: Opened, data_dir: str | None = None, labels_file: str | Non
     labelled = opened.run.labelled()
     by_name = subsets(dataset, labelled[len(labelled) - opened.config.data.validation :])
     held_out = held_out_subset(by_name)
-    result, shown = _figures(opened, by_name, held_out or "train", dataset.name)
+    evaluation = _Evaluation(by_name, held_out or "train", dataset.name, top_k)
+    result, of_classes = evaluation.of(opened)
     if held_out is None:
         return result
-    return result._replace(predictions=predictions.collect(held_out, by_name[held_out], probabilities(shown)))
+    return result._replace(predictions=predictions.collect(held_out, by_name[held_out], of_classes))
 
 
-def _of_other(opened: Opened, path: Path, labels_file: Path | None) -> EvaluationResult:
+def _of_other(opened: Opened, path: Path, labels_file: Path | None, top_k: int) -> EvaluationResult:
     """Figures on images that the run was not trained on; their classes are matched by name."""
     found, names = load_labelled(path, opened.image_shape, labels_file), opened.class_names
     if strange := [name for name in found.class_names if name not in names]:
@@ -101,34 +121,57 @@ def _of_other(opened: Opened, path: Path, labels_file: Path | None) -> Evaluatio
         )
     index = np.asarray([names.index(name) for name in found.class_names], np.int32)
     subset = Subset(found.images, index[found.labels], found.files)
-    result, shown = _figures(opened, {OTHER: subset}, OTHER, found.name)
+    result, of_classes = _Evaluation({OTHER: subset}, OTHER, found.name, top_k).of(opened)
     return result._replace(
-        predictions=predictions.collect(OTHER, subset, probabilities(shown)),
+        predictions=predictions.collect(OTHER, subset, of_classes),
         other=str(path),
         file_name=f"step_{opened.step}-{found.name}-{found.digest[:8]}-confusion.png",
     )
 
 
-def _figures(opened: Opened, by_name: dict[str, Subset], subset: str, data: str) -> tuple[EvaluationResult, np.ndarray]:
-    """The result without predictions, and the class logits of the last weights on `subset`."""
-    classify, state, names = opened.system.classify, opened.state, opened.class_names
-    logits = _logits(classify, state.model("d"), by_name, len(names))
-    averaged_logits = _logits(classify, state.model("d", averaged=True), by_name, len(names))
-    labels, predicted = by_name[subset].labels, logits[subset].argmax(axis=1)
-    result = EvaluationResult(
-        run=opened.run.path,
-        step=opened.step,
-        notice=opened.notice,
-        accuracies=_accuracies(logits, by_name),
-        averaged_accuracies=_accuracies(averaged_logits, by_name),
-        images={name: len(one.labels) for name, one in by_name.items()},
-        subset=subset,
-        class_names=names,
-        confusion=confusion_matrix(labels, predicted, len(names)),
-        title=f"{opened.notice or data}, {opened.config.data.labels} labels, step {opened.step}: {subset} images",
-        predictions=None,
-    )
-    return result, logits[subset]
+class _Evaluation(NamedTuple):
+    """Images, and what is wanted to be known about a classifier on them."""
+
+    by_name: dict[str, Subset]
+    subset: str  # the name of the one with figures of each class
+    data: str  # the name of the data set
+    top_k: int
+
+    def of(self, opened: Opened) -> tuple[EvaluationResult, np.ndarray]:
+        """The result without predictions, and the class probabilities of the last weights on the subset, `[M, K]`."""
+        labels, names = self.by_name[self.subset].labels, opened.class_names
+        logits = self._logits(opened, averaged=False)
+        of_classes = probabilities(logits[self.subset])
+        what = f"{opened.config.data.labels} labels, step {opened.step}: {self.subset} images"
+        result = EvaluationResult(
+            run=opened.run.path,
+            step=opened.step,
+            notice=opened.notice,
+            accuracies=self._accuracies(logits, accuracy),
+            averaged_accuracies=self._accuracies(self._logits(opened, averaged=True), accuracy),
+            images={name: len(subset.labels) for name, subset in self.by_name.items()},
+            subset=self.subset,
+            class_names=names,
+            top_k=self.top_k,
+            top_k_accuracies=self._accuracies(logits, partial(top_k_accuracy, k=self.top_k)) if self.top_k else {},
+            calibration_error=calibration_error(labels, of_classes),
+            confusion=confusion_matrix(labels, logits[self.subset].argmax(axis=1), len(names)),
+            title=f"{opened.notice or self.data}, {what}",
+            predictions=None,
+        )
+        return result, of_classes
+
+    def _logits(self, opened: Opened, averaged: bool) -> dict[str, np.ndarray]:
+        model, classes = opened.state.model("d", averaged), len(opened.class_names)
+        return {
+            name: class_logits(opened.system.classify, model, images, classes)
+            for name, (images, *_) in self.by_name.items()
+        }
+
+    def _accuracies(
+        self, logits: dict[str, np.ndarray], accuracy: Callable[[np.ndarray, np.ndarray], float]
+    ) -> dict[str, float]:
+        return {name: accuracy(logits[name], subset.labels) for name, subset in self.by_name.items()}
 
 
 def save_evaluation(result: EvaluationResult) -> None:
@@ -194,11 +237,3 @@ def _labels_file(was: DataConfig, data_dir: str | None) -> str | None:
         return was.labels_file
     file, folder = Path(was.labels_file), Path(was.data_dir)
     return str(Path(data_dir) / file.relative_to(folder)) if folder in file.parents else was.labels_file
-
-
-def _logits(classify: Classify, model: Model, by_name: dict[str, Subset], classes: int) -> dict[str, np.ndarray]:
-    return {name: class_logits(classify, model, subset.images, classes) for name, subset in by_name.items()}
-
-
-def _accuracies(logits: dict[str, np.ndarray], by_name: dict[str, Subset]) -> dict[str, float]:
-    return {name: accuracy(logits[name], subset.labels) for name, subset in by_name.items()}

@@ -16,6 +16,7 @@ import numpy as np
 from sgan_jax.config import to_json
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
+from sgan_jax.metrics import per_class
 from sgan_jax.metrics.calibration import calibration_error, reliability
 from sgan_jax.metrics.measure import Measure, is_number, losses, measures
 from sgan_jax.metrics.names import MEANINGS
@@ -28,6 +29,7 @@ from sgan_jax.runs.find import existing
 from sgan_jax.runs.record import RunRecord
 
 GRIDS = 6  # grids of generated images that are shown, evenly spaced over the run
+FIGURES = ("recall", "precision", "F1")  # of each class
 MISTAKE = 112  # pixels up to which the image of a mistake is enlarged
 
 Line = Mapping[str, Any]  # of metrics.jsonl
@@ -198,10 +200,21 @@ def _predictions(run: RunDir, names: Sequence[str]) -> dict[str, Any] | None:
         "correct": f"{int((newest.predicted == newest.labels).sum()):,}",
         "total": f"{len(newest.labels):,}",
         "calibration_error": f"{100 * calibration_error(newest.labels, newest.probabilities):.2f} %",
+        "classes": _classes(newest.confusion, names),
         "confusion": _data(pictures.png(confusion, bbox_inches="tight")),
         "reliability": _trusted(pictures.reliability_svg(bins, title)),
         "mistakes": _mistakes(newest, names),
     }
+
+
+def _classes(confusion: np.ndarray, names: Sequence[str]) -> list[dict[str, str]]:
+    """Figures of each class."""
+    figures = confusion.sum(axis=1), *(of(confusion) for of in (per_class.recall, per_class.precision, per_class.f1))
+    rows = []
+    for name, images, *values in zip(names, *figures, strict=True):
+        shown = ("-" if np.isnan(value) else f"{100 * value:.1f} %" for value in values)
+        rows.append({"name": name, "images": f"{images:,}"} | dict(zip(FIGURES, shown, strict=True)))
+    return rows
 
 
 def _mistakes(newest: predictions.Predictions, names: Sequence[str]) -> list[dict[str, Any]]:

@@ -286,9 +286,11 @@ def test_evaluation_prints_both_accuracies_and_figures_of_every_class(run, does,
     assert lines[2] == f"Test Accuracy: {100 * logged['test_accuracy']:.1f}% of 1,000 images"
     averaged = re.fullmatch(r"Averaged weights: train \d{1,2}\.\d{2}%, test (\d{1,2}\.\d)%", lines[3])
     assert averaged and averaged[1] == f"{100 * logged['ema_test_accuracy']:.1f}"
-    assert lines[5].split() == ["class", "images", "recall", "precision"]
-    for name, line in enumerate(lines[6:16]):
-        assert re.fullmatch(rf"{name} +100 +\d+\.\d% +(\d+\.\d%|-)", line)
+    assert re.fullmatch(r"Top-5 accuracy: train \d{1,3}\.\d{2}%, test \d{1,3}\.\d%", lines[4])
+    assert re.fullmatch(r"Expected calibration error: \d{1,2}\.\d\d% \(test images\)", lines[5])
+    assert lines[7].split() == ["class", "images", "recall", "precision", "F1"]
+    for name, line in enumerate(lines[8:18]):
+        assert re.fullmatch(rf"{name} +100 +\d+\.\d% +(\d+\.\d%|-) +\d+\.\d%", line)
     picture = run / "eval/step_2-confusion.png"
     assert lines[-1] == f"confusion matrix: {picture.relative_to(tmp_path)}" or lines[-1].endswith(str(picture))
     assert min(png_size(picture)) > 500
@@ -313,7 +315,12 @@ def test_the_json_of_an_evaluation_agrees_with_its_text(run, does):
         precision = confusion[k, k] / given[k] if given[k] else None
         assert (figures["recall"][k], figures["precision"][k]) == (recall, precision)
         shown = "-" if precision is None else f"{100 * precision:.1f}%"
-        assert [name, "100", f"{100 * recall:.1f}%", shown] in [line.split() for line in text.splitlines()]
+        f1 = 2 * confusion[k, k] / (100 + given[k])
+        assert figures["f1"][k] == f1
+        row = [name, "100", f"{100 * recall:.1f}%", shown, f"{100 * f1:.1f}%"]
+        assert row in [line.split() for line in text.splitlines()]
+    assert f"Expected calibration error: {100 * figures['calibration_error']:.2f}% (test images)\n" in text
+    assert figures["top_k"] == 5 and figures["test_accuracy"] <= figures["top_k_accuracy"]["test"] < 1
     assert Path(figures["confusion_png"]).exists()
 
 
@@ -374,6 +381,13 @@ def test_a_damaged_checkpoint_is_one_line(run, tmp_path):
         rf"sgan: error: \S+/step_8: the checkpoint is damaged \(.+\); {THERE}\n",
         done.stderr,
     )
+
+
+def test_the_classes_of_the_top_k_accuracy_are_chosen(run, does, fails):
+    figures = [json.loads(does("eval", "--ckpt", "2", "--json", "--top-k", k)) for k in (1, 10)]
+    assert figures[0]["top_k_accuracy"]["test"] == figures[0]["test_accuracy"]
+    assert figures[1]["top_k_accuracy"] == {"train": 1, "test": 1}
+    assert fails("eval", "--top-k", 11) == "--top-k: 11; must be between 1 and 10, the number of classes"
 
 
 def test_the_data_of_a_run_that_began_with_auto_is_what_auto_found_then(run, does, monkeypatch, tmp_path):

@@ -113,7 +113,9 @@ def test_the_page_of_a_run_shows_all_of_it_and_refers_to_nothing_outside(tmp_pat
         "step 8",
     ):
         assert part in html.unescape(text), part
-    assert re.findall(r'<td>(\d)</td><td class="number">(\d+)</td>', text) == [(str(k), "10") for k in range(10)]
+    assert re.findall(r'<td>(\d)</td><td class="number">(\d+)</td></tr>', text) == [(str(k), "10") for k in range(10)]
+    figures = r'<td>(\d)</td><td class="number">100</td>(?:<td class="number">(?:\d+\.\d %|-)</td>){3}</tr>'
+    assert re.findall(figures, text) == [str(k) for k in range(10)]
 
 
 def test_names_of_classes_and_folders_are_text(run: RunDir) -> None:
