@@ -26,6 +26,7 @@ MAX_DRAWS = 10_000  # of the labels: a larger number is a slip. Trials on the sa
 
 PRECISIONS = ("float32", "bfloat16", "auto")
 SCHEDULES = ("constant", "cosine")
+BALANCES = ("none", "draws", "weights")
 VIEWS = ("none", "weak", "strong")
 BORDERS = ("black", "grey", "reflect")
 FILLS = ("black", "grey")
@@ -305,6 +306,13 @@ class Config:
     )
     unlabelled: int | None = _field(
         None, "Unlabelled images a step, at least batch_size; consistency alone uses those above it.", Range(1, LARGEST)
+    )
+    class_balance: str = _field(
+        "none",
+        "Where classes have unequal numbers of labels: draws (each class is as likely in a batch), weights (losses of "
+        "labelled images weigh by the inverse frequency of their class) or none.",
+        choices=BALANCES,
+        short="class_balance",
     )
     ema_decay: float = _field(0.999, "Decay of the averaged weights, a step.", FRACTION)
     evaluators: tuple[str, ...] = _field(("accuracy",), "What measures the model after each epoch, by name.")

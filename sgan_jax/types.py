@@ -21,6 +21,7 @@ class Data(NamedTuple):
     lab_labels: jax.Array  # int32 [L]
     unl_images: jax.Array  # uint8 [N, H, W, C]
     pseudo_labels: jax.Array | None = None  # float32 [N, K], class probabilities; None where there are none
+    lab_weights: jax.Array | None = None  # float32 [L], by which all classes count alike; None where each image does
 
 
 class Batch(NamedTuple):
@@ -31,6 +32,7 @@ class Batch(NamedTuple):
     unl_images: jax.Array  # float32 [U, H, W, C]
     unl_indices: jax.Array  # int32 [U], of the images in `Data.unl_images`
     pseudo_labels: jax.Array | None = None  # float32 [U, K]
+    lab_weights: jax.Array | None = None  # float32 [B], of the labelled images' losses, 1 on average; None: 1 each
 
     def first_unlabelled(self, count: int) -> "Batch":
         """The batch with its first `count` unlabelled images only, and what belongs to them."""

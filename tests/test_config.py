@@ -60,6 +60,7 @@ CHANGED = Config(
     init_from="runs/a",
     keep=3,
     patience=2,
+    class_balance="draws",
     data=DataConfig("mnist", "digits", (32, 40), True, 20, 9, 3, "digits.csv"),
     model=ModelConfig("separate", 8, 16, 0.25, "mlp"),
     objective=ObjectiveConfig("joint", 0.25, 0.2, 0.4, 0.01, 0.02, 3),

@@ -27,6 +27,7 @@ COMMON = (
     "seed",
     "data.label_seed",
     "data.validation",
+    "class_balance",
     "keep",
     "patience",
     "data.image_size",

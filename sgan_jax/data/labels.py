@@ -97,6 +97,20 @@ def _check_sizes(labels: np.ndarray, count: int, class_order: np.ndarray, names:
             )
 
 
+def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Weights of labelled images whose sum is the same for each class, and 1 on average: L / (K n), n of the class.
+
+    Args:
+      labels: int32 `[L]`.
+      classes: K, each of which has a label.
+
+    Returns:
+      float32 `[L]`.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    return (len(labels) / (classes * counts[labels])).astype(np.float32)
+
+
 def _possible(balanced: int, known: int) -> str:
     """Which numbers of labels can be drawn: so many at most with equally many of each class, or all."""
     if balanced == known:

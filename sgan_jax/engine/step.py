@@ -26,6 +26,7 @@ class Recipe(NamedTuple):
     batch_size: int  # labelled images a step
     unlabelled: int  # unlabelled images a step
     ema_decay: float  # of the averaged parameters; over the first 1 / (1 - ema_decay) steps they are the plain mean
+    class_balance: str = "none"  # what `Data.lab_weights` are for: "draws" of labelled images, "weights" of losses
 
 
 def owners(objective: Objective) -> dict[str, str]:
@@ -79,17 +80,34 @@ def _first_aux(recipe: Recipe) -> dict[str, Any]:
 def draw(data: Data, recipe: Recipe, key: jax.Array) -> Batch:
     """Labelled and unlabelled images, each drawn with replacement."""
     k_lab, k_unl = jax.random.split(key)
-    lab = jax.random.randint(k_lab, (recipe.batch_size,), 0, len(data.lab_images))
+    lab = _draw_labelled(data, recipe, k_lab)
     unl = jax.random.randint(k_unl, (recipe.unlabelled,), 0, len(data.unl_images))
     pseudo_labels = None if data.pseudo_labels is None else data.pseudo_labels[unl]
-    return Batch(scale(data.lab_images[lab]), data.lab_labels[lab], scale(data.unl_images[unl]), unl, pseudo_labels)
+    return Batch(lab.images, lab.labels, scale(data.unl_images[unl]), unl, pseudo_labels, lab.weights)
 
 
 def take(data: Data, recipe: Recipe, key: jax.Array) -> Batch:
     """Labelled images as of `draw`, and the unlabelled images as they are: whoever streams them has drawn."""
-    lab = jax.random.randint(jax.random.split(key)[0], (recipe.batch_size,), 0, len(data.lab_images))
+    lab = _draw_labelled(data, recipe, jax.random.split(key)[0])
     indices = jnp.arange(len(data.unl_images), dtype=jnp.int32)
-    return Batch(scale(data.lab_images[lab]), data.lab_labels[lab], scale(data.unl_images), indices)
+    return Batch(lab.images, lab.labels, scale(data.unl_images), indices, lab_weights=lab.weights)
+
+
+class _Labelled(NamedTuple):
+    images: jax.Array  # float32 [B, H, W, C]
+    labels: jax.Array  # int32 [B]
+    weights: jax.Array | None  # float32 [B], of their losses
+
+
+def _draw_labelled(data: Data, recipe: Recipe, key: jax.Array) -> _Labelled:
+    """Labelled images, drawn with replacement: each equally likely, or each class where draws are balanced."""
+    weights, count = data.lab_weights, len(data.lab_images)
+    if weights is not None and recipe.class_balance == "draws":
+        indices = jax.random.choice(key, count, (recipe.batch_size,), p=weights / weights.sum())
+    else:
+        indices = jax.random.randint(key, (recipe.batch_size,), 0, count)
+    of_losses = weights[indices] if weights is not None and recipe.class_balance == "weights" else None
+    return _Labelled(scale(data.lab_images[indices]), data.lab_labels[indices], of_losses)
 
 
 def make_train_step(recipe: Recipe, sample: Callable[[Data, Recipe, jax.Array], Batch] = draw) -> TrainStep:

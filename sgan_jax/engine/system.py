@@ -146,6 +146,8 @@ def check_names(config: Config) -> None:
     entry = choose(OBJECTIVES, config.objective.name, "objective")
     for name in (*config.augment.extra, *config.weak.extra):
         choose(AUGMENTATIONS, name, "augmentation")
+    if config.class_balance != "none" and not head.classifies:
+        raise UserError(f"‹class_balance›: {config.class_balance}; head '{config.model.head}' has no classes; use none")
     if (entry.needs_classifier or config.consistency.weight) and not head.classifies:
         fitting = ", ".join(sorted(name for name, other in HEADS.items() if other.classifies))
         what = f"objective '{config.objective.name}'" if entry.needs_classifier else "consistency"
@@ -197,6 +199,7 @@ def _build(config: Config, image_shape: tuple[int, int, int], classes: int, maps
         config.batch_size,
         config.unlabelled or config.batch_size,
         config.ema_decay,
+        config.class_balance,
     )
     return System(recipe, head.classifies, {})
 

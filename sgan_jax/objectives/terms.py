@@ -16,10 +16,12 @@ _STATISTICS = "/statistics"
 
 
 def classify(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
-    """The discriminator's cross-entropy of the labelled images."""
+    """The discriminator's cross-entropy of the labelled images, each by its weight where the batch has weights."""
     lab = nets.disc(batch.lab_images, key)
+    losses = cross_entropy(lab.class_logits, batch.lab_labels)
+    losses = losses if batch.lab_weights is None else batch.lab_weights * losses
     return Terms(
-        loss={"d/supervised": cross_entropy(lab.class_logits, batch.lab_labels).mean()},
+        loss={"d/supervised": losses.mean()},
         watch={"d/accuracy": hits(lab.class_logits, batch.lab_labels).mean()},
         aux=statistics_of(lab),
     )

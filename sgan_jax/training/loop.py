@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from sgan_jax.config import Config
+from sgan_jax.data.labels import class_weights
 from sgan_jax.data.load import Dataset
 from sgan_jax.data.stream import batches
 from sgan_jax.errors import UserError
@@ -199,6 +200,8 @@ def _feed(prepared: Prepared, labelled: np.ndarray, first: int, stop: Stop, repo
     config, dataset, system, team, _ = prepared
     arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
     data = Data(*map(jax.numpy.asarray, arrays))
+    if config.class_balance != "none":
+        data = data._replace(lab_weights=jax.numpy.asarray(class_weights(arrays[1], dataset.num_classes)))
     unlabelled = None
     if dataset.streamed is not None:
         unlabelled = batches(dataset.streamed, system.recipe.unlabelled, config.seed, first)

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from small import DATA, SHAPE, recipe_of
 
+from sgan_jax.data.labels import class_weights
 from sgan_jax.engine.step import draw, make_train_step, take
 from sgan_jax.models.pixels import scale
 from sgan_jax.objectives.adversarial import tutorial
+from sgan_jax.objectives.losses import cross_entropy
+from sgan_jax.objectives.terms import classify
 from sgan_jax.types import Data
 
 RECIPE = recipe_of(tutorial())
@@ -89,6 +92,58 @@ def test_the_first_unlabelled_images_of_a_batch_keep_what_belongs_to_them() -> N
 
 def test_labels_of_unlabelled_images_cannot_matter() -> None:
     # A step gets its state, `Data` and a key, and `Data` has labels of the labelled images only; the pseudo-labels are
-    # made of those, too (test_loop.py).
-    assert Data._fields == ("lab_images", "lab_labels", "unl_images", "pseudo_labels")
+    # made of those, too (test_loop.py), and so are the weights of labelled images.
+    assert Data._fields == ("lab_images", "lab_labels", "unl_images", "pseudo_labels", "lab_weights")
     assert list(inspect.signature(make_train_step(RECIPE)).parameters) == ["state", "data", "key"]
+
+
+# --- classes with unequal numbers of labels ---
+
+UNEQUAL = np.repeat([0, 1, 2], [40, 8, 2]).astype(np.int32)
+IMBALANCED = Data(
+    jnp.asarray(marked(50)),
+    jnp.asarray(UNEQUAL),
+    jnp.asarray(marked(9)),
+    lab_weights=jnp.asarray(class_weights(UNEQUAL, 3)),
+)
+
+
+def test_class_weights_have_equal_sums_and_a_mean_of_one() -> None:
+    weights = class_weights(UNEQUAL, 3)
+    np.testing.assert_allclose(np.bincount(UNEQUAL, weights), 50 / 3, rtol=1e-6)
+    np.testing.assert_allclose(class_weights(np.array([0, 1, 2, 1, 0, 2]), 3), 1)
+
+
+@pytest.mark.parametrize("sample", [draw, take])
+def test_balanced_draws_have_each_class_and_within_it_each_image_as_often(sample) -> None:
+    recipe = RECIPE._replace(batch_size=6000, class_balance="draws")
+    batch = sample(IMBALANCED, recipe, jax.random.key(0))
+    assert batch.lab_weights is None
+    drawn = marks(batch.lab_images)
+    np.testing.assert_array_equal(batch.lab_labels, UNEQUAL[drawn])
+    np.testing.assert_allclose(np.bincount(batch.lab_labels), 2000, atol=5 * 36.5)
+    np.testing.assert_allclose(np.bincount(drawn)[:40], 50, atol=5 * 7.1)
+    np.testing.assert_allclose(np.bincount(drawn)[48:], 1000, atol=5 * 28.9)
+
+
+@pytest.mark.parametrize("sample", [draw, take])
+def test_weights_belong_to_their_images_and_leave_the_draw_as_it_is(sample) -> None:
+    recipe = RECIPE._replace(batch_size=200)
+    plain = sample(IMBALANCED, recipe, jax.random.key(0))
+    batch = sample(IMBALANCED, recipe._replace(class_balance="weights"), jax.random.key(0))
+    assert plain.lab_weights is None
+    np.testing.assert_array_equal(batch.lab_images, plain.lab_images)
+    np.testing.assert_array_equal(batch.lab_weights, class_weights(UNEQUAL, 3)[marks(plain.lab_images)])
+
+
+def test_the_weighted_loss_is_the_mean_over_classes_of_the_mean_loss_of_their_images() -> None:
+    from sgan_jax.types import Batch, Bound, DiscOut
+
+    logits = jax.random.normal(jax.random.key(1), (50, 3))
+    nets = Bound({"d": lambda images, key: DiscOut(images, logits, logits[:, 0])}, {}, lambda key, count: key, {})
+    batch = Batch(jnp.zeros((50, 1)), IMBALANCED.lab_labels, jnp.zeros(1), jnp.zeros(1), None, IMBALANCED.lab_weights)
+    losses = np.asarray(cross_entropy(logits, batch.lab_labels))
+    expected = np.mean([losses[k == UNEQUAL].mean() for k in range(3)])
+    assert classify(nets, batch, jax.random.key(0)).loss["d/supervised"] == pytest.approx(expected, rel=1e-5)
+    plain = classify(nets, batch._replace(lab_weights=None), jax.random.key(0)).loss["d/supervised"]
+    assert plain == pytest.approx(losses.mean(), rel=1e-5)
