@@ -44,6 +44,8 @@ class Call:
     """Which steps --profile traces, counted from this call's first; by default 11-20."""
     on_nan: str = "stop"
     """What to do when a loss is NaN or infinite: stop, or rollback to the last checkpoint with other randomness."""
+    baseline: bool = False
+    """Afterwards train the same classifier on the labels alone, in the directory RUN-baseline, and compare."""
     log_every: int = 0
     """Print the tutorial's line (>1, c[2.305,6], d[0.096,2.399], g[0.095]) every so many steps."""
 
@@ -68,7 +70,7 @@ class _Train:
             raise UserError(f"‹log_every›: {call.log_every}; must be 0 (off) or more")
         config = resolved(given(self), call.config, call.run)
         from sgan_jax.cli.terminal import Terminal
-        from sgan_jax.training import loop, profiler
+        from sgan_jax.training import baseline, loop, profiler
         from sgan_jax.training.signals import stop_on_signal
         from sgan_jax.training.start import Options
 
@@ -85,7 +87,10 @@ class _Train:
             command=sys.argv,
             stopping=partial(stop_on_signal, terminal.stopping),
         )
-        result = loop.train(config, options, listener=terminal)
+        if call.baseline:
+            result = baseline.train_both(config, options, terminal)
+        else:
+            result = loop.train(config, options, listener=terminal)
         if result.stopped is None:
             return 0
         print(f"stopped by {result.stopped.name}; the same command resumes", flush=True)

@@ -68,8 +68,8 @@ def _of_folder(folder: Path, shape: Shape, labels_file: Path | None) -> Labelled
         split = Split([path for path, _ in known], [label for _, label in known])
         decoded += decode(surveyed, split, shape, True, findings)
     if left_out := findings.left_out:
-        files = ", ".join(map(str, left_out[:SHOWN])) + (", ..." if left_out[SHOWN:] else "")
-        log.warning("%s: %d files left out: %s", folder, len(left_out), files)
+        names = ", ".join(map(str, left_out[:SHOWN])) + (", ..." if left_out[SHOWN:] else "")
+        log.warning("%s: %d files left out: %s", folder, len(left_out), names)
     findings.warn_of_range(folder)
     images = np.stack([one.pixels for one in decoded]) if decoded else np.zeros((0, *shape), np.uint8)
     labels = np.asarray([one.label for one in decoded], np.int32)

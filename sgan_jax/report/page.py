@@ -24,6 +24,7 @@ from sgan_jax.presets import drawing_note
 from sgan_jax.report import pictures
 from sgan_jax.report.charts import charts, words
 from sgan_jax.runs import predictions
+from sgan_jax.runs.compared import with_baseline
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.find import existing
 from sgan_jax.runs.record import RunRecord
@@ -94,7 +95,7 @@ def render(run: RunDir, refresh: int = 0) -> str:
         state=str(result.get("early_end", "finished")) if result else f"step {last} of {config.total_steps}",
         refresh=refresh,
         notice=dataset.notice,
-        figures=_figures(lines, last, config.total_steps),
+        figures=_figures(lines, last, config.total_steps) + _baseline(run),
         held_out=_held_out(record),
         charts=[_trusted(chart) for chart in charts(lines)],
         terms=_terms(lines),
@@ -152,6 +153,15 @@ def _figures(lines: Sequence[Line], last: int, total: int) -> list[Figure]:
 
 def _of_images(measure: Measure) -> str:
     return "" if measure.images is None else f"of {measure.images:,} image{'s' * (measure.images != 1)}"
+
+
+def _baseline(run: RunDir) -> list[Figure]:
+    """The accuracy with the labels alone, of a run that has a baseline."""
+    compared = with_baseline(run)
+    if compared is None:
+        return []
+    name, baseline = f"{compared.name} with the labels alone", compared.baseline
+    return [Figure(name, str(baseline), _of_images(baseline))]
 
 
 def _duration(seconds: float) -> str:

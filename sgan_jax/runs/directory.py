@@ -36,6 +36,12 @@ class RunDir:
         self.checkpoints = path / "checkpoints"
         self.tensorboard = path / "tensorboard"
 
+    @property
+    def baseline(self) -> "RunDir":
+        """Where `train --baseline` trains the classifier on the labels alone: beside the run."""
+        path = self.path.resolve() if self.path.is_symlink() else self.path  # `runs/latest` is a link
+        return RunDir(path.with_name(f"{path.name or path.resolve().name}-baseline"))
+
     def sample_file(self, step: int) -> Path:
         """The grid of generated images at a checkpoint."""
         return self.path / "samples" / f"step_{step}.png"

@@ -73,7 +73,7 @@ def prepare(config: Config, options: Options, dataset: Dataset | None = None) ->
     check_on_nan(options.on_nan)
     available()  # before data are fetched
     check_extras(config, dataset)
-    dataset = dataset or _load(config, options.run)
+    dataset = dataset or load_data(config, options.run)
     check_extras(config, dataset)
     config = _resolved(config, dataset)
     validate(config)
@@ -189,8 +189,16 @@ def setup(prepared: Prepared) -> Setup:
     )
 
 
-def _load(config: Config, path: Path | None) -> Dataset:
-    """The data; "auto" stays what it was when the run began that this call resumes."""
+def load_data(config: Config, path: Path | None) -> Dataset:
+    """The data; "auto" stays what it was when the run began that this call resumes.
+
+    Args:
+      config: whose `data` names them.
+      path: the run directory; None for the default one.
+
+    Raises:
+      UserError: they cannot be loaded.
+    """
     data = config.data
     custom = data.data_dir, data.image_size, data.labels_file
     if data.dataset != "auto" or custom != (None, None, None) or data.stream:
