@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sgan_jax.cli.flags import File, Int, Text
+from sgan_jax.cli.flags import Device, File, Int, Text
 from sgan_jax.metrics.measure import percent
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ class Eval:
     """Where the run's images lie now, if they were moved; or other labelled images of its classes, or of some."""
     labels_file: Text = None
     """Where the CSV file of labels lies: the run's, if it was moved, or that of the other images."""
+    device: Device = None
+    """Kind of device to compute on, or one of several, such as gpu:1; by default the first that JAX has."""
     top_k: Int = None
     """For the accuracy by the K most probable classes; by default 5 where there are more classes than that."""
     json: bool = False

@@ -16,6 +16,7 @@ Int = Annotated[int | None, tyro.conf.arg(metavar="INT", **_NOT_GIVEN)]
 Bool = Annotated[bool | None, tyro.conf.arg(metavar="True|False", **_NOT_GIVEN)]
 Float = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", **_NOT_GIVEN)]
 Preset = Annotated[str, tyro.conf.arg(help=f"Named configuration: {', '.join(PRESETS)}.")]
+Device = Annotated[str | None, tyro.conf.arg(metavar="cpu|gpu|tpu|gpu:1", **_NOT_GIVEN)]
 File = Annotated[Path | None, tyro.conf.arg(metavar="PATH", **_NOT_GIVEN)]
 ImageSize = Annotated[str | None, tyro.conf.arg(metavar="N|HEIGHTxWIDTH", **_NOT_GIVEN)]  # read by `parse_size`
 

@@ -22,6 +22,7 @@ import tyro
 from sgan_jax import __version__
 from sgan_jax.cli.data import DataCommand
 from sgan_jax.cli.describe import Describe
+from sgan_jax.cli.device import device_of
 from sgan_jax.cli.eval import Eval
 from sgan_jax.cli.export import Export
 from sgan_jax.cli.flags import VALUES
@@ -97,7 +98,8 @@ def _run() -> int | str | None:
         _use_compilation_cache()  # first: JAX reads the environment when it is imported
         keep_scratch()
         quiet_late_errors()
-    return command()
+    with device_of(command):
+        return command()
 
 
 def _any_command(arguments: Sequence[str]) -> Any:

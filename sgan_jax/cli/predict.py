@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from sgan_jax.cli.flags import File, Float, Int
+from sgan_jax.cli.flags import Device, File, Float, Int
 from sgan_jax.cli.settings import flags_of
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
@@ -44,6 +44,8 @@ class Predict:
     """Choose so many images to label next, least certain and not similar, as a file for train --labels-file."""
     out: File = None
     """File to write instead of printing."""
+    device: Device = None
+    """Kind of device to compute on, or one of several, such as gpu:1; by default the first that JAX has."""
     averaged: bool = False
     """Use the averaged weights."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sgan_jax.cli.flags import File, Int
+from sgan_jax.cli.flags import Device, File, Int
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,8 @@ class Sample:
     """How many images."""
     seed: Int = None
     """Seed of the latents; by default the run's own fixed ones."""
+    device: Device = None
+    """Kind of device to compute on, or one of several, such as gpu:1; by default the first that JAX has."""
     out: File = None
     """PNG to write; by default samples/step_N-sample.png in the run directory."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from sgan_jax.cli.flags import File, Text
+from sgan_jax.cli.flags import Device, File, Text
 from sgan_jax.cli.report import show
 from sgan_jax.cli.settings import given, groups, preset_with
 from sgan_jax.config import MAX_DRAWS, Config
@@ -36,6 +36,8 @@ class Plan:
     """Runs on each draw, whose classifiers are averaged, too; run M of draw I trains with --seed I + 10000 M."""
     on_nan: str = "stop"
     """As of train: stop a trial whose loss is NaN or infinite, and train the others; or rollback."""
+    device: Device = None
+    """Kind of device to compute on, or one of several, such as gpu:1; by default the first that JAX has."""
     out: File = None
     """Sweep directory; by default sweeps/DATASET."""
     ray: Text = None

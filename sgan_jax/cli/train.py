@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from sgan_jax.cli.flags import File, Int, Text
+from sgan_jax.cli.flags import Device, File, Int, Text
 from sgan_jax.cli.settings import given, groups, preset_with
 from sgan_jax.config import Config, changed, settings_of_file
 from sgan_jax.errors import UserError, reason
@@ -28,6 +28,8 @@ class Call:
     """Run directory; by default runs/DATASET-LABELS-PRESET-sSEED. With no settings it resumes the run that is there."""
     config: File = None
     """JSON or TOML file to start from, such as another run's config.json; the other settings change it."""
+    device: Device = None
+    """Kind of device to compute on, or one of several, such as gpu:1; by default the first that JAX has."""
     devices: Int = None
     """How many devices split each step's images; by default one, or all those of several processes."""
     cluster: bool = False

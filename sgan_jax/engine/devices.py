@@ -1,6 +1,7 @@
 """The devices of this machine: what they are good at, and how several of them split a step."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +24,18 @@ CPU_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})  # either multiplies bfloat16
 def available() -> list[jax.Device]:
     """The devices that JAX computes on, of all processes; whatever asks for a device begins here.
 
+    Within `jax.default_device` that device is the first, and the others are those of its kind.
+
     Raises:
       UserError: there are none of the kind that JAX_PLATFORMS asks for, or they cannot be used.
     """
     try:
-        return jax.devices()
+        chosen = jax.config.jax_default_device  # a device, the name of a kind, or None
+        if chosen is None or jax.process_count() > 1:
+            return jax.devices()
+        if isinstance(chosen, str):
+            return jax.devices(chosen)
+        return [chosen, *(device for device in jax.devices(chosen.platform) if device != chosen)]
     except (RuntimeError, AssertionError) as error:  # the latter: CUDA is asked for and no NVIDIA GPU is visible
         wanted = jax.config.jax_platforms
         lines = str(error).partition("': ")[2].splitlines()  # after "Unable to initialize backend 'tpu': "
@@ -38,6 +46,28 @@ def available() -> list[jax.Device]:
             f"JAX_PLATFORMS is {wanted}: no such device here{why}; set it to cpu or to what this machine has; "
             "the extras cuda and tpu bring JAX's support of these"
         ) from None
+
+
+def named(name: str) -> jax.Device:
+    """The device of a name: the first of a kind such as `cpu` or `gpu`, or `gpu:1`, the second.
+
+    Raises:
+      UserError: the name is none, or there is no such device.
+    """
+    match = re.fullmatch(r"([a-z]+)(?::([0-9]{1,4}))?", name)
+    if match is None:
+        raise UserError(f"‹device›: {name}; expected a kind such as cpu, gpu or tpu, or one of several such as gpu:1")
+    kind, index = match[1], int(match[2] or 0)
+    try:
+        devices = jax.devices(kind)
+    except RuntimeError:  # JAX's word for a kind that is not there
+        devices = []
+    if index < len(devices):
+        return devices[index]
+    first, *others = available()
+    there = f"{first.platform}:0" + (f" to {first.platform}:{len(others)}" if others else "")
+    extras = "" if devices else "; the extras cuda and tpu bring JAX's support of these"
+    raise UserError(f"‹device›: {name}; no such device here, there is {there}{extras}")
 
 
 def resolve_precision(asked: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

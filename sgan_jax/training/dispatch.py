@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from sgan_jax.config import Config
-from sgan_jax.engine.devices import Team
+from sgan_jax.engine.devices import Team, available
 from sgan_jax.engine.system import System
 from sgan_jax.training.profiler import Profile
 from sgan_jax.types import Data, Metrics, TrainState
@@ -97,7 +97,7 @@ class Dispatcher(NamedTuple):
                 yield Dispatched(before, step, state, columns)
 
     def _steps_after(self, step: int, first: int, feed: Feed) -> int:
-        steps = 1 if feed.unlabelled else steps_at_once(jax.default_backend(), self.config, step)
+        steps = 1 if feed.unlabelled else steps_at_once(available()[0].platform, self.config, step)
         return self.profile.cut(step - first, steps) if self.profile else steps
 
 

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from outer import DIGITS, QUICK, call, command, environment, finished_run, metri
 from outer import RUN as FINISHED
 from rooms import rooms
 
-from sgan_jax.engine.devices import available, connect, resolve_precision, team
+from sgan_jax.engine.devices import available, connect, named, resolve_precision, team
 from sgan_jax.errors import UserError
 
 SIZES = ("--width", "8", "--batch-size", "8", "--steps-per-epoch", "2")
@@ -362,3 +362,65 @@ def test_flags_of_a_manual_start_that_do_not_fit_are_an_error(
 ) -> None:
     with pytest.raises(UserError, match=f"^{message}"):
         connect(*given)
+
+
+# --- one of several devices ---
+
+# Trains on a device of three, by the flag or within `jax.default_device`, and prints where the parameters lie.
+ON_A_DEVICE = """
+import logging
+import sys
+import jax
+import sgan_jax
+from sgan_jax.cli.main import main
+from sgan_jax.training.recorder import Recorder
+
+finish = Recorder._finish_epoch
+def finish_epoch(self, step, state, metrics):
+    print("on", *{leaf.device.id for leaf in jax.tree.leaves(state.params)}, file=sys.stderr)
+    return finish(self, step, state, metrics)
+Recorder._finish_epoch = finish_epoch
+logging.getLogger().handlers.clear()  # that an import has set; main imports later
+
+flags = ["--dataset", "mnist-5k", "--labels", "10", "--width", "2", "--batch-size", "2", "--steps", "1"]
+config = sgan_jax.preset("supervised", dataset="mnist-5k", labels=10, width=2, batch_size=2, steps=1)
+for device in ([], ["--device", "cpu"], ["--device", "cpu:2"], ["--device", "cpu:3"], ["--device", "tpu"]):
+    sys.argv = ["sgan", "train", "--preset", "supervised", *flags, "--run", "run" + "".join(device), *device]
+    try:
+        main()
+    except SystemExit as done:
+        print(done.code, file=sys.stderr)
+with jax.default_device(jax.devices()[1]):
+    sgan_jax.train(config, "one")
+"""
+
+
+def test_a_run_is_trained_on_the_device_that_is_asked_for(tmp_path: Path) -> None:
+    flags = f"{environment()['XLA_FLAGS']} --xla_force_host_platform_device_count=3"
+    settings = environment(XLA_FLAGS=flags)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", ON_A_DEVICE], cwd=tmp_path, env=settings, capture_output=True, text=True
+    )
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("sgan: warning")]
+    assert lines == [
+        *("on 0", "0"),
+        *("sgan: device: cpu (cpu)", "on 0", "0"),
+        *("sgan: device: cpu:2 (cpu)", "on 2", "0"),
+        *("sgan: error: --device: cpu:3; no such device here, there is cpu:0 to cpu:2", "2"),
+        "sgan: error: --device: tpu; no such device here, there is cpu:0 to cpu:2; "
+        "the extras cuda and tpu bring JAX's support of these",
+        "2",
+        "on 1",
+    ]
+
+
+@pytest.mark.parametrize("name", ["gpu:", "0", "gpu:x", "GPU", ""])
+def test_a_name_that_is_no_device_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match=rf"^device: {name}; expected a kind such as cpu, gpu or tpu, or one of"):
+        named(name)
+
+
+def test_a_device_is_refused_where_other_flags_choose_them(fails: Callable[..., str]) -> None:
+    assert "--devices asks for 2" in fails("train", *DIGITS, "--device", "cpu:0", "--devices", 2)
+    assert "is for one process" in fails("train", *DIGITS, "--device", "cpu", "--cluster")
+    assert "is for one process" in fails("sweep", "--device", "cpu", "--ray", "local")
