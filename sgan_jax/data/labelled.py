@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from sgan_jax.data.dataset import UNKNOWN
-from sgan_jax.data.folder import Findings, decode, set_name
+from sgan_jax.data.folder import Decoded, Findings, decode, set_name
 from sgan_jax.data.load import check_labels_file, is_folder_of_images, load
 from sgan_jax.data.preprocess import preprocess
 from sgan_jax.data.splits import Split
@@ -61,7 +61,7 @@ def load_labelled(path: Path, shape: Shape, labels_file: Path | None = None) -> 
 
 def _of_folder(folder: Path, shape: Shape, labels_file: Path | None) -> LabelledImages:
     surveyed = survey(folder, labels_file, at_least=1)
-    findings, decoded = Findings(list(surveyed.left_out)), []
+    findings, decoded = Findings(list(surveyed.left_out)), list[Decoded]()
     for readable in (surveyed.train, surveyed.test):
         pairs = zip(readable.split.paths, readable.split.labels, strict=True)
         known = [(path, label) for path, label in pairs if label != UNKNOWN]

@@ -29,7 +29,7 @@ from sgan_jax.metrics.uncertainty import choose_to_label
 from sgan_jax.presets import PRESETS
 from sgan_jax.runs.opened import Opened, open_run
 from sgan_jax.training import loop
-from sgan_jax.training.events import Listener
+from sgan_jax.training.events import Callback, Calling, Listener
 from sgan_jax.training.start import Options
 
 
@@ -52,7 +52,11 @@ def preset(name: str, settings: Mapping[str, Any] | None = None, **short: Any) -
 
 
 def train(
-    config: Config, run: str | Path | None = None, dataset: Dataset | None = None, listener: Listener | None = None
+    config: Config,
+    run: str | Path | None = None,
+    dataset: Dataset | None = None,
+    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> loop.Result:
     """Trains, or resumes the run that is in the directory.
 
@@ -61,6 +65,8 @@ def train(
       run: the run directory; by default one named after the configuration under `runs/`.
       dataset: the images, if the caller has them; by default those that `config.data` names.
       listener: learns of each step and epoch.
+      callback: called with the step and the figures of each line of metrics.jsonl, such as
+        `{"d/supervised": 0.1, "test_accuracy": 0.95}`: every 100 steps and after each epoch.
 
     Returns:
       The run directory, and how far the run is.
@@ -68,6 +74,8 @@ def train(
     Raises:
       UserError: the settings, the data or the directory do not permit it.
     """
+    if callback is not None:
+        listener = Calling(callback, listener)
     return loop.train(config, Options(None if run is None else Path(run)), dataset, listener)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -76,7 +76,43 @@ class Listener:
     def comparing(self, stage: str, done: int, total: int) -> None:
         """So many blocks of all are done of a stage of the comparison of images, before the first step."""
 
+    def logged(self, step: int, figures: Mapping[str, float]) -> None:
+        """A line of metrics.jsonl was written: loss and watched terms, and after an epoch the values of measures."""
+
     @contextmanager
     def steps(self, span: Span) -> Iterator[Steps]:
         """Around the steps of a run; may be entered again after a rollback."""
         yield Steps()
+
+
+Callback = Callable[[int, Mapping[str, float]], object]  # (step, figures by name), as of `Listener.logged`
+
+
+class Calling(Listener):
+    """Calls a function with the figures of each line of metrics.jsonl; another listener gets everything."""
+
+    def __init__(self, callback: Callback, listener: Listener | None = None):
+        self.callback, self.listener = callback, listener or Listener()
+
+    def note(self, text: str) -> None:
+        """Hands the line on."""
+        self.listener.note(text)
+
+    def begins(self, setup: Setup) -> None:
+        """Hands it on."""
+        self.listener.begins(setup)
+
+    def comparing(self, stage: str, done: int, total: int) -> None:
+        """Hands it on."""
+        self.listener.comparing(stage, done, total)
+
+    def logged(self, step: int, figures: Mapping[str, float]) -> None:
+        """Hands the figures on."""
+        self.listener.logged(step, figures)
+        self.callback(step, figures)
+
+    @contextmanager
+    def steps(self, span: Span) -> Iterator[Steps]:
+        """That of the other listener."""
+        with self.listener.steps(span) as steps:
+            yield steps

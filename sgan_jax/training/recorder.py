@@ -138,6 +138,7 @@ class Recorder:
             about["images"] = {name: one.images for name, one in measures.items() if one.images is not None}
         seconds = round(self.earlier + time.monotonic() - self.start, 2)
         self.outputs.run.log({"step": step, "seconds": seconds, **values, **about})
+        self.outputs.listener.logged(step, values)
 
     def _finish_epoch(self, step: int, state: TrainState, metrics: Metrics) -> Epoch:
         """Evaluates, draws samples, logs and saves, if all numbers are finite; notes whether the run ends early."""
