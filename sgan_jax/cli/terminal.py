@@ -83,6 +83,9 @@ class _Lines(Steps):
         figures = ", ".join(_shown(name, measure, epoch.counts) for name, measure in epoch.measures.items())
         self.progress.print(f"step_{epoch.step}: {figures or 'no classifier'}")
 
+        for warning in epoch.warnings:
+            self.progress.print(f"warning: {warning}")
+
     def ends_early(self, why: str) -> None:
         self.progress.print(why)
 

@@ -61,15 +61,16 @@ def load_labelled(path: Path, shape: Shape, labels_file: Path | None = None) -> 
 
 def _of_folder(folder: Path, shape: Shape, labels_file: Path | None) -> LabelledImages:
     surveyed = survey(folder, labels_file, at_least=1)
-    findings, decoded = Findings(list(surveyed.left_out)), list[Decoded]()
+    findings = Findings(list(surveyed.left_out))
+    decoded: list[Decoded] = []
     for readable in (surveyed.train, surveyed.test):
         pairs = zip(readable.split.paths, readable.split.labels, strict=True)
         known = [(path, label) for path, label in pairs if label != UNKNOWN]
         split = Split([path for path, _ in known], [label for _, label in known])
         decoded += decode(surveyed, split, shape, True, findings)
     if left_out := findings.left_out:
-        names = ", ".join(map(str, left_out[:SHOWN])) + (", ..." if left_out[SHOWN:] else "")
-        log.warning("%s: %d files left out: %s", folder, len(left_out), names)
+        shown = ", ".join(map(str, left_out[:SHOWN])) + (", ..." if left_out[SHOWN:] else "")
+        log.warning("%s: %d files left out: %s", folder, len(left_out), shown)
     findings.warn_of_range(folder)
     images = np.stack([one.pixels for one in decoded]) if decoded else np.zeros((0, *shape), np.uint8)
     labels = np.asarray([one.label for one in decoded], np.int32)

@@ -8,6 +8,7 @@ import numpy as np
 
 from sgan_jax.metrics import accuracy as correct
 from sgan_jax.metrics.classify import Classify, class_logits
+from sgan_jax.metrics.confusion import confusion_matrix
 from sgan_jax.metrics.measure import Measure
 from sgan_jax.metrics.subsets import Subset, evaluation_subset, held_out_subset
 from sgan_jax.types import Model, TrainState
@@ -29,6 +30,7 @@ class Evaluated(NamedTuple):
 
     measures: dict[str, Measure]
     counts: dict[str, int] = {}  # noqa: RUF012 - images behind a measure, where these are not all of its subset
+    confusion: np.ndarray | None = None  # of held-out images, or else training images, int64 [K, K]
     class_logits: dict[str, np.ndarray] = {}  # noqa: RUF012 - of all images of a subset, float32 [N, K], to be kept
 
 
@@ -57,13 +59,16 @@ def accuracy(subject: Subject) -> Evaluator:
     def of(state: TrainState, ends: bool) -> Evaluated:
         if not subject.classifies:
             return Evaluated({})
-        measures, counts, logits = {}, {}, {}
+        measures, counts, logits, confusion = {}, {}, {}, None
         for name, (images, labels, _) in subject.subsets.items():
             which = None if ends or name != "train" else fixed
             outputs = class_logits(classify, state.model("d"), images, subject.classes, which)
             if not np.isfinite(outputs).all():
                 raise NotFinite("a class logit")
-            value = correct.accuracy(outputs, labels if which is None else labels[which])
+            known = labels if which is None else labels[which]
+            value = correct.accuracy(outputs, known)
+            if name == (held_out or "train"):
+                confusion = confusion_matrix(known, outputs.argmax(axis=1), subject.classes)
             measures[f"{name}_accuracy"] = Measure(value, "%", len(outputs))
             if which is not None:
                 counts[f"{name}_accuracy"] = len(which)
@@ -71,7 +76,7 @@ def accuracy(subject: Subject) -> Evaluator:
                 logits[name] = outputs
                 averaged = class_logits(classify, state.model("d", averaged=True), images, subject.classes)
                 measures[f"ema_{name}_accuracy"] = Measure(correct.accuracy(averaged, labels), "%", len(labels))
-        return Evaluated(measures, counts, logits)
+        return Evaluated(measures, counts, confusion, logits)
 
     return of
 

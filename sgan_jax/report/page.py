@@ -95,6 +95,7 @@ def render(run: RunDir, refresh: int = 0) -> str:
         state=str(result.get("early_end", "finished")) if result else f"step {last} of {config.total_steps}",
         refresh=refresh,
         notice=dataset.notice,
+        warnings=[(f"{warning.step:,}", warning.text) for warning in run.warnings()],
         figures=_figures(lines, last, config.total_steps) + _baseline(run),
         held_out=_held_out(record),
         charts=[_trusted(chart) for chart in charts(lines)],

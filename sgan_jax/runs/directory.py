@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,14 @@ from sgan_jax.errors import UserError
 from sgan_jax.files import finite, locked, named, read_json, write_atomically, write_json
 from sgan_jax.runs.record import RunRecord, read_record
 from sgan_jax.runs.retention import steps
+
+
+class Warned(NamedTuple):
+    """A warning that training made of a run."""
+
+    step: int
+    name: str  # of the check
+    text: str
 
 
 class RunDir:
@@ -142,6 +150,12 @@ class RunDir:
     def metrics_of(self, step: int) -> dict[str, Any]:
         """The line of a step, empty where there is none."""
         return next((line for line in self.metrics() if line["step"] == step), {})
+
+    def warnings(self) -> list[Warned]:
+        """The warnings in metrics.jsonl, in order."""
+        lines = [(line["step"], line.get("warnings")) for line in self.metrics()]
+        named = [(step, warnings) for step, warnings in lines if isinstance(warnings, dict)]
+        return [Warned(step, str(name), str(text)) for step, warnings in named for name, text in warnings.items()]
 
     def forget_after(self, step: int) -> None:
         """Drops the metrics of steps that a resume will take again."""

@@ -43,6 +43,7 @@ class Epoch(NamedTuple):
     measures: Mapping[str, Measure]
     counts: Mapping[str, int]  # images behind a measure, where these are not all of its subset
     notice: str
+    warnings: tuple[str, ...] = ()  # of `symptoms`, each once in a run
 
 
 class Steps:

@@ -1,7 +1,7 @@
 """Training: the loop around the compiled step, with everything that a run leaves behind."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -97,7 +97,7 @@ class _Call(NamedTuple):
     run: RunDir
 
     def dispatches(
-        self, labelled: np.ndarray, state: TrainState, rollbacks: int, at_its_end: Callable[[], bool] = lambda: False
+        self, labelled: np.ndarray, state: TrainState, rollbacks: int, recorder: Recorder | None = None
     ) -> Iterator[Dispatched]:
         """The steps from `state` on.
 
@@ -105,17 +105,22 @@ class _Call(NamedTuple):
           labelled: indices of the images whose labels are used.
           state: where they begin.
           rollbacks: of the run.
-          at_its_end: whether this process knows that the run ends early.
+          recorder: of this process, which knows when the run ends early; None where another process has it.
         """
         config, _, system, team, _ = self.prepared
         self.stop.saves = False  # in a sweep an earlier trial may have
         report = self.listener.comparing if team.leads else no_report
         feed = _feed(self.prepared, labelled, int(state.step), self.stop, report)
         self.stop.saves = True
-        dispatcher = Dispatcher(
-            config, system, team, lambda: self.stop.anywhere(team, at_its_end()), self.options.profile
+        if recorder:
+            recorder.watch.fed(feed.data.pseudo_labels)
+
+        def stopped() -> bool:
+            return self.stop.anywhere(team, recorder is not None and bool(recorder.early_end))
+
+        return Dispatcher(config, system, team, stopped, self.options.profile).run(
+            feed, state, training_key(config, rollbacks)
         )
-        return dispatcher.run(feed, state, training_key(config, rollbacks))
 
 
 def _lead(call: _Call) -> _Taken:
@@ -165,7 +170,7 @@ def _lead(call: _Call) -> _Taken:
         while True:
             try:
                 rollbacks = len(run.record().rollbacks)
-                taken = call.dispatches(for_training, state, rollbacks, lambda: bool(recorder.early_end))
+                taken = call.dispatches(for_training, state, rollbacks, recorder)
                 return _Taken(recorder.record(taken, first), bool(recorder.early_end))
             except Stopped:  # before the first step
                 return _Taken(first)

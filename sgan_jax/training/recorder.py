@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +24,7 @@ from sgan_jax.runs.begin import point_latest
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.training.dispatch import Dispatched, Diverged
 from sgan_jax.training.events import Epoch, Listener, Span, Steps
+from sgan_jax.training.symptoms import Watch
 from sgan_jax.training.tensorboard import Board
 from sgan_jax.types import Metrics, TrainState
 
@@ -62,6 +64,7 @@ class Recorder:
         self.evaluators = [EVALUATORS[name](subject) for name in config.evaluators]
         self.earlier = max((line.get("seconds") or 0.0 for line in outputs.run.metrics()), default=0.0)
         self.start = time.monotonic()
+        self.watch = Watch(config, dataset, system, outputs.run)
         self.early_end = retention.early_end(outputs.run.metrics(), config)  # why the run ends early, once it does
 
     def record(self, dispatched: Iterable[Dispatched], first: int) -> int:
@@ -71,6 +74,7 @@ class Recorder:
         with self.outputs.listener.steps(span) as steps:
             for one in dispatched:
                 step, state = one.step, local(one.state)
+                self.watch.taken(one.before, one.metrics.loss)
                 ends_epoch = step % config.steps_per_epoch == 0 or step == config.total_steps
                 for done in range(one.before + 1, step + 1):
                     metrics = one.of_step(done)
@@ -113,6 +117,7 @@ class Recorder:
     def roll_back(self, step: int) -> None:
         """Forgets what came after a step from which the run resumes, its damaged checkpoints set aside."""
         self.outputs.run.forget_after(step)
+        self.watch = Watch(self.config, self.dataset, self.system, self.outputs.run)
         self.early_end = retention.early_end(self.outputs.run.metrics(), self.config)
         self.outputs.saver.reload()
         if self.outputs.board:
@@ -127,7 +132,13 @@ class Recorder:
             self.outputs.saver.wait()
             point_latest(self.outputs.run)
 
-    def _log(self, step: int, metrics: Metrics, measures: Mapping[str, Measure]) -> None:
+    def _log(
+        self,
+        step: int,
+        metrics: Metrics,
+        measures: Mapping[str, Measure],
+        warnings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         figures = {name: measure.value for name, measure in measures.items()}
         values = metrics.loss | metrics.watch | figures
         if self.outputs.board:
@@ -136,6 +147,8 @@ class Recorder:
         if measures:
             about["units"] = {name: measure.unit for name, measure in measures.items()}
             about["images"] = {name: one.images for name, one in measures.items() if one.images is not None}
+        if warnings:
+            about["warnings"] = dict(warnings)
         seconds = round(self.earlier + time.monotonic() - self.start, 2)
         self.outputs.run.log({"step": step, "seconds": seconds, **values, **about})
         self.outputs.listener.logged(step, values)
@@ -151,9 +164,10 @@ class Recorder:
         pictures.save_grid(images, self.outputs.run.sample_file(step))
         if self.outputs.board:
             self.outputs.board.picture(step, "samples", pictures.grid(images))
-        self._log(step, metrics, evaluated.measures)
+        warnings = self.watch.epoch(step, state, images, evaluated)
+        self._log(step, metrics, evaluated.measures, warnings)
         self._save(step, state)
-        return Epoch(step, evaluated.measures, evaluated.counts, self.dataset.notice)
+        return Epoch(step, evaluated.measures, evaluated.counts, self.dataset.notice, tuple(warnings.values()))
 
     def _judge(self, step: int, evaluated: Evaluated) -> None:
         """Notes whether the run ends early with this epoch."""
@@ -165,6 +179,7 @@ class Recorder:
         """The results of all evaluators; predictions for held-out images are saved."""
         measures: dict[str, Measure] = {}
         counts: dict[str, int] = {}
+        confusion = None
         for evaluator in self.evaluators:
             try:
                 evaluated = evaluator(state, ends)
@@ -172,9 +187,10 @@ class Recorder:
                 raise Diverged(step, error.what, math.nan) from None
             measures |= evaluated.measures
             counts |= evaluated.counts
+            confusion = evaluated.confusion if confusion is None else confusion
             for name, logits in evaluated.class_logits.items():
                 self._keep_predictions(step, name, logits)
-        return Evaluated(measures, counts)
+        return Evaluated(measures, counts, confusion)
 
     def _keep_predictions(self, step: int, subset: str, logits: np.ndarray) -> None:
         predicted = predictions.collect(subset, self.subsets[subset], probabilities(logits))
@@ -193,6 +209,8 @@ class Recorder:
             "labels": self.config.data.labels,
             **run.metrics_of(step),
         }
+        if warnings := run.warnings():
+            result["warnings"] = {warning.name: warning.text for warning in warnings}
         if self.early_end:
             result["early_end"] = self.early_end
             steps.ends_early(self.early_end)
