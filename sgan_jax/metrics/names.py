@@ -18,7 +18,7 @@ MEANINGS: dict[str, str] = {
     "d/manifold": "How fast the predicted classes change as the latents of generated images change.",
     "d/invariance": "How fast the predicted classes change along the manifold of generated images.",
     "d/consistency": "How far the classes of augmented unlabelled images are from those that the teacher predicts.",
-    "d/fairness": "FreeMatch's term: minus a cross-entropy of the teacher's and the classifier's class frequencies; at most 0.",
+    "d/fairness": "Minus a cross-entropy of the teacher's and the classifier's class frequencies; at most 0.",
 }
 
 WATCHED = re.compile(r"[dg]/(\w*accuracy|confident)")  # fractions of images, which no player descends
