@@ -71,6 +71,7 @@ class Contender:
     process: subprocess.Popen[str] | None = None
     ready: dict[str, Any] = field(default_factory=dict)
     ms: list[float] = field(default_factory=list)
+    resident_mb: list[float] = field(default_factory=list)  # after each step, also those that are not counted
     peak_mb: float = 0.0
 
     def launch(self) -> None:
@@ -94,9 +95,10 @@ class Contender:
         assert self.process and self.process.stdin
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
-        taken = self._answer()["ms"]
+        answer = self._answer()
+        self.resident_mb += answer["resident_mb"]
         if keep:
-            self.ms += taken
+            self.ms += answer["ms"]
 
     def stop(self) -> None:
         """Ends it and asks for its peak memory."""
@@ -233,6 +235,7 @@ def figures(row: Contender, warm: Contender | None) -> dict[str, Any]:
         "start_to_first_step_s": row.ready["start_to_first_step_s"],
         "warm_start_to_first_step_s": warm.ready["start_to_first_step_s"] if warm else None,
         "peak_mb": row.peak_mb,
+        "resident_mb": row.resident_mb,
     }
 
 
@@ -320,6 +323,10 @@ def tables(result: dict[str, Any]) -> str:
             f"| {1e3 * together * images / row['median_ms'] if images else 0:.0f} | {rate:.0f} | {of_product} "
             f"| {row['peak_mb']:.0f} |"
         )
+    for row in rows:
+        if row["kind"] == "evaluation":
+            resident = ", ".join(f"{mb:.0f}" for mb in row["resident_mb"])
+            lines += ["", f"Resident memory of {row['label']} after each call, MB: {resident}."]
     ours, peers = ([row for row in rows if row["kind"] == kind] for kind in ("ours", "peer"))
     if peers:
         lines += ["", "Ratio of median step times, ours to the peer's (below 1: ours is faster):", ""]

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--cache", help="folder for compiled programs; without it each is compiled anew")
     args = parser.parse_args()
 
-    from sgan_jax.engine.memory import keep_scratch
+    from sgan_jax.engine.memory import keep_scratch, trim_growth
 
     keep_scratch()
     import jax
@@ -75,6 +75,7 @@ def main() -> None:
         nonlocal state
         state, metrics = compiled(state, data, keys.train, at_once)
         jax.block_until_ready((state, metrics))
+        trim_growth()  # as training does
 
     serve(version, step, BEGAN, at_once)
 

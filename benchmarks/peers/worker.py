@@ -3,8 +3,8 @@
 Standard library only, since each runs in its own environment.
 
 A contender takes its first step and reports it in one line of JSON. Then it reads a number of steps from each line,
-takes them, and answers with the milliseconds of each. At the end of its input it reports its peak memory. While it
-waits it uses no processor.
+takes them, and answers with the milliseconds of each and the resident memory after it. At the end of its input it
+reports its peak memory. While it waits it uses no processor.
 """
 
 import json
@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 
 def serve(version: str, step: Callable[[], object], began: float, at_once: int = 1) -> None:
@@ -28,13 +29,20 @@ def serve(version: str, step: Callable[[], object], began: float, at_once: int =
     first = time.perf_counter() - before
     _send({"version": version, "first_step_s": first, "start_to_first_step_s": time.time() - began})
     for line in sys.stdin:
-        milliseconds = []
+        milliseconds, resident = [], []
         for _ in range(-(-int(line) // at_once)):
             before = time.perf_counter()
             step()
             milliseconds.append(1e3 * (time.perf_counter() - before) / at_once)
-        _send({"ms": milliseconds})
+            resident.append(_resident_mb())
+        _send({"ms": milliseconds, "resident_mb": resident})
     _send({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
+
+
+def _resident_mb() -> float:
+    """Resident memory of this process, 0 where the system does not list it (Linux does)."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * resource.getpagesize() / 2**20 if statm.exists() else 0.0
 
 
 def _send(answer: dict[str, object]) -> None:

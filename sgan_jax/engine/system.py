@@ -15,6 +15,7 @@ from sgan_jax.augment.views import AUGMENTATIONS, View, view_of
 from sgan_jax.config import AugmentConfig, Config, ConsistencyConfig, DataConfig, PropagationConfig, choose
 from sgan_jax.engine import optimizers
 from sgan_jax.engine.devices import Team, available, resolve_precision
+from sgan_jax.engine.memory import trim_growth
 from sgan_jax.engine.step import (
     Recipe,
     TrainStep,
@@ -103,13 +104,17 @@ class System(NamedTuple):
         """Class logits, float32 `[B, K]`, of uint8 images `[B, H, W, C]` by a discriminator; without dropout."""
         disc = self.disc
         program = self._program("classify", lambda: jax.jit(lambda m, x: disc.bound(m)(scale(x), None).class_logits))
-        return program(model, images)
+        logits = program(model, images)
+        trim_growth()
+        return logits
 
     def features(self, model: Model, images: np.ndarray | jax.Array) -> jax.Array:
         """What a discriminator's output layer takes, float32 `[B, F]`, of uint8 images; without dropout."""
         disc = self.disc
         program = self._program("features", lambda: jax.jit(lambda m, x: disc.bound(m)(scale(x), None).features))
-        return program(model, images)
+        features = program(model, images)
+        trim_growth()
+        return features
 
     def generate(self, model: Model, key: jax.Array, count: int) -> np.ndarray:
         """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents."""
@@ -118,6 +123,7 @@ class System(NamedTuple):
         # At least so many at once: where layers normalise over the batch, an image depends on how many there are.
         latents = jax.random.normal(key, (max(count, SMALLEST_BATCH), *gen.input_shape))
         images = program(model, latents)[:count]
+        trim_growth()
         return np.asarray(jnp.clip(jnp.round((images + 1.0) * 127.5), 0, 255).astype(jnp.uint8))
 
     def _program(self, name: object, make: Callable[[], Any]) -> Any:

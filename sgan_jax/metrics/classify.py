@@ -32,13 +32,17 @@ def class_logits(
     Returns:
       float32 `[N, K]`, or a row for each index.
     """
-    batches = [np.asarray(classify(model, batch))[:count] for batch, count in _batches(images, indices)]
-    return np.concatenate([np.zeros((0, classes), np.float32), *batches])
-
-
-def _batches(images: ImageArray, indices: np.ndarray | None) -> Iterable[tuple[ImageArray, int]]:
-    """Batches of one size, each with the number of its images before the filling."""
     total = len(images) if indices is None else len(indices)
+    # Copied out of the device's arrays: those would lie between the blocks of scratch of one batch and of the next.
+    logits, done = np.empty((total, classes), np.float32), 0
+    for batch, count in _batches(images, total, indices):
+        logits[done : done + count] = np.asarray(classify(model, batch))[:count]
+        done += count
+    return logits
+
+
+def _batches(images: ImageArray, total: int, indices: np.ndarray | None) -> Iterable[tuple[ImageArray, int]]:
+    """Batches of one size, each with the number of its images before the filling."""
     size = max(1, min(BATCH_SIZE, total))
     for start in range(0, total, size):
         window = slice(start, start + size)

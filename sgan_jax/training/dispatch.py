@@ -9,6 +9,7 @@ import numpy as np
 
 from sgan_jax.config import Config
 from sgan_jax.engine.devices import Team, available
+from sgan_jax.engine.memory import trim_growth
 from sgan_jax.engine.system import System
 from sgan_jax.training.profiler import Profile
 from sgan_jax.types import Data, Metrics, TrainState
@@ -90,6 +91,7 @@ class Dispatcher(NamedTuple):
                 seen = data if config.uses_propagated_labels(step) else data._replace(pseudo_labels=None)
                 state, metrics = advance(state, seen, key, steps)
                 columns = jax.device_get(metrics)  # waits, or the queue of steps would grow ahead of the device
+                trim_growth()
                 _check_finite(before, columns)
                 step += steps
                 if profile and step - first == profile.last:

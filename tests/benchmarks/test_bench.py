@@ -54,7 +54,7 @@ def test_rates_shares_and_ratios_are_worked_from_the_medians(bench: ModuleType) 
         "rows": [
             row("sgan_jax tutorial float32", "ours", 500.0),
             row("sgan_jax joint float32", "ours", 200.0, "joint"),
-            row("evaluation float32", "evaluation", 14_000.0),
+            row("evaluation float32", "evaluation", 14_000.0) | {"resident_mb": [476.4, 601.5, 601.6]},
             row("product float32", "product", 100.0),
             row("products of joint float32", "alone", 190.0, "joint"),
             row("Keras float32", "peer", 800.0),
@@ -66,6 +66,7 @@ def test_rates_shares_and_ratios_are_worked_from_the_medians(bench: ModuleType) 
     assert ours in lines
     assert "| sgan_jax joint float32 | x 1.0 | 200 (199 - 209) | 5.00 | 750 | 150 | 94% | 900 |" in lines
     assert "| evaluation float32 | x 1.0 | 14000 (13999 - 14009) | 0.07 | 5000 | 100 | 62% | 900 |" in lines
+    assert "Resident memory of evaluation float32 after each call, MB: 476, 602, 602." in lines
     assert "| products of joint float32 | x 1.0 | 190 (189 - 199) | 5.26 | 0 | 158 | 99% | 900 |" in lines
     assert "| Keras float32 | x 1.0 | 800 (799 - 809) | 1.25 | 312 | 75 | 47% | 900 |" in lines
     assert "| sgan_jax tutorial float32 | 0.62 |" in lines
@@ -103,6 +104,7 @@ def test_a_short_run_measures_every_contender(tmp_path: Path) -> None:
     for one in rows.values():
         assert 0 < one["min_ms"] <= one["median_ms"] <= one["max_ms"]
         assert one["peak_mb"] > 100
+        assert len(one["resident_mb"]) == 2 and 100 < max(one["resident_mb"]) <= one["peak_mb"] + 1
     joint = rows["sgan_jax joint float32"]
     assert 0 < joint["warm_start_to_first_step_s"] < joint["start_to_first_step_s"], "compiled programs were found"
 
