@@ -197,7 +197,7 @@ def test_eight_devices_compute_what_one_does(tmp_path: Path) -> None:
 def test_devices_that_are_not_there_are_an_error(count: int) -> None:
     with pytest.raises(UserError) as error:
         team(count, 50)
-    assert str(error.value) == f"devices: {count}; must be between 1 and 1, the cpu devices"
+    assert str(error.value) == f"devices: {count}; must be 1, the cpu devices"
 
 
 class Two:
