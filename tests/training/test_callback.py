@@ -10,7 +10,7 @@ import pytest
 from outer import ROOT, metrics
 
 import sgan_jax
-from sgan_jax.training.events import Listener
+from sgan_jax.training.events import Calling, Listener
 
 SMALL = {"dataset": "mnist-5k", "labels": 10, "width": 2, "batch_size": 2, "epochs": 2, "steps_per_epoch": 101}
 
@@ -40,6 +40,11 @@ def test_the_callback_gets_the_figures_of_each_line_of_metrics(here: Path) -> No
         assert all(type(value) is float for value in figures.values())
     assert "test_accuracy" in called[1][1] and "d/supervised" in called[0][1] and "test_accuracy" not in called[0][1]
     assert any(note.startswith("run: new run") for note in listener.notes)  # which hears everything else
+
+
+def test_the_other_listener_gets_every_event() -> None:
+    events = {name for name in vars(Listener) if not name.startswith("_")}
+    assert events <= vars(Calling).keys()
 
 
 def fake_tracker(name: str, calls: list[tuple[int, dict[str, float]]]) -> ModuleType:
