@@ -166,9 +166,10 @@ class Watch:
             return None
         if self._propagated is not None:
             return self._propagated
-        model, classes = state.model("d", averaged=True), self._dataset.num_classes
+        model, classes = state.model("d", averaged=consistency.teacher == "averaged"), self._dataset.num_classes
         of_classes = probabilities(class_logits(self._system.classify, model, self._unlabelled(), classes))
-        return of_classes.argmax(axis=1)[of_classes.max(axis=1) > consistency.threshold]
+        threshold = consistency.threshold if consistency.rule == "fixed" else 0.0  # others follow the teacher
+        return of_classes.argmax(axis=1)[of_classes.max(axis=1) > threshold]
 
     def _unlabelled(self) -> np.ndarray:
         """Images from all over those that training takes as unlabelled ones."""
