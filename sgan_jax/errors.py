@@ -36,7 +36,7 @@ class Problems:
     def __init__(self, keep: bool = False):
         """`keep`: note errors instead of raising them."""
         self.keep = keep
-        self.found: list[UserError] = []
+        self.errors: list[UserError] = []
 
     def __enter__(self) -> None:
         """Begins a check."""
@@ -47,8 +47,8 @@ class Problems:
         """Notes the check's error."""
         if not self.keep or not isinstance(error, UserError):
             return False
-        if error not in self.found:
-            self.found.append(error)
+        if error not in self.errors:
+            self.errors.append(error)
         return True
 
     def check(self) -> None:
@@ -57,8 +57,8 @@ class Problems:
         Raises:
           UserError: the first error, if there is any.
         """
-        if self.found:
-            raise self.found[0]
+        if self.errors:
+            raise self.errors[0]
 
 
 class Several(UserError):

@@ -99,8 +99,8 @@ def _print_memory(checked: "Checked") -> None:
 
     if checked.memory is not None:
         host, device, streamed = checked.memory
-        rest = "; the unlabelled ones are read from disk" if streamed else ""
-        print(f"memory: {size_text(host)} for the images, and on the device {size_text(device)}{rest}")
+        ending = "; the unlabelled ones are read from disk" if streamed else ""
+        print(f"memory: {size_text(host)} for the images, and on the device {size_text(device)}{ending}")
 
 
 def _print_sizes(checked: "Checked", target: tuple[int, int] | None) -> None:

@@ -97,20 +97,20 @@ def _as_json(result: "EvaluationResult") -> dict[str, Any]:
 
 def _mistakes(result: "EvaluationResult") -> list[dict[str, Any]]:
     """The most confident mistakes on held-out images, the most confident first."""
-    found = result.predictions
-    if found is None:
+    predictions = result.predictions
+    if predictions is None:
         return []
-    names, predicted, confidence = result.class_names, found.predicted, found.probabilities.max(axis=1)
-    files = found.files if len(found.files) else [None] * len(found.mistakes)
+    names, predicted, confidence = result.class_names, predictions.predicted, predictions.probabilities.max(axis=1)
+    files = predictions.files if len(predictions.files) else [None] * len(predictions.mistakes)
     return [
         {
             "index": int(index),
             "file": file if file is None else str(file),
-            "true": names[found.labels[index]],
+            "true": names[predictions.labels[index]],
             "predicted": names[predicted[index]],
             "confidence": float(confidence[index]),
         }
-        for index, file in zip(found.mistakes, files, strict=True)
+        for index, file in zip(predictions.mistakes, files, strict=True)
     ]
 
 

@@ -96,7 +96,7 @@ def check(path: Path, image_size: Size | None = None, labels_file: Path | None =
             check_labels_file(labels_file, path)
             return _check_arrays(load_npz(path, image_size, problems), path)
         return _check_arrays(load(data_dir=path, image_size=image_size, labels_file=labels_file), path)
-    raise Several(problems.found)
+    raise Several(problems.errors)
 
 
 def copies(train: Iterable[Fingerprint], test: Iterable[Fingerprint]) -> list[Copy]:
@@ -146,7 +146,7 @@ def _check_folder(surveyed: Survey, image_size: Size | None, problems: Problems)
         taken = _memory(train, test, math.prod(shape), bool(why_streamed(len(splits[0].paths), shape)))
         pairs = copies(*fingerprints)
         findings.warn_of_range(surveyed.listing.folder)
-    problems.found += empty_classes(surveyed.listing, train, findings.left_out)
+    problems.errors += empty_classes(surveyed.listing, train, findings.left_out)
     return Checked(
         name=set_name(surveyed.listing.folder),
         kind=Kind("a folder of images"),
@@ -158,9 +158,9 @@ def _check_folder(surveyed: Survey, image_size: Size | None, problems: Problems)
         train=train,
         test=test,
         copies=tuple(pairs),
-        problems=tuple(problems.found),
+        problems=tuple(problems.errors),
         is_folder=True,
-        memory=None if problems.found else taken,
+        memory=None if problems.errors else taken,
         labels_file=surveyed.listing.labels_file,
     )
 
@@ -169,8 +169,8 @@ def _memory(train: Counter[int], test: Counter[int], image: int, too_large: bool
     """The bytes of a folder's images, each of `image` bytes; its labelled images keep their label by default."""
     labelled = train.total() - train[UNKNOWN]
     streamed = too_large and labelled < train.total()
-    held = labelled if streamed else train.total()
-    return Memory((held + test.total()) * image, (held + labelled) * image, streamed)
+    resident = labelled if streamed else train.total()
+    return Memory((resident + test.total()) * image, (resident + labelled) * image, streamed)
 
 
 def _check_arrays(dataset: Dataset, path: Path) -> Checked:

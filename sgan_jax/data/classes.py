@@ -76,7 +76,7 @@ def check_spelling(names: Iterable[str], where: object) -> None:
 def as_labels(values: Any, where: str) -> np.ndarray:
     """Labels as an array of integers or text; what is neither stays as it is, and `as_classes` refuses it.
 
-    Bytes are UTF-8. None, NaN and masked values, as tables have them, are no label.
+    Bytes are UTF-8. None, NaN and masked values, as tables have them, are not labels.
 
     Args:
       values: labels of any shape.

@@ -24,7 +24,7 @@ Shape = tuple[int, int, int]  # (H, W, C)
 
 
 class LabelledImages(NamedTuple):
-    """N images of known class; those for training and those for tests are not told apart."""
+    """N images of known class; those for training and those for tests are not distinguished."""
 
     name: str
     images: np.ndarray  # uint8 [N, H, W, C]
@@ -53,10 +53,10 @@ def load_labelled(path: Path, shape: Shape, labels_file: Path | None = None) -> 
       UserError: names the file or folder, what was expected and what to do.
     """
     check_labels_file(labels_file, path)
-    found = _of_folder(path, shape, labels_file) if is_folder_of_images(path) else _of_file(path, shape)
-    if not len(found.labels):
+    loaded = _of_folder(path, shape, labels_file) if is_folder_of_images(path) else _of_file(path, shape)
+    if not len(loaded.labels):
         raise UserError(f"‹data.data_dir› {path}: no image with a label can be used")
-    return found
+    return loaded
 
 
 def _of_folder(folder: Path, shape: Shape, labels_file: Path | None) -> LabelledImages:

@@ -4,7 +4,7 @@
     beach/1.png,cat
     beach/2.png,
 
-An empty label is no label. The header names the columns, in any order and beside others.
+An empty label means none. The header names the columns, in any order and beside others.
 """
 
 from __future__ import annotations

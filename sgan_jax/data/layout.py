@@ -185,7 +185,7 @@ def check_depth(
 
 
 def _check_below(folder: Path, name: str, other: str) -> None:
-    """Checks that the folder `other` in class `name` is no part of the data."""
+    """Checks that the folder `other` in class `name` does not belong to the data."""
     if role(other) in (Role.TRAIN, Role.VALIDATION, Role.TEST, Role.LIKE_A_SPLIT, Role.UNLABELLED):
         raise UserError(
             f"{folder / name / other}: a part of the data inside class '{name}'; move its images to where they "

@@ -120,7 +120,7 @@ def check_labels_file(labels_file: Path | None, data_dir: Path | None) -> None:
     """Checks that a CSV file of labels is there, if one is named, and that it can be about these images.
 
     Raises:
-      UserError: it is not there, or the images are no files.
+      UserError: it is not there, or the images are not files.
     """
     if labels_file is None:
         return

@@ -49,7 +49,7 @@ def steps(image_shape: tuple[int, int, int]) -> list[str]:
     colors = "grey (0.299 R + 0.587 G + 0.114 B)" if channels == 1 else "RGB"
     return [
         "decode the first frame; colour profiles are not applied",
-        "turn the image as its EXIF orientation says",
+        "turn the image by its EXIF orientation",
         "take the upper 8 of 16 bits",
         "put transparent parts over white",
         f"convert to {colors}",

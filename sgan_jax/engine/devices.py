@@ -52,7 +52,7 @@ def named(name: str) -> jax.Device:
     """The device of a name: the first of a kind such as `cpu` or `gpu`, or `gpu:1`, the second.
 
     Raises:
-      UserError: the name is none, or there is no such device.
+      UserError: the name is unknown, or there is no such device.
     """
     match = re.fullmatch(r"([a-z]+)(?::([0-9]{1,4}))?", name)
     if match is None:

@@ -26,7 +26,7 @@ def reported(check: Check, report: Report, stage: str, total: int) -> Check:
 
     Args:
       check: called first.
-      report: told of each block.
+      report: called after each block.
       stage: what is done.
       total: how many blocks the stage has.
     """

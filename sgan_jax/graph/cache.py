@@ -38,7 +38,7 @@ def load_by_deformation(
       dataset: its training images are compared.
       config: how images are compared.
       check: called every second or so while images are compared; what it raises ends the comparison.
-      report: told how far the comparison is.
+      report: called with how far the comparison is.
 
     Raises:
       UserError: there are too many images, or too few.
@@ -66,7 +66,7 @@ def load_by_orientations(
       dataset: its training images are compared.
       config: how many neighbours each image has, and how their edges are weighted.
       check: called every second or so while images are compared; what it raises ends the comparison.
-      report: told how far the comparison is.
+      report: called with how far the comparison is.
 
     Raises:
       UserError: there are too many images, or too few.

@@ -7,7 +7,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from sgan_jax.graph.blocks import Check, never_stop
 from sgan_jax.graph.neighbours import Neighbours
 
-# Numerical tolerances and limits. They are no part of the method.
+# Numerical tolerances and limits. They do not belong to the method.
 _TOLERANCE = 1e-5  # of the linear equations, relative to the right-hand side
 _SOLVER_STEPS = 1000  # at most; tens suffice for the alphas of the configuration
 _BALANCING = 50  # alternations of Sinkhorn's scaling

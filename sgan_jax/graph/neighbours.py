@@ -87,7 +87,7 @@ def nearest_by_deformation(
       images: uint8 `[N, H, W, C]`, N above `config.neighbours`.
       config: the settings `DEFORMATION_SETTINGS` decide the graph.
       check: called often; what it raises ends the comparison.
-      report: told how far the comparison is.
+      report: called with how far the comparison is.
 
     Returns:
       `edges_per_image(config)` edges from each image.
@@ -120,7 +120,7 @@ def nearest_by_orientations(
       images: uint8 `[N, H, W, C]`, N above `config.neighbours`.
       config: the settings `ORIENTATIONS_SETTINGS` decide the graph.
       check: called every second or so; what it raises ends the comparison.
-      report: told how far the comparison is.
+      report: called with how far the comparison is.
     """
     histograms = describe(orientation_histograms, images)
     check()

@@ -100,7 +100,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         Args:
           X: images `[N, H, W]`, `[N, H, W, C]` or as rows; uint8, or floats of 0 to 1;
             floats slightly outside are clipped, with a warning (`clip_excursions`).
-          y: labels `[N]`, integers or text; -1 for images without one. Empty text, None and NaN are no label either.
+          y: labels `[N]`, integers or text; -1 for images without one. Empty text, None and NaN are not labels either.
 
         Raises:
           ValueError: images or labels are something else, or the settings do not permit it.

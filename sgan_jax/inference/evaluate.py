@@ -114,18 +114,18 @@ def evaluate(
 
 def _of_other(opened: Opened, path: Path, labels_file: Path | None, top_k: int) -> EvaluationResult:
     """Figures on images that the run was not trained on; their classes are matched by name."""
-    found, names = load_labelled(path, opened.image_shape, labels_file), opened.class_names
-    if strange := [name for name in found.class_names if name not in names]:
+    other, names = load_labelled(path, opened.image_shape, labels_file), opened.class_names
+    if strange := [name for name in other.class_names if name not in names]:
         raise UserError(
             f"‹data.data_dir› {path}: {few(strange)}: no class of {opened.run.path}, whose classes are {few(names)}"
         )
-    index = np.asarray([names.index(name) for name in found.class_names], np.int32)
-    subset = Subset(found.images, index[found.labels], found.files)
-    result, of_classes = _Evaluation({OTHER: subset}, OTHER, found.name, top_k).of(opened)
+    index = np.asarray([names.index(name) for name in other.class_names], np.int32)
+    subset = Subset(other.images, index[other.labels], other.files)
+    result, of_classes = _Evaluation({OTHER: subset}, OTHER, other.name, top_k).of(opened)
     return result._replace(
         predictions=predictions.collect(OTHER, subset, of_classes),
         other=str(path),
-        file_name=f"step_{opened.step}-{found.name}-{found.digest[:8]}-confusion.png",
+        file_name=f"step_{opened.step}-{other.name}-{other.digest[:8]}-confusion.png",
     )
 
 

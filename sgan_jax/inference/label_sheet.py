@@ -85,13 +85,13 @@ def uncertain(opened: Opened, folder: Path | None, count: int, averaged: bool = 
     """
     if not 1 <= count <= MOST:
         raise UserError(f"‹uncertain›: {count}; must be between 1 and {MOST}")
-    images, found, left_out = _predicted(opened, folder, averaged)
+    images, predictions, left_out = _predicted(opened, folder, averaged)
 
     def features_of(indices: np.ndarray) -> np.ndarray:
-        return _features(opened, [found[index].path for index in indices], averaged)
+        return _features(opened, [predictions[index].path for index in indices], averaged)
 
-    chosen = choose_to_label(np.stack([one.probabilities for one in found]), features_of, count)
-    rows = (Row(images.name(one.path), "", one.class_name, one.probability) for one in (found[i] for i in chosen))
+    chosen = choose_to_label(np.stack([one.probabilities for one in predictions]), features_of, count)
+    rows = (Row(images.name(one.path), "", one.class_name, one.probability) for one in (predictions[i] for i in chosen))
     return images.sheet(rows, left_out)
 
 
@@ -107,10 +107,10 @@ def pseudo_labels(opened: Opened, folder: Path | None, threshold: float = 0.0, a
     Raises:
       UserError: the run has no classifier, or no image without a label is predicted with such a probability.
     """
-    images, found, left_out = _predicted(opened, folder, averaged)
+    images, predictions, left_out = _predicted(opened, folder, averaged)
     rows = [
         Row(images.name(one.path), one.class_name, one.class_name, one.probability)
-        for one in confident(found, threshold)
+        for one in confident(predictions, threshold)
     ]
     return images.sheet(rows, left_out)
 
@@ -119,12 +119,12 @@ def unlabelled_images(opened: Opened, folder: Path | None) -> Unlabelled:
     """The images without a label in a folder, which may be the run's own one or a part of it.
 
     Raises:
-      UserError: it is no folder of images.
+      UserError: it is not a folder of images.
     """
     data = opened.config.data
     own = Path(data.data_dir) if data.data_dir else None
     if folder is None and (own is None or not is_folder_of_images(own)):
-        where = f"in {own}, which is no folder of images now" if own else "in no folder"
+        where = f"in {own}, which is not a folder of images now" if own else "in no folder"
         raise UserError(f"{opened.run.path}: its images are {where}; name a folder of images")
     if folder is not None and not folder.is_dir():
         raise UserError(f"{folder}: expected a folder; names in a file of labels are relative to one")
@@ -147,7 +147,7 @@ def _is_in(path: Path, folder: Path) -> bool:
 
 class _Predicted(NamedTuple):
     images: Unlabelled
-    found: list[ImagePrediction]
+    predictions: list[ImagePrediction]
     left_out: list[LeftOut]
 
 

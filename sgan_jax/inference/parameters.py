@@ -1,4 +1,4 @@
-"""What those of the estimator's parameters may be that are no settings; `fit` checks them, by scikit-learn's rules."""
+"""What those of the estimator's parameters may be that are not settings; `fit` checks them, by scikit-learn's rules."""
 
 import numbers
 import os
@@ -31,7 +31,7 @@ _TAKES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def check(parameters: Mapping[str, Any]) -> None:
-    """Checks those of the estimator's parameters that are no settings.
+    """Checks those of the estimator's parameters that are not settings.
 
     Raises:
       UserError: names the parameter, its value and what was expected.

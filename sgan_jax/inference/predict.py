@@ -71,15 +71,15 @@ def confident(predictions: Sequence[ImagePrediction], threshold: float) -> list[
     """The predictions whose class has at least this probability.
 
     Raises:
-      UserError: the threshold is no probability, or none reaches it.
+      UserError: the threshold is not a probability, or none reaches it.
     """
     if not 0 <= threshold <= 1:
         raise UserError(f"‹threshold›: {threshold}; must be between 0 and 1")
-    kept = [one for one in predictions if one.probability >= threshold]
-    if predictions and not kept:
+    above = [one for one in predictions if one.probability >= threshold]
+    if predictions and not above:
         largest = max(one.probability for one in predictions)
         raise UserError(f"‹threshold›: {threshold}; no class is that probable, the most probable one is {largest:.4f}")
-    return kept
+    return above
 
 
 def classify_files(

@@ -125,7 +125,7 @@ def _held_out(record: RunRecord) -> str:
     if record.config.data.validation:
         return "There are no test images: the figures on validation images take their place."
     return (
-        "There are no test images, so nothing here tells how well the classifier does on images that it has not been "
+        "There are no test images, so nothing here shows how well the classifier does on images that it has not been "
         "trained on. Put images of known class into the folder test of a folder of images (x_test and y_test of "
         "arrays), or keep N labels from training with --validation N, and train anew."
     )

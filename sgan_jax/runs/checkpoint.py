@@ -97,7 +97,7 @@ class Saver:
     def remove(self, surplus: Iterable[int]) -> None:
         """Removes checkpoints of other steps than the newest one, which is complete on the disk before that.
 
-        A checkpoint loses its name first: what a kill leaves of it is no checkpoint, and the next saver removes it.
+        A checkpoint loses its name first: what a kill leaves of it is not a checkpoint, and the next saver removes it.
 
         Raises:
           UserError: the newest checkpoint cannot be written, or an old one cannot be removed.

@@ -103,7 +103,7 @@ class RunDir:
         """The run's data set by name; "auto" as the set that it was when the run began."""
         record = self.record()
         data = record.config.data
-        resolved = data.dataset == "auto" and data.data_dir is None  # a folder's name is no name to load it by
+        resolved = data.dataset == "auto" and data.data_dir is None  # it cannot be loaded by a folder's name
         return record.dataset.name if resolved else data.dataset
 
     def labelled(self) -> np.ndarray:

@@ -49,7 +49,7 @@ def collect(part: str, subset: Subset, probabilities: np.ndarray) -> Predictions
     wrong = np.flatnonzero(predicted != labels)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
     pictures, _, files = subset.at(worst)
-    # Bytes of a name that are no text are written as a terminal shows them.
+    # Bytes of a name that are not text are written as a terminal shows them.
     names = [file.encode("utf-8", "backslashreplace").decode() for file in files]
     return Predictions(part, labels, probabilities.astype(np.float32), worst, pictures, np.asarray(names, np.str_))
 

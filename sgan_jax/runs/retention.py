@@ -61,8 +61,8 @@ def surplus(saved: Sequence[int], config: Config, chosen: int | None) -> list[in
         ends = [0, *spread, last]
         distances = [after - before for before, after in zip(ends, ends[2:], strict=False)]
         del spread[distances.index(min(distances))]
-    kept = {*spread, last, chosen}
-    return [step for step in saved if step not in kept]
+    remaining = {*spread, last, chosen}
+    return [step for step in saved if step not in remaining]
 
 
 def early_end(lines: Iterable[Line], config: Config) -> str:

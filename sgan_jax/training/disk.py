@@ -27,9 +27,9 @@ def planned(run: RunDir, config: Config, first: int, state: TrainState) -> str:
     there = retention.steps(run.checkpoints)
     epochs = -(-config.total_steps // config.steps_per_epoch) - first // config.steps_per_epoch
     every = len(there) + epochs
-    kept = min(every, config.keep + bool(config.data.validation)) if config.keep else every
+    count = min(every, config.keep + bool(config.data.validation)) if config.keep else every
     # The one before is removed when the next one is whole.
-    needed = (min(kept + 1, every) - len(there)) * size
+    needed = (min(count + 1, every) - len(there)) * size
     free = shutil.disk_usage(run.path).free
     if needed > free:
         log.warning(
@@ -38,5 +38,5 @@ def planned(run: RunDir, config: Config, first: int, state: TrainState) -> str:
             size_text(free),
             size_text(needed),
         )
-    number = f"{kept} of {every}" if kept < every else f"{kept}"
-    return f"checkpoints: {number}, of {size_text(size)} each, {size_text(kept * size)} of disk in all"
+    number = f"{count} of {every}" if count < every else f"{count}"
+    return f"checkpoints: {number}, of {size_text(size)} each, {size_text(count * size)} of disk in all"

@@ -184,7 +184,7 @@ def test_what_no_file_of_labels_can_be_made_of_is_one_line(run: Path, fails: Cal
     ):
         assert fails("predict", "--run", "run", *arguments).startswith(message), arguments
     (run.parent / "pets").rename(run.parent / "moved")
-    assert "pets, which is no folder of images now; name a folder of images" in fails(
+    assert "pets, which is not a folder of images now; name a folder of images" in fails(
         "predict", "--run", "run", "--uncertain", 2
     )
 
