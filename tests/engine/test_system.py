@@ -40,11 +40,10 @@ def test_the_same_settings_give_the_same_system_so_that_its_programs_compile_onc
 
 
 def test_unlabelled_images_are_as_many_as_labelled_ones_unless_their_number_is_set() -> None:
-    sizes = [
-        build(replace(TINY, batch_size=6, unlabelled=unlabelled), SHAPE, CLASSES).recipe[-3:-1]
-        for unlabelled in (None, 9)
+    recipes = [
+        build(replace(TINY, batch_size=6, unlabelled=unlabelled), SHAPE, CLASSES).recipe for unlabelled in (None, 9)
     ]
-    assert sizes == [(6, 6), (6, 9)]
+    assert [(recipe.batch_size, recipe.unlabelled) for recipe in recipes] == [(6, 6), (6, 9)]
 
 
 # --- optimisers

@@ -84,7 +84,7 @@ def test_other_labels_are_other_data_for_a_resume(
 def test_data_check_takes_a_file_of_labels_and_passes_it_on(here: Path, does: Callable[..., str]) -> None:
     printed = does("data", "check", "pets", "--labels-file", "pets.csv")
     assert "\nlabels from pets.csv\n" in printed
-    assert "bin/train --preset best --data-dir pets --labels-file pets.csv\n" in printed
+    assert "train on them: sgan train --preset consistency --data-dir pets --labels-file pets.csv\n" in printed
 
 
 def test_a_file_of_labels_needs_a_folder_of_images(here: Path, fails: Callable[..., str]) -> None:
