@@ -34,8 +34,7 @@ def computed(networks: str, maps: Maps) -> Computed:
     """What the networks compute with these maps."""
     made = NETWORKS[networks]
     disc = made.discriminator((12, 12, 1), 5, HEADS["stacked"], width=16, maps=maps)
-    width = 8 if networks == "residual" else 16  # whose generator has twice as many channels
-    gen = made.generator((12, 12, 1), 6, width, maps=maps)
+    gen = made.generator((12, 12, 1), 6, 16, maps=maps)
 
     def loss(params: Params) -> jax.Array:
         return jnp.square(disc.apply(params, IMAGES, None).class_logits).mean()
