@@ -102,19 +102,19 @@ class System(NamedTuple):
 
     def classify(self, model: Model, images: np.ndarray | jax.Array) -> jax.Array:
         """Class logits, float32 `[B, K]`, of uint8 images `[B, H, W, C]` by a discriminator; without dropout."""
-        disc = self.disc
-        program = self._program("classify", lambda: jax.jit(lambda m, x: disc.bound(m)(scale(x), None).class_logits))
-        logits = program(model, images)
-        trim_growth()
-        return logits
+        return self._discriminated("class_logits", model, images)
 
     def features(self, model: Model, images: np.ndarray | jax.Array) -> jax.Array:
         """What a discriminator's output layer takes, float32 `[B, F]`, of uint8 images; without dropout."""
+        return self._discriminated("features", model, images)
+
+    def _discriminated(self, field: str, model: Model, images: np.ndarray | jax.Array) -> jax.Array:
+        """One field of `DiscOut`, of uint8 images; without dropout."""
         disc = self.disc
-        program = self._program("features", lambda: jax.jit(lambda m, x: disc.bound(m)(scale(x), None).features))
-        features = program(model, images)
+        program = self._program(field, lambda: jax.jit(lambda m, x: getattr(disc.bound(m)(scale(x), None), field)))
+        out: jax.Array = program(model, images)
         trim_growth()
-        return features
+        return out
 
     def generate(self, model: Model, key: jax.Array, count: int) -> np.ndarray:
         """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents."""
