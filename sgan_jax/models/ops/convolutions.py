@@ -25,6 +25,7 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from sgan_jax.models.ops.matmul import product
+from sgan_jax.models.ops.winograd import conv_3x3
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -199,6 +200,7 @@ class Maps(NamedTuple):
 
     down: Map  # 3x3, stride 2
     up: Map  # transposed 4x4, stride 2
+    same: Map  # 3x3, stride 1
     to_image: Map  # odd kernel, stride 1, few outputs
     dense: Map  # of [N, I] with [I, O]
     strided: Callable[[int], Map]  # by stride: any kernel
@@ -225,6 +227,7 @@ def _or_native(stride: int, patches: Map) -> Map:
 MATRIX_PRODUCTS = Maps(
     _or_native(2, conv_3x3_stride_2),
     conv_transpose_4x4_stride_2,
+    _native_strided(1),
     conv_to_few,
     dense,
     lambda stride: _or_native(stride, partial(conv, stride=stride)),
@@ -232,11 +235,12 @@ MATRIX_PRODUCTS = Maps(
 ROUNDED_PRODUCTS = Maps(
     partial(conv_3x3_stride_2, dtype=jnp.bfloat16),
     partial(conv_transpose_4x4_stride_2, dtype=jnp.bfloat16),
+    partial(conv_3x3, dtype=jnp.bfloat16),
     conv_to_few,
     partial(dense, dtype=jnp.bfloat16),
     lambda stride: partial(conv, stride=stride, dtype=jnp.bfloat16),
 )
-NATIVE = Maps(_native_strided(2), _native_up, _native_strided(1), jnp.matmul, _native_strided)
+NATIVE = Maps(_native_strided(2), _native_up, _native_strided(1), _native_strided(1), jnp.matmul, _native_strided)
 
 
 def maps_for(platform: str, precision: str) -> Maps:

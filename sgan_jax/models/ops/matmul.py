@@ -39,11 +39,12 @@ def _forward(x: jax.Array, w: jax.Array) -> jax.Array:
     return _contract(x, 1, w, 0)
 
 
-def _gradient_by_w(cotangent: jax.Array, x: jax.Array) -> jax.Array:
+def transposed_product(x: jax.Array, y: jax.Array) -> jax.Array:
+    """`x.T @ y` of `[M, K]` and `[M, N]`, as fast as a product; differentiable as any operation."""
     # The fast form transposes one side first. The narrower side is cheaper.
-    if x.shape[1] <= cotangent.shape[1]:
-        return _contract(_transposed(x), 1, cotangent, 0)
-    return lax.optimization_barrier(_contract(_transposed(cotangent), 1, x, 0)).T
+    if x.shape[1] <= y.shape[1]:
+        return _contract(_transposed(x), 1, y, 0)
+    return lax.optimization_barrier(_contract(_transposed(y), 1, x, 0)).T
 
 
 def _transposed(x: jax.Array) -> jax.Array:
@@ -58,7 +59,7 @@ _product = Primitive("matrix_product")
 _product.def_impl(jax.jit(_forward))
 _product.def_abstract_eval(lambda x, w: jax.core.ShapedArray((x.shape[0], w.shape[1]), x.dtype))
 mlir.register_lowering(_product, mlir.lower_fun(_forward, multiple_results=False))
-ad.defbilinear(_product, lambda ct, x, w: _contract(ct, 1, w, 1), lambda ct, x, w: _gradient_by_w(ct, x))
+ad.defbilinear(_product, lambda ct, x, w: _contract(ct, 1, w, 1), lambda ct, x, w: transposed_product(x, ct))
 
 
 def _batch(arrays: Any, axes: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from sgan_jax.models.ops import convolutions
+from sgan_jax.models.ops import convolutions, winograd
 
 Function = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -54,6 +54,10 @@ def halved(images: tuple[int, ...], features: int) -> Case:
     return Case(convolutions.conv_3x3_stride_2, stride_2, images, (3, 3, images[-1], features))
 
 
+def fast(images: tuple[int, ...], features: int) -> Case:
+    return Case(winograd.conv_3x3, stride_1, images, (3, 3, images[-1], features))
+
+
 def any_kernel(images: tuple[int, ...], kernel: tuple[int, int], stride: int) -> Case:
     def reference(x: jax.Array, kernel: jax.Array) -> jax.Array:
         return lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=LAYOUT)
@@ -72,6 +76,9 @@ CASES = {
     "halved even": halved((2, 8, 6, 3), 4),
     "halved odd": halved((1, 7, 5, 4), 3),
     "halved one channel": halved((3, 6, 7, 1), 8),
+    "fast even": fast((2, 6, 4, 3), 5),
+    "fast odd": fast((1, 5, 7, 4), 3),
+    "fast one pixel": fast((2, 1, 1, 3), 2),
     "patches, stride 2": any_kernel((2, 8, 7, 3), (5, 5), 2),
     "patches, stride 1": any_kernel((2, 5, 6, 3), (3, 3), 1),
     "patches, oblong kernel, stride 3": any_kernel((1, 7, 9, 2), (2, 5), 3),
@@ -89,10 +96,11 @@ one_of_each = pytest.mark.parametrize(
         transposed((1, 3, 2, 4), 2),
         to_few((1, 3, 4, 4), (3, 5), 1),
         halved((1, 4, 3, 2), 4),
+        fast((1, 4, 3, 2), 4),
         any_kernel((1, 4, 3, 2), (3, 3), 2),
         AS_THEY_RUN["halved, native without gradients"],
     ],
-    ids=["transposed", "to few", "halved", "patches", "native without gradients"],
+    ids=["transposed", "to few", "halved", "fast", "patches", "native without gradients"],
 )
 
 
