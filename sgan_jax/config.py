@@ -138,13 +138,13 @@ class ModelConfig:
     head: str = _field("stacked", "stacked, separate, k_plus_one or real_fake: how logits become scores.", short="head")
     width: int = _field(
         128,
-        "Channels of every convolution (tutorial), of the first (compact), or units of the first layer (mlp).",
+        "Channels of each convolution (tutorial), of the first (compact, residual); units of the first layer (mlp).",
         Range(1, LARGEST),
         short="width",
     )
     latent: int = _field(100, "Length of a latent vector of the generator.", Range(1, LARGEST))
     dropout: float = _field(0.4, "Fraction of the discriminator's features that are dropped in training.", FRACTION)
-    networks: str = _field("tutorial", "tutorial, mlp or compact: the pair of networks.")
+    networks: str = _field("tutorial", "tutorial, mlp, compact or residual (photographs): the pair of networks.")
 
 
 @dataclass(frozen=True)

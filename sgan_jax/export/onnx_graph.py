@@ -138,7 +138,8 @@ def _apply(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
         return [graph.node(_NAMED[name], *_numeric(equation, values))]
     if name not in _TABLE:
         raise Unsupported(f"operation '{name}'")
-    return [_TABLE[name](graph, equation, *values)]
+    made = _TABLE[name](graph, equation, *values)
+    return made if isinstance(made, list) else [made]
 
 
 def _symbolic(settings: dict[str, Any]) -> bool:
@@ -254,6 +255,20 @@ def _slice(graph: Graph, equation: Any, x: Value) -> str:
     return graph.node("Slice", x, *(np.asarray(part, np.int64) for part in (starts, ends, axes, steps)))
 
 
+def _concatenate(graph: Graph, equation: Any, *parts: Value) -> str:
+    return graph.node("Concat", *_numeric(equation, list(parts)), axis=equation.params["dimension"])
+
+
+def _split(graph: Graph, equation: Any, x: Value) -> list[Value]:
+    """Slices: unlike "Split" they are translated one by one."""
+    axis, start, parts = equation.params["axis"], 0, []
+    for size in equation.params["sizes"]:
+        ends = (np.asarray([number], np.int64) for number in (start, start + size, axis))
+        parts.append(graph.node("Slice", x, *ends))
+        start += size
+    return parts
+
+
 def _is_finite(graph: Graph, equation: Any, x: Value) -> str:
     return graph.node("Not", graph.node("Or", graph.node("IsInf", x), graph.node("IsNaN", x)))
 
@@ -274,8 +289,9 @@ def _batch_size(graph: Graph, equation: Any) -> str:
     return graph.node("Cast", scalar, to=_type(graph, equation.outvars[0].aval.dtype))
 
 
-_TABLE: dict[str, Callable[..., str]] = {
+_TABLE: dict[str, Callable[..., str | list[Value]]] = {
     "broadcast_in_dim": _broadcast,
+    "concatenate": _concatenate,
     "conv_general_dilated": _convolution,
     "convert_element_type": _cast,
     "dim_as_value": _batch_size,
@@ -292,6 +308,7 @@ _TABLE: dict[str, Callable[..., str]] = {
     "rsqrt": lambda graph, equation, x: graph.node("Reciprocal", graph.node("Sqrt", x)),
     "select_n": _select,
     "slice": _slice,
+    "split": _split,
     "square": lambda graph, equation, x: graph.node("Mul", x, x),
     "squeeze": _reshape,
     "transpose": lambda graph, equation, x: graph.node("Transpose", x, perm=list(equation.params["permutation"])),

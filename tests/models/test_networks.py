@@ -9,6 +9,7 @@ from small import equal
 
 from sgan_jax.models.heads import HEADS
 from sgan_jax.models.layers import group_norm
+from sgan_jax.models.networks.residual import halved
 from sgan_jax.models.networks.table import NETWORKS, generator
 
 
@@ -16,6 +17,20 @@ def test_size_of_the_compact_discriminator() -> None:
     disc = NETWORKS["compact"].discriminator((28, 28, 1), 10, HEADS["stacked"])
     convolutions = (25 * 32 + 3 * 32) + (9 * 32 * 64 + 3 * 64) + (9 * 64 * 128 + 3 * 128)  # bias, and two of the norm
     assert size(shapes(disc)) == convolutions + (4 * 4 * 128 * 256 + 256) + (256 * 10 + 10) == 620_746
+
+
+def test_size_of_the_residual_discriminator() -> None:
+    disc = NETWORKS["residual"].discriminator((32, 32, 3), 10, HEADS["stacked"])
+    blocks = [sizes for wide in (64, 128, 256) for sizes in ((wide // 2, wide), (wide, wide), (wide, wide))]
+    sizes = [(3, 32), *blocks]
+    convolutions = sum(9 * inputs * outputs + 3 * outputs for inputs, outputs in sizes)  # bias, and two of the norm
+    assert size(shapes(disc)) == convolutions + (256 * 10 + 10) == 1_942_922
+
+
+def test_a_pool_takes_the_largest_of_four_and_repeats_the_edge() -> None:
+    x = jnp.arange(15.0).reshape(1, 3, 5, 1)
+    np.testing.assert_array_equal(halved(x)[0, :, :, 0], [[6, 8, 9], [11, 13, 14]])
+    np.testing.assert_array_equal(halved(-x)[0, :, :, 0], [[0, -2, -4], [-10, -12, -14]])
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -71,6 +86,13 @@ SIZES = [
     (64, [32, 16, 8, 4], [8, 16, 32, 64]),
     (96, [48, 24, 12, 6], [12, 24, 48, 96]),
 ]
+
+
+@pytest.mark.parametrize(("size", "stages"), [(28, 3), (32, 3), (64, 4), (96, 4), (128, 5)])
+def test_the_residual_trunk_has_as_many_stages_as_the_size_of_images_asks_for(size: int, stages: int) -> None:
+    disc = NETWORKS["residual"].discriminator((size, size, 3), 4, HEADS["stacked"], width=8)
+    sides = [row.output[1] for row in disc.layers() if row.name.startswith("sum")]
+    assert len(sides) == stages and sides[-1] in (4, 6)
 
 
 @pytest.mark.parametrize(("size", "down", "up"), SIZES)
