@@ -261,7 +261,8 @@ def _concatenate(graph: Graph, equation: Any, *parts: Value) -> str:
 
 def _split(graph: Graph, equation: Any, x: Value) -> list[Value]:
     """Slices: unlike "Split" they are translated one by one."""
-    axis, start, parts = equation.params["axis"], 0, []
+    axis, start = equation.params["axis"], 0
+    parts: list[Value] = []
     for size in equation.params["sizes"]:
         ends = (np.asarray([number], np.int64) for number in (start, start + size, axis))
         parts.append(graph.node("Slice", x, *ends))

@@ -15,7 +15,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
@@ -23,7 +22,7 @@ from jax.typing import DTypeLike
 
 from sgan_jax.models.ops.matmul import product, transposed_product
 
-_G = np.asarray([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
+_G = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
 
 
 def conv_3x3(x: jax.Array, kernel: jax.Array, dtype: DTypeLike = jnp.float32) -> jax.Array:
@@ -43,7 +42,8 @@ def conv_3x3(x: jax.Array, kernel: jax.Array, dtype: DTypeLike = jnp.float32) ->
 def _forward(x: jax.Array, kernel: jax.Array, *, dtype: str) -> jax.Array:
     count, height, width, _ = x.shape
     inputs, features = kernel.shape[2:]
-    filters = jnp.einsum("ai,bj,ijco->abco", _G, _G, kernel).reshape(16, inputs, features).astype(dtype)
+    g = jnp.asarray(_G)
+    filters = jnp.einsum("ai,bj,ijco->abco", g, g, kernel).reshape(16, inputs, features).astype(dtype)
     products = [
         product(tile.astype(dtype), filters[place]).astype(x.dtype) for place, tile in enumerate(_input_tiles(x))
     ]
@@ -61,7 +61,8 @@ def _gradient_by_kernel(cotangent: jax.Array, x: jax.Array, dtype: str) -> jax.A
         transposed_product(tile.astype(dtype), of_output.astype(dtype)).astype(x.dtype)
         for tile, of_output in zip(_input_tiles(x), _output_tiles(cotangent), strict=True)
     ]
-    return jnp.einsum("ai,bj,abco->ijco", _G, _G, jnp.stack(products).reshape(shape))
+    g = jnp.asarray(_G)
+    return jnp.einsum("ai,bj,abco->ijco", g, g, jnp.stack(products).reshape(shape))
 
 
 def _half(size: int) -> int:
