@@ -157,3 +157,14 @@ def test_fairness_is_finite_without_images_and_with_classes_that_nobody_predicts
 
 def test_only_freematch_has_fairness() -> None:
     assert {name for name, make in RULES.items() if make(SETTINGS).fairness is not None} == {"freematch"}
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_a_state_keeps_its_types_so_that_a_step_compiles_once(name: str) -> None:
+    rule = RULES[name](Settings(classes=3))
+    after = jax.eval_shape(rule.weigh, rule.first, jnp.zeros((4, 3))).state
+    assert after.keys() == rule.first.keys()
+    for key, value in rule.first.items():
+        first = jax.eval_shape(jnp.array, value)
+        assert (after[key].shape, after[key].dtype) == (first.shape, first.dtype), key
+        assert not first.weak_type and not after[key].weak_type, key
