@@ -161,9 +161,9 @@ class Recorder:
         if self.early_end:
             evaluated = self._evaluate(step, state, ends=True)
         images = self.system.generate(state.model("g"), self.keys.samples, SAMPLES)
-        pictures.save_grid(images, self.outputs.run.sample_file(step))
+        png = pictures.save_grid(images, self.outputs.run.sample_file(step))
         if self.outputs.board:
-            self.outputs.board.picture(step, "samples", pictures.grid(images))
+            self.outputs.board.picture(step, "samples", png)
         warnings = self.watch.epoch(step, state, images, evaluated)
         self._log(step, metrics, evaluated.measures, warnings)
         self._save(step, state)
@@ -198,7 +198,7 @@ class Recorder:
         if self.outputs.board:
             title = f"{subset}, step {step}"
             figure = pictures.confusion_figure(predicted.confusion, self.dataset.class_names, title)
-            self.outputs.board.picture(step, "confusion", pictures.pixels(figure))
+            self.outputs.board.picture(step, "confusion", pictures.png(figure, 75))
 
     def _finish(self, step: int, steps: Steps) -> None:
         """Writes the final figures."""

@@ -10,14 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from sgan_jax.errors import UserError
 
 _IMPORTING = threading.Lock()
 
 
-def _writers() -> tuple[Any, Any, Any]:
+_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by the colour type in the header of a PNG file
+
+
+def _writers() -> tuple[Any, Any, Any, Any]:
     """What writes event files, imported without warnings.
 
     Filters of warnings are the whole process's: threads that replace them together could leave the wrong ones behind.
@@ -27,9 +28,9 @@ def _writers() -> tuple[Any, Any, Any]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of protobuf's, about how the package was built
     from tensorboardX import event_file_writer, summary
-    from tensorboardX.proto import event_pb2
+    from tensorboardX.proto import event_pb2, summary_pb2
 
-    return event_file_writer, summary, event_pb2
+    return event_file_writer, summary, event_pb2, summary_pb2
 
 
 class Board:
@@ -42,8 +43,8 @@ class Board:
           folder: where TensorBoard is to look.
           first: the step from which the run resumes.
         """
-        event_file_writer, summary, event_pb2 = _writers()
-        self._folder, self._summary, self._event = folder, summary, event_pb2
+        event_file_writer, self._summary, self._event, self._proto = _writers()
+        self._folder = folder
         with self._told():
             folder.mkdir(parents=True, exist_ok=True)
             # Its SummaryWriter would leave the file to a thread, behind which training waits for ever once a full disk
@@ -69,9 +70,13 @@ class Board:
         begin = self._event.SessionLog(status=self._event.SessionLog.START)
         self._write(self._event.Event(wall_time=time.time(), step=last + 1, session_log=begin))
 
-    def picture(self, step: int, name: str, pixels: np.ndarray) -> None:
-        """A picture, uint8 `[H, W, C]`, C 1 or 3."""
-        self._add(step, self._summary.image(name, pixels, dataformats="HWC"))
+    def picture(self, step: int, name: str, png: bytes) -> None:
+        """A picture, as a PNG file's bytes."""
+        width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
+        image = self._proto.Summary.Image(
+            height=height, width=width, colorspace=_CHANNELS[png[25]], encoded_image_string=png
+        )
+        self._add(step, self._proto.Summary(value=[self._proto.Summary.Value(tag=name, image=image)]))
 
     def _add(self, step: int, summary: Any) -> None:
         self._write(self._event.Event(wall_time=time.time(), step=step, summary=summary))

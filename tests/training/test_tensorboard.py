@@ -1,11 +1,14 @@
 """What TensorBoard finds."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sgan_jax.errors import UserError
+from sgan_jax.report.pictures import png_of
 from sgan_jax.training.tensorboard import Board
 
 reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
@@ -15,7 +18,8 @@ def test_figures_and_pictures_are_read_back_and_a_resume_takes_back_the_steps_it
     with Board(tmp_path, 0) as board:
         for step in (1, 2, 3):
             board.figures(step, {"d/real": 0.5 * step, "test_accuracy": 0.9, "note": "text"})
-        board.picture(3, "samples", np.zeros((4, 6, 1), np.uint8))
+        for channels in (1, 3):
+            board.picture(2, f"of {channels}", png_of(np.zeros((4, 6, channels), np.uint8)))
     with Board(tmp_path, 2) as board:
         board.figures(3, {"d/real": 7.0})
     found = reader.EventAccumulator(str(tmp_path))
@@ -23,6 +27,10 @@ def test_figures_and_pictures_are_read_back_and_a_resume_takes_back_the_steps_it
     assert sorted(found.Tags()["scalars"]) == ["accuracy/test_accuracy", "d/real"]
     assert [(event.step, event.value) for event in found.Scalars("d/real")] == [(1, 0.5), (2, 1.0), (3, 7.0)]
     assert [event.step for event in found.Scalars("accuracy/test_accuracy")] == [1, 2]
+    for channels in (1, 3):
+        (image,) = found.Images(f"of {channels}")
+        assert (image.step, image.width, image.height) == (2, 6, 4)
+        assert Image.open(io.BytesIO(image.encoded_image_string)).getbands() == tuple("RGB" if channels == 3 else "L")
 
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_shows_each_step_once(tmp_path: Path) -> None:

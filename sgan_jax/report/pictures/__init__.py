@@ -1,6 +1,6 @@
 """Pictures: grids of images, confusion matrices, curves of errors and losses, diagrams of networks. No JAX here."""
 
-from sgan_jax.report.pictures.canvas import luminance, pixels, png, readable_ink
+from sgan_jax.report.pictures.canvas import luminance, png, readable_ink
 from sgan_jax.report.pictures.confusion import confusion_colors, confusion_figure, save_confusion
 from sgan_jax.report.pictures.curves import curves_svg, reliability_svg
 from sgan_jax.report.pictures.diagram import Layer, Network, arrange, diagram_figure, save_diagram
@@ -22,7 +22,6 @@ __all__ = [
     "grid",
     "grid_width",
     "luminance",
-    "pixels",
     "png",
     "png_of",
     "readable_ink",

@@ -76,16 +76,6 @@ def png(figure: "Figure", dpi: float = DPI, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def pixels(figure: "Figure", dpi: int = 75) -> np.ndarray:
-    """The figure as an array, uint8 [H, W, 3]."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
 def write(path: str | Path, data: bytes) -> None:
     """Write a file whole or not at all; parent folders are made."""
     path = Path(path)

@@ -10,14 +10,16 @@ from sgan_jax.report.pictures.canvas import write
 TILE = 64  # pixels up to which the tiles of a grid are enlarged
 
 
-def save_grid(images: np.ndarray, path: str | Path, columns: int = 10, pad: int = 2) -> None:
-    """Write images as the tiles of one PNG; arguments as of `grid`.
+def save_grid(images: np.ndarray, path: str | Path, columns: int = 10, pad: int = 2) -> bytes:
+    """Write images as the tiles of one PNG, whose bytes are returned; arguments as of `grid`.
 
     Raises:
         UserError: the file cannot be written.
         ValueError: images of another shape or type.
     """
-    write(path, png_of(grid(images, columns, pad)))
+    png = png_of(grid(images, columns, pad))
+    write(path, png)
+    return png
 
 
 def png_of(pixels: np.ndarray) -> bytes:
@@ -25,7 +27,7 @@ def png_of(pixels: np.ndarray) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(buffer, format="PNG", optimize=True)
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
