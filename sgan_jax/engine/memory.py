@@ -21,12 +21,14 @@ class _Heap:
         self._end = self._now()
 
     def trim_growth(self) -> None:
-        """Gives free parts back if the end has moved up by `GROWTH` since the last time."""
+        """Gives free parts back if the end is by `GROWTH` beyond where it was the last time, before it did so.
+
+        Trimming moves the end down, below a step's scratch. Measured from there, each step would grow and trim anew.
+        """
         now = self._now()
         if now - self._end > GROWTH:
             self._library.malloc_trim(0)
-            now = self._end = self._now()
-        self._end = min(self._end, now)
+            self._end = now
 
     def _now(self) -> int:
         return self._library.sbrk(ctypes.c_ssize_t(0))

@@ -8,21 +8,23 @@ from outer import environment
 
 from sgan_jax.engine import memory
 
-# Steps that need 130 MB of scratch: 32,768 pages of 4 kB, if each step takes them anew. The median, because another
-# object in the heap may lie in the way now and then; a step then takes another block.
+# Steps that need 400 MB of scratch, more than the heap may grow before it is trimmed: 98,304 pages of 4 kB, if each step
+# takes them anew. The median, because another object in the heap may lie in the way now and then; a step then takes
+# another block.
 COUNT = """
 import resource, statistics, sys
 import jax, jax.numpy as jnp
-from sgan_jax.engine.memory import keep_scratch
+from sgan_jax.engine.memory import keep_scratch, trim_growth
 if sys.argv[1] == "kept":
     keep_scratch()
 # A Fourier transform cannot be fused: what it takes and what it gives are whole in memory.
-step = jax.jit(lambda x: jnp.sum(jnp.fft.fft2(x.reshape(64, 256, 512)).real ** 2))
-x = jnp.ones(2**23, jnp.float32)
+step = jax.jit(lambda x: jnp.sum(jnp.fft.fft2(x.reshape(192, 256, 512)).real ** 2))
+x = jnp.ones(3 * 2**23, jnp.float32)
 taken = []
-for _ in range(24):
+for _ in range(12):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     step(x).block_until_ready()
+    trim_growth()
     taken.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 print(statistics.median_low(taken))
 """
