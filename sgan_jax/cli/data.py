@@ -31,6 +31,8 @@ class DataCommand:
     """Size to which the images will be resized: N for N x N pixels, or HEIGHTxWIDTH."""
     labels_file: File = None
     """CSV file of the images' labels, columns file and label; by default labels.csv in the folder, if any."""
+    dataset: Annotated[str, tyro.conf.arg(metavar="STR")] = "auto"
+    """The published set that the files must be; auto recognises MNIST, Fashion-MNIST, CIFAR-10 and SVHN."""
 
     def __call__(self) -> int:
         """Prints what is in the images, and how to train on them.
@@ -46,7 +48,7 @@ class DataCommand:
         if size is not None:
             check_image_size(size)
         try:
-            checked = check(self.data_dir, size, self.labels_file)
+            checked = check(self.data_dir, size, self.labels_file, self.dataset)
         except Several as error:
             raise _as_one(error.errors, self.data_dir) from None
         _print_kind(checked)
@@ -64,7 +66,8 @@ class DataCommand:
         labels = f" --labels-file {shlex.quote(str(self.labels_file))}" if self.labels_file else ""
         print(f"preset: {preset}, {reason}")
         place = shlex.quote(str(self.data_dir))
-        print(f"train on them: {command('train')} --preset {preset} --data-dir {place}{labels}{resize}")
+        named = f" --dataset {self.dataset}" if self.dataset != "auto" else ""
+        print(f"train on them: {command('train')} --preset {preset} --data-dir {place}{named}{labels}{resize}")
         return 0
 
 

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sgan_jax.data.arrays import is_npz, load_npz
+from sgan_jax.data.arrays import is_npz
 from sgan_jax.data.dataset import UNKNOWN, Dataset
 from sgan_jax.data.folder import Findings, decode, set_name, why_streamed
 from sgan_jax.data.formats import format_in
 from sgan_jax.data.labels import how_many
-from sgan_jax.data.load import check_labels_file, is_folder_of_images, load
+from sgan_jax.data.load import check_labels_file, check_unnamed, is_folder_of_images, load_file
 from sgan_jax.data.sizes import Size
 from sgan_jax.data.splits import LeftOut
 from sgan_jax.data.survey import Survey, empty_classes, image_shape, survey
@@ -76,26 +76,30 @@ class Checked(NamedTuple):
     labels_file: Path | None = None  # the CSV file that labels were read from
 
 
-def check(path: Path, image_size: Size | None = None, labels_file: Path | None = None) -> Checked:
+def check(
+    path: Path, image_size: Size | None = None, labels_file: Path | None = None, dataset: str = "auto"
+) -> Checked:
     """Checks a folder of images, an .npz file or the files of a published set.
 
     Args:
       path: the folder or file.
       image_size: height and width that the images will be resized to.
       labels_file: as of `load`.
+      dataset: as of `load`.
 
     Raises:
       Several: the images cannot be listed or, from arrays, cannot be loaded; has all that is wrong.
     """
     problems = Problems(keep=True)
     with problems:
+        check_labels_file(labels_file, path)
         if is_folder_of_images(path):
-            check_labels_file(labels_file, path)
+            with problems:
+                check_unnamed(dataset, path)
             return _check_folder(survey(path, labels_file, problems=problems), image_size, problems)
-        if is_npz(path):
-            check_labels_file(labels_file, path)
-            return _check_arrays(load_npz(path, image_size, problems), path)
-        return _check_arrays(load(data_dir=path, image_size=image_size, labels_file=labels_file), path)
+        loaded = load_file(path, dataset, image_size, problems)
+        problems.check()
+        return _check_arrays(loaded, _kind(loaded.name, path, dataset))
     raise Several(problems.errors)
 
 
@@ -173,7 +177,7 @@ def _memory(train: Counter[int], test: Counter[int], image: int, too_large: bool
     return Memory((resident + test.total()) * image, (resident + labelled) * image, streamed)
 
 
-def _check_arrays(dataset: Dataset, path: Path) -> Checked:
+def _check_arrays(dataset: Dataset, kind: Kind) -> Checked:
     height, width, channels = dataset.train_images.shape[1:]
     count = len(dataset.train_images) + len(dataset.test_images)
     train = _fingerprints("train", dataset.train_images, dataset.train_labels)
@@ -181,7 +185,7 @@ def _check_arrays(dataset: Dataset, path: Path) -> Checked:
     image, labelled = height * width * channels, min(how_many(None, dataset), int(dataset.known.sum()))
     return Checked(
         name=dataset.name,
-        kind=_kind(dataset.name, path),
+        kind=kind,
         sizes=(((height, width), count),),
         channels=channels,
         converted=0,
@@ -196,9 +200,9 @@ def _check_arrays(dataset: Dataset, path: Path) -> Checked:
     )
 
 
-def _kind(name: str, path: Path) -> Kind:
+def _kind(name: str, path: Path, dataset: str) -> Kind:
     """What an .npz file or a folder of files of a published set is; `name` is that of the set in it."""
-    files = None if is_npz(path) else format_in(path)
+    files = None if is_npz(path) else format_in(path, dataset)
     if files is None:
         return Kind("an .npz file")
     if name in files.names:

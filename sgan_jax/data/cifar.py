@@ -13,8 +13,9 @@ import numpy as np
 
 from sgan_jax.data.dataset import Dataset, check_labels
 from sgan_jax.data.published import CLASS_NAMES
-from sgan_jax.data.set_files import check_memory, count_rows, is_any_in, name_of, paths_in, read_names, rows
+from sgan_jax.data.set_files import check_memory, count_all, is_any_in, name_of, paths_in, read_names, rows
 from sgan_jax.data.value_range import warn_of_range
+from sgan_jax.errors import RAISED, Problems
 
 _SIDE = 32
 _PIXELS = 3 * _SIDE * _SIDE
@@ -61,62 +62,76 @@ def has_cifar100_files(folder: Path) -> bool:
     return is_any_in(folder, (*CIFAR100.train, CIFAR100.test, CIFAR100.names), 2)
 
 
-def load_cifar10(folder: Path, dataset: str = "auto") -> Dataset:
+def load_cifar10(folder: Path, dataset: str = "auto", problems: Problems = RAISED) -> Dataset:
     """Loads the files of CIFAR-10, or of a set in that format; images are in the order of the files.
 
     Args:
       folder: that contains the five training batches and the test batch.
       dataset: "cifar10", or "auto": CIFAR-10 if the training batches have its checksums, else named after the folder.
+      problems: around the check of each file.
 
     Raises:
       UserError: a file is missing, damaged or not that of `dataset`.
     """
-    return _load(CIFAR10, folder, dataset)
+    return _load(CIFAR10, folder, dataset, problems)
 
 
-def load_cifar100(folder: Path, dataset: str = "auto") -> Dataset:
+def load_cifar100(folder: Path, dataset: str = "auto", problems: Problems = RAISED) -> Dataset:
     """Loads the files of CIFAR-100 with their fine labels, or of a set in that format, in the order of the files.
 
     Args:
       folder: that contains `train.bin` and `test.bin`.
       dataset: "cifar100", or "auto": named after the folder, as no checksums are on record.
+      problems: around the check of each file.
 
     Raises:
       UserError: a file is missing or damaged.
     """
-    return _load(CIFAR100, folder, dataset)
+    return _load(CIFAR100, folder, dataset, problems)
 
 
-def _load(version: Version, folder: Path, dataset: str) -> Dataset:
-    *train, test = paths_in(folder, (*version.train, version.test), version.what)
+def _load(version: Version, folder: Path, dataset: str, problems: Problems) -> Dataset:
+    paths = paths_in(folder, (*version.train, version.test), version.what, problems)
     of = f"{version.labels} of a label and {_SIDE} x {_SIDE} x 3 of pixels"
-    counts = {path: count_rows(path, version.labels + _PIXELS, of) for path in (*train, test)}
+    counts = count_all(paths, version.labels + _PIXELS, of, problems)
     check_memory(folder, sum(counts.values()) * _PIXELS)
-    name = name_of(folder, dataset, RECORD if version is CIFAR10 else {})
-    names = CLASS_NAMES.get(name) or read_names(*paths_in(folder, (version.names,), "the names of the classes"))
-    train_images, train_labels = _read(version, {path: counts[path] for path in train}, len(names))
-    test_images, test_labels = _read(version, {test: counts[test]}, len(names))
+    name = name_of(folder, dataset, RECORD if version is CIFAR10 else {}, problems)
+    names = CLASS_NAMES.get(name, ())
+    with problems:
+        names = names or read_names(*paths_in(folder, (version.names,), "the names of the classes"))
+    test_count = {path: count for path, count in counts.items() if path.name == version.test}
+    train_counts = {path: count for path, count in counts.items() if path.name != version.test}
+    train_images, train_labels = _read(version, train_counts, len(names), problems)
+    test_images, test_labels = _read(version, test_count, len(names), problems)
+    problems.check()
     if name not in CLASS_NAMES:
-        warn_of_range(train_images, train[0], "bytes of 0 to 255")
-        warn_of_range(test_images, test, "bytes of 0 to 255")
+        warn_of_range(train_images, paths[0], "bytes of 0 to 255")
+        warn_of_range(test_images, paths[-1], "bytes of 0 to 255")
     return Dataset(name, train_images, train_labels, test_images, test_labels, names)
 
 
-def _read(version: Version, counts: dict[Path, int], num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+def _read(
+    version: Version, counts: dict[Path, int], num_classes: int, problems: Problems
+) -> tuple[np.ndarray, np.ndarray]:
     """The images of files, uint8 `[N, H, W, 3]`, and their labels, int32 `[N]`, one file after the other.
 
     Args:
       version: what a row is made of.
       counts: the number of rows of each file.
-      num_classes: K; the labels must be 0..K-1.
+      num_classes: K; the labels must be 0..K-1. 0 if it is not known.
+      problems: around each file.
     """
     total, end = sum(counts.values()), 0
     images, labels = np.empty((total, _SIDE, _SIDE, 3), np.uint8), np.empty(total, np.int32)
     for path, count in counts.items():
-        first = end
-        for piece in rows(path, version.labels + _PIXELS):
-            start, end = end, end + len(piece)
-            labels[start:end] = piece[:, version.labels - 1]
-            images[start:end] = piece[:, version.labels :].reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
-        check_labels(labels[first : first + count], num_classes, path)
+        first, end = end, end + count
+        with problems:
+            start = first
+            for piece in rows(path, version.labels + _PIXELS):
+                part = slice(start, start + len(piece))
+                labels[part] = piece[:, version.labels - 1]
+                images[part] = piece[:, version.labels :].reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
+                start = part.stop
+            if num_classes:
+                check_labels(labels[first:end], num_classes, path)
     return images, labels

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sgan_jax.data import cifar, idx, stl10, svhn
 from sgan_jax.data.dataset import Dataset
-from sgan_jax.errors import UserError
+from sgan_jax.errors import Problems, UserError
 
 
 class FileFormat(NamedTuple):
@@ -18,7 +18,7 @@ class FileFormat(NamedTuple):
     names: tuple[str, ...]  # the published sets that such files may be
     on_record: frozenset[str]  # those of them whose checksums are known
     has_files: Callable[[Path], bool]  # whether a folder contains any of the files
-    load: Callable[[Path, str], Dataset]  # of the folder and a name, or "auto"
+    load: Callable[[Path, str, Problems], Dataset]  # of the folder and a name, or "auto"
 
 
 FORMATS = (

@@ -19,7 +19,7 @@ from sgan_jax.data import memory
 from sgan_jax.data.dataset import Dataset, check_labels
 from sgan_jax.data.published import CLASS_NAMES, local_name
 from sgan_jax.data.value_range import warn_of_range
-from sgan_jax.errors import UserError
+from sgan_jax.errors import RAISED, Problems, UserError
 
 NAMES = ("mnist", "fashion_mnist", "kmnist")  # published sets in such files
 STEMS = {"train_images": "train-images", "train_labels": "train-labels"}
@@ -106,11 +106,15 @@ def has_idx_files(data_dir: Path) -> bool:
     return any(path for stem in STEMS.values() for path in data_dir.glob(f"{stem}[-.]idx*-ubyte*"))
 
 
-def find_files(data_dir: Path) -> dict[str, Path]:
+def find_files(data_dir: Path, problems: Problems = RAISED) -> dict[str, Path]:
     """Finds the four files of a folder.
 
+    Args:
+      data_dir: the folder.
+      problems: around the check of each file.
+
     Returns:
-      The path of each file by the name of its array in ARRAYS.
+      The path of each file by the name of its array in ARRAYS; without those that are missing.
 
     Raises:
       UserError: a file is missing; the message names it.
@@ -121,61 +125,77 @@ def find_files(data_dir: Path) -> dict[str, Path]:
         plain = (f"{stem}-idx{ndim}-ubyte", f"{stem}.idx{ndim}-ubyte")
         names = [name + suffix for suffix in ("", ".gz") for name in plain]
         path = next((data_dir / name for name in names if (data_dir / name).exists()), None)
-        if path is None:
-            raise UserError(
-                f"‹data.data_dir› {data_dir}: no file {plain[0]} or {plain[0]}.gz; expected the four IDX files "
-                "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte, gzip-compressed or not"
-            )
-        paths[key] = path
+        with problems:
+            if path is None:
+                raise UserError(
+                    f"‹data.data_dir› {data_dir}: no file {plain[0]} or {plain[0]}.gz; expected the four IDX files "
+                    "{train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte, gzip-compressed or not"
+                )
+            paths[key] = path
     return paths
 
 
-def load_idx(data_dir: str | Path, dataset: str = "auto") -> Dataset:
+def load_idx(data_dir: str | Path, dataset: str = "auto", problems: Problems = RAISED) -> Dataset:
     """Loads the set of the four IDX files in a folder; images are in the order of the files.
 
     Args:
       data_dir: the folder.
       dataset: "auto" recognises MNIST and Fashion-MNIST by their checksums, and names any other set after the folder. A
         name of NAMES is checked against the set's checksums, where they are on record.
+      problems: around the check of each file.
 
     Raises:
       UserError: a file is missing, damaged or another one than `dataset` names, or the files do not match.
     """
     data_dir = Path(data_dir)
-    paths = find_files(data_dir)
-    contents = {key: read_idx(path, 3 if key.endswith("images") else 1) for key, path in paths.items()}
-    arrays = {key: array for key, (array, _) in contents.items()}
-    _check_shapes(arrays, paths)
-    name = _name(data_dir, dataset, {key: digest for key, (_, digest) in contents.items()}, paths)
+    paths = find_files(data_dir, problems)
+    arrays: dict[str, np.ndarray] = {}
+    digests: dict[str, str] = {}
+    for key, path in paths.items():
+        with problems:
+            arrays[key], digests[key] = read_idx(path, 3 if key.endswith("images") else 1)
+    _check_shapes(arrays, paths, problems)
+    name = _name(data_dir, dataset, digests, paths, problems)
+    class_names = CLASS_NAMES.get(name, ())
+    with problems:
+        if "train_labels" in arrays:
+            class_names = class_names or _numbered_classes(arrays["train_labels"], paths["train_labels"])
+    labels: dict[str, np.ndarray] = {}
+    for key in ("train_labels", "test_labels"):
+        with problems:
+            if key in arrays and class_names:
+                labels[key] = check_labels(arrays[key], len(class_names), paths[key])
+    problems.check()
     if name not in CLASS_NAMES:
         for key in ("train_images", "test_images"):
             warn_of_range(arrays[key], paths[key], "bytes of 0 to 255")
-    class_names = CLASS_NAMES.get(name) or _numbered_classes(arrays["train_labels"], paths["train_labels"])
     return Dataset(
         name=name,
         train_images=arrays["train_images"][..., None],
-        train_labels=check_labels(arrays["train_labels"], len(class_names), paths["train_labels"]),
+        train_labels=labels["train_labels"],
         test_images=arrays["test_images"][..., None],
-        test_labels=check_labels(arrays["test_labels"], len(class_names), paths["test_labels"]),
+        test_labels=labels["test_labels"],
         class_names=class_names,
     )
 
 
-def _check_shapes(arrays: dict[str, np.ndarray], paths: dict[str, Path]) -> None:
+def _check_shapes(arrays: dict[str, np.ndarray], paths: dict[str, Path], problems: Problems) -> None:
     """Checks that there is a label for each image, and that images of both splits have one size."""
     for split in ("train", "test"):
         images, labels = f"{split}_images", f"{split}_labels"
-        if len(arrays[images]) != len(arrays[labels]):
+        with problems:
+            if {images, labels} <= arrays.keys() and len(arrays[images]) != len(arrays[labels]):
+                raise UserError(
+                    f"{paths[labels]}: {len(arrays[labels])} labels for the {len(arrays[images])} images of "
+                    f"{paths[images].name}; expected as many labels as images"
+                )
+    sizes = {key: array.shape[1:] for key, array in arrays.items() if key.endswith("images")}
+    with problems:
+        if len(set(sizes.values())) > 1:
             raise UserError(
-                f"{paths[labels]}: {len(arrays[labels])} labels for the {len(arrays[images])} images of "
-                f"{paths[images].name}; expected as many labels as images"
+                f"{paths['test_images']}: images of {sizes['test_images']} pixels; "
+                f"expected {sizes['train_images']} as in {paths['train_images'].name}"
             )
-    sizes = {key: arrays[key].shape[1:] for key in ("train_images", "test_images")}
-    if sizes["train_images"] != sizes["test_images"]:
-        raise UserError(
-            f"{paths['test_images']}: images of {sizes['test_images']} pixels; "
-            f"expected {sizes['train_images']} as in {paths['train_images'].name}"
-        )
 
 
 def _numbered_classes(labels: np.ndarray, path: Path) -> tuple[str, ...]:
@@ -186,17 +206,16 @@ def _numbered_classes(labels: np.ndarray, path: Path) -> tuple[str, ...]:
     return class_names
 
 
-def _name(data_dir: Path, dataset: str, digests: dict[str, str], paths: dict[str, Path]) -> str:
+def _name(data_dir: Path, dataset: str, digests: dict[str, str], paths: dict[str, Path], problems: Problems) -> str:
     """The name of the set; checks that files whose checksums are on record are the named ones."""
     if dataset == "auto":
-        for name, canonical in CANONICAL.items():
-            if digests == canonical:
-                return name
-        return local_name(data_dir, "idx")
+        names = (name for name, canonical in CANONICAL.items() if digests == canonical)
+        return next(names, None) or local_name(data_dir, "idx")
     for key, expected in CANONICAL.get(dataset, {}).items():
-        if digests[key] != expected:
-            raise UserError(
-                f"{paths[key]}: not the file of {dataset} (SHA-256 unpacked {digests[key][:12]}..., expected "
-                f"{expected[:12]}...); ‹data.dataset› auto takes the folder for what it is"
-            )
+        with problems:
+            if digests.get(key, expected) != expected:
+                raise UserError(
+                    f"{paths[key]}: not the file of {dataset} (SHA-256 unpacked {digests[key][:12]}..., expected "
+                    f"{expected[:12]}...); ‹data.dataset› auto takes the folder for what it is"
+                )
     return dataset

@@ -26,7 +26,7 @@ from sgan_jax.data.formats import FORMATS, format_in, format_of_set
 from sgan_jax.data.labels import DEFAULT_LABELS, choose_labelled, how_many
 from sgan_jax.data.listing import is_listing
 from sgan_jax.data.sizes import Size, size_text
-from sgan_jax.errors import UserError
+from sgan_jax.errors import RAISED, Problems, UserError
 
 __all__ = [
     "DEFAULT_LABELS",
@@ -101,9 +101,11 @@ def load(
     check_labels_file(labels_file, None if data_dir is None else Path(data_dir))
     if data_dir is not None:
         if is_folder_of_images(Path(data_dir)):
-            _check_unnamed(dataset, data_dir)
+            check_unnamed(dataset, data_dir)
             return load_folder(data_dir, image_size, stream, labels_file)
-        return _load_file(Path(data_dir), dataset, image_size, stream)
+        if stream:
+            raise UserError(f"‹data.stream›: {data_dir} is not a folder of images; only those can be read one by one")
+        return load_file(Path(data_dir), dataset, image_size)
     if stream:
         raise UserError("‹data.stream›: reads custom images one by one; name their folder with ‹data.data_dir›")
     if image_size is not None:
@@ -135,6 +137,15 @@ def check_labels_file(labels_file: Path | None, data_dir: Path | None) -> None:
         )
 
 
+def check_unnamed(dataset: str, path: str | Path) -> None:
+    """Checks that no published set is named for images that are not in the files of one."""
+    if dataset != "auto":
+        raise UserError(
+            f"‹data.dataset› {dataset} with ‹data.data_dir› {path}: only files of published sets have a name; leave "
+            "it out"
+        )
+
+
 def is_folder_of_images(path: Path) -> bool:
     """Whether `path` is a folder with images or folders in it, without files of a published set; no .npz file."""
     return not is_npz(path) and not any(one.has_files(path) for one in FORMATS) and is_listing(path)
@@ -151,18 +162,28 @@ def _ways_out(dataset: str) -> str:
     return f"{ways} (‹data.dataset› auto tries for one), or ‹data.dataset› {EMBEDDED}, inside the package"
 
 
-def _load_file(path: Path, dataset: str, image_size: Size | None, stream: bool | None) -> Dataset:
-    """Loads an .npz file, or the files of a published set."""
-    if stream:
-        raise UserError(f"‹data.stream›: {path} is not a folder of images; only those can be read one by one")
+def load_file(path: Path, dataset: str, image_size: Size | None, problems: Problems = RAISED) -> Dataset:
+    """Loads an .npz file, or the files of a published set.
+
+    Args:
+      path: the file, or the folder that contains the files.
+      dataset: the published set that the files must be, or "auto".
+      image_size: as of `load`.
+      problems: around the check of each array or file.
+
+    Raises:
+      UserError: the file or folder contains something else.
+    """
     if is_npz(path):
-        _check_unnamed(dataset, path)
-        return load_npz(path, image_size)
+        check_unnamed(dataset, path)
+        return load_npz(path, image_size, problems)
     files = format_in(path, dataset)
     if files is None:
         raise _nothing(path)
-    if image_size is not None:
-        raise UserError(f"‹data.image_size› {size_text(image_size)}: {files.what} are taken as they are; leave it out")
+    with problems:
+        if image_size is not None:
+            size = size_text(image_size)
+            raise UserError(f"‹data.image_size› {size}: {files.what} are taken as they are; leave it out")
     if dataset not in ("auto", *files.names):
         raise UserError(
             f"‹data.dataset› {dataset} with ‹data.data_dir› {path}: {files.what}; expected auto or one of "
@@ -170,7 +191,7 @@ def _load_file(path: Path, dataset: str, image_size: Size | None, stream: bool |
         )
     if dataset not in ("auto", *files.on_record):
         log.warning("%s: taken for %s on your word; its contents are not on record here", path, dataset)
-    return files.load(path, dataset)
+    return files.load(path, dataset, problems)
 
 
 def _nothing(path: Path) -> UserError:
@@ -181,12 +202,3 @@ def _nothing(path: Path) -> UserError:
     arrays = sorted(path.glob("*.npz"))
     there = f"; there is {arrays[0].name}: name the file itself" if arrays else ""
     return UserError(f"‹data.data_dir› {path}: no images; {EXPECTED}{there}")
-
-
-def _check_unnamed(dataset: str, path: str | Path) -> None:
-    """Checks that no published set is named for images that are not in the files of one."""
-    if dataset != "auto":
-        raise UserError(
-            f"‹data.dataset› {dataset} with ‹data.data_dir› {path}: only files of published sets have a name; leave "
-            "it out"
-        )

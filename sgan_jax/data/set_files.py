@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from sgan_jax.data import memory
 from sgan_jax.data.classes import check_spelling
 from sgan_jax.data.published import local_name
-from sgan_jax.errors import UserError
+from sgan_jax.errors import RAISED, Problems, UserError
 
 _ROWS = 1000  # read at a time
 
@@ -22,21 +23,25 @@ def is_any_in(folder: Path, names: Sequence[str], least: int = 1) -> bool:
     return sum(os.path.exists(folder / name) for name in names) >= least
 
 
-def paths_in(folder: Path, names: Sequence[str], what: str) -> list[Path]:
+def paths_in(folder: Path, names: Sequence[str], what: str, problems: Problems = RAISED) -> list[Path]:
     """The files of these names in a folder.
 
     Args:
       folder: where they must be.
       names: of the files.
       what: the files together, for the message.
+      problems: around the check of each file; those that are missing are not returned.
 
     Raises:
       UserError: names the first that is missing.
     """
+    there = []
     for name in names:
-        if not is_any_in(folder, [name]):
-            raise UserError(f"‹data.data_dir› {folder}: no file {name}; expected {what}: {', '.join(names)}")
-    return [folder / name for name in names]
+        with problems:
+            if not is_any_in(folder, [name]):
+                raise UserError(f"‹data.data_dir› {folder}: no file {name}; expected {what}: {', '.join(names)}")
+            there.append(folder / name)
+    return there
 
 
 def count_rows(path: Path, row: int, of: str) -> int:
@@ -57,6 +62,15 @@ def count_rows(path: Path, row: int, of: str) -> int:
     if size == 0 or size % row:
         raise UserError(f"{path}: {size} bytes; expected a multiple of {row} ({of}): copy it again")
     return size // row
+
+
+def count_all(paths: Sequence[Path], row: int, of: str, problems: Problems) -> dict[Path, int]:
+    """How many rows each file has, for those files in which `count_rows` finds no error."""
+    counts = {}
+    for path in paths:
+        with problems:
+            counts[path] = count_rows(path, row, of)
+    return counts
 
 
 def rows(path: Path, row: int) -> Iterator[np.ndarray]:
@@ -107,13 +121,14 @@ def check_memory(folder: Path, needed: int) -> None:
         raise UserError(f"‹data.data_dir› {folder}: {too_large}; expected fewer images, or a machine with more memory")
 
 
-def name_of(folder: Path, dataset: str, record: Mapping[str, Mapping[str, str]]) -> str:
+def name_of(folder: Path, dataset: str, record: Mapping[str, Mapping[str, str]], problems: Problems = RAISED) -> str:
     """The name of the set in a folder, by the checksums of its files.
 
     Args:
       folder: that contains the files.
       dataset: the set that the files must be, or "auto" to recognise it.
       record: for each set whose checksums are on record the MD5 sums of its files.
+      problems: around the check of each file of `dataset`.
 
     Returns:
       The name of the set; for files that are not recognised, the name of their folder.
@@ -121,21 +136,18 @@ def name_of(folder: Path, dataset: str, record: Mapping[str, Mapping[str, str]])
     Raises:
       UserError: a file is not that of `dataset`.
     """
-    sums: dict[str, str] = {}
-    for name, expected in record.items() if dataset == "auto" else [(dataset, record.get(dataset, {}))]:
-        for file, digest in expected.items():
-            if file not in sums and is_any_in(folder, [file]):
-                sums[file] = _md5(folder / file)
-            if sums.get(file) != digest:
-                break
-        else:
-            return name
+    md5 = functools.cache(lambda file: _md5(folder / file) if is_any_in(folder, [file]) else "")
     if dataset == "auto":
-        return local_name(folder, "set")
-    raise UserError(
-        f"{folder / file}: not the file of {dataset} (MD5 {sums[file][:12]}..., expected {digest[:12]}...); "
-        "‹data.dataset› auto takes the folder for what it is"
-    )
+        matches = (name for name, sums in record.items() if all(md5(file) == digest for file, digest in sums.items()))
+        return next(matches, None) or local_name(folder, "set")
+    for file, digest in record.get(dataset, {}).items():
+        with problems:
+            if md5(file) not in ("", digest):  # a file that is missing is named by `paths_in`
+                raise UserError(
+                    f"{folder / file}: not the file of {dataset} (MD5 {md5(file)[:12]}..., expected {digest[:12]}...); "
+                    "‹data.dataset› auto takes the folder for what it is"
+                )
+    return dataset
 
 
 def _md5(path: Path) -> str:

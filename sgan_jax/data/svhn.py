@@ -17,7 +17,7 @@ from sgan_jax.data.dataset import Dataset
 from sgan_jax.data.published import CLASS_NAMES
 from sgan_jax.data.set_files import check_memory, is_any_in, name_of, paths_in
 from sgan_jax.data.value_range import warn_of_range
-from sgan_jax.errors import UserError, reason
+from sgan_jax.errors import RAISED, Problems, UserError, reason
 
 log = logging.getLogger(__name__)
 
@@ -35,34 +35,41 @@ def has_svhn_files(folder: Path) -> bool:
     return is_any_in(folder, (_TRAIN, _TEST, _MORE))
 
 
-def load_svhn(folder: Path, dataset: str = "auto") -> Dataset:
+def load_svhn(folder: Path, dataset: str = "auto", problems: Problems = RAISED) -> Dataset:
     """Loads the files of SVHN, or of a set in that format; images are in the order of the files.
 
     Args:
       folder: that contains the files of training and test images.
       dataset: "svhn_cropped"; "svhn_extra", whose training images are those of both files; or "auto": SVHN without the
         extra images if the files have its checksums, else named after the folder.
+      problems: around the check of each file.
 
     Raises:
       UserError: a file is missing, damaged or not that of `dataset`.
     """
     train = [_TRAIN, _MORE] if dataset == EXTRA else [_TRAIN]
-    paths = paths_in(folder, (*train, _TEST), WHAT)
+    paths = paths_in(folder, (*train, _TEST), WHAT, problems)
     if dataset != EXTRA and is_any_in(folder, [_MORE]):
         log.info("%s: %s is left out; ‹data.dataset› %s trains on its images, too", folder, _MORE, EXTRA)
-    shapes = [_shape(path) for path in paths]
-    for path, shape in zip(paths, shapes, strict=True):
-        if shape[:3] != shapes[0][:3]:
-            raise UserError(f"{path}: images of {shape[:3]}; expected {shapes[0][:3]} as in {paths[0].name}")
-    check_memory(folder, sum(map(math.prod, shapes)))
-    name = name_of(folder, dataset, RECORD)
-    images, labels = [], []
+    shapes: dict[Path, tuple[int, ...]] = {}
     for path in paths:
-        of_file = _read(path)
-        if name not in CLASS_NAMES:
-            warn_of_range(of_file[0], path, "bytes of 0 to 255")
-        images.append(of_file[0])
-        labels.append(of_file[1])
+        with problems:
+            shape = _shape(path)
+            first, expected = next(iter(shapes.items()), (path, shape))
+            if shape[:3] != expected[:3]:
+                raise UserError(f"{path}: images of {shape[:3]}; expected {expected[:3]} as in {first.name}")
+            shapes[path] = shape
+    check_memory(folder, sum(map(math.prod, shapes.values())))
+    name = name_of(folder, dataset, RECORD, problems)
+    images, labels = [], []
+    for path in shapes:
+        with problems:
+            of_file = _read(path)
+            if name not in CLASS_NAMES:
+                warn_of_range(of_file[0], path, "bytes of 0 to 255")
+            images.append(of_file[0])
+            labels.append(of_file[1])
+    problems.check()
     return Dataset(
         name=name,
         train_images=images[0] if len(train) == 1 else np.concatenate(images[:-1]),

@@ -28,7 +28,7 @@ from sgan_jax.data import cache
 from sgan_jax.data.dataset import ARRAYS, Dataset, check_labels
 from sgan_jax.data.formats import format_of_set
 from sgan_jax.data.published import CLASS_NAMES
-from sgan_jax.errors import UserError
+from sgan_jax.errors import RAISED, UserError
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ def _fetch_files(name: str, folder: Path) -> Dataset:
         if file not in UNUSED.get(name, ()):
             # One at a time: if one of several downloads fails, the others would outlive the folder.
             _unpack(Path(manager.download(url)), file, folder / "set")
-    return files.load(folder / "set", name)
+    return files.load(folder / "set", name, RAISED)
 
 
 def _unpack(downloaded: Path, file: str, into: Path) -> None:

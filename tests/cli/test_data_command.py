@@ -164,6 +164,24 @@ def test_files_of_published_sets_are_checked_and_named(
     assert printed.endswith(f"train on them: sgan train --preset consistency --data-dir {copy}\n")
 
 
+def test_problems_of_the_files_of_a_published_set_are_all_listed(
+    sgan: Callable[..., tuple[object, str, str]], tmp_path: Path
+) -> None:
+    sets.cifar10(tmp_path / "animals")
+    for name in ("data_batch_2.bin", "test_batch.bin"):
+        (tmp_path / "animals" / name).unlink()
+    status, printed, error = sgan("data", "check", tmp_path / "animals")
+    assert (status, error) == (2, f"sgan: error: {tmp_path}/animals: 2 problems, listed above\n")
+    assert printed.splitlines()[0] == "problems: 2" and printed.count(": no file ") == 2
+
+
+def test_the_name_of_a_set_is_part_of_the_command_that_trains(does: Callable[..., str], tmp_path: Path) -> None:
+    sets.stl10(tmp_path / "animals")
+    printed = does("data", "check", tmp_path / "animals", "--dataset", "stl10")
+    assert printed.startswith("set: stl10 (STL-10's binary files)\n")
+    assert printed.endswith(f"--data-dir {tmp_path}/animals --dataset stl10\n")
+
+
 def test_a_published_set_is_named_without_a_doubt(
     does: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

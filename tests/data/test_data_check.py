@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import sets
 from pets import make, picture, write
 from PIL import Image
 
@@ -146,3 +147,113 @@ def test_arrays_and_idx_files_are_checked_too(tmp_path, write_idx, arrays):
     )
     with pytest.raises(UserError, match="IDX files are taken as they are"):
         check(tmp_path / "idx", (16, 16))
+
+
+def listed(folder, **given):
+    """What `check` finds wrong with files: the name of each file and the start of what is wrong."""
+    with pytest.raises(Several) as caught:
+        check(folder, **given)
+    return [
+        str(error).removeprefix(f"{folder}/").removeprefix(f"data.data_dir {folder}: ") for error in caught.value.errors
+    ]
+
+
+def starts(messages, *expected):
+    assert len(messages) == len(expected), messages
+    for message, start in zip(messages, expected, strict=True):
+        assert message.startswith(start), (message, start)
+
+
+def test_all_is_found_that_is_wrong_with_idx_files(tmp_path, write_idx, arrays):
+    folder = tmp_path / "idx"
+    write_idx(
+        folder, arrays | {"train_labels": arrays["train_labels"][:-1], "test_images": arrays["test_images"][:, 1:]}
+    )
+    found = listed(folder, image_size=(16, 16))
+    starts(
+        found,
+        "data.image_size 16: IDX",
+        "train-labels-idx1-ubyte.gz: 29 labels",
+        "t10k-images-idx3-ubyte.gz: images of (27",
+    )
+    (folder / "t10k-images-idx3-ubyte.gz").unlink()
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(b"")
+    labels = arrays["test_labels"].copy()
+    labels[3] = 200
+    write_idx(folder, {"test_labels": labels})
+    found = listed(folder)
+    starts(
+        found, "no file t10k-images", "train-images-idx3-ubyte.gz: wrong magic", "t10k-labels-idx1-ubyte.gz: label 200"
+    )
+    found = listed(folder, dataset="mnist")
+    assert [message.partition(":")[0] for message in found[2:]] == [
+        "train-labels-idx1-ubyte.gz",
+        "t10k-labels-idx1-ubyte.gz",
+        "t10k-labels-idx1-ubyte.gz",
+    ]
+
+
+def test_all_is_found_that_is_wrong_with_cifar_files(tmp_path):
+    sets.cifar10(tmp_path)
+    (tmp_path / "data_batch_2.bin").unlink()
+    (tmp_path / "data_batch_3.bin").write_bytes(b"short")
+    for name in ("data_batch_4.bin", "test_batch.bin"):
+        path = tmp_path / name
+        path.write_bytes(bytes([77]) + path.read_bytes()[1:])
+    wrong = [
+        "no file data_batch_2",
+        "data_batch_3.bin: 5 bytes",
+        "data_batch_4.bin: label 77 of",
+        "test_batch.bin: label",
+    ]
+    starts(listed(tmp_path), *wrong)
+    (tmp_path / "batches.meta.txt").unlink()
+    starts(listed(tmp_path), *wrong[:2], "no file batches.meta.txt")  # without it the labels have no range
+    named = listed(tmp_path, dataset="cifar10")
+    assert sum("not the file of cifar10" in message for message in named) == 4  # those of the five that are there
+    with pytest.raises(UserError, match="no file data_batch_2"):
+        load(data_dir=tmp_path)
+
+
+def test_all_is_found_that_is_wrong_with_svhn_files(tmp_path):
+    sets.svhn(tmp_path, extra=True)
+    written = sets.noise(16, 10)
+    sets.mat(tmp_path / "test_32x32.mat", *written[2:])
+    sets.mat(tmp_path / "extra_32x32.mat", np.zeros((3, 32, 32, 3), np.uint8), np.array([1, 11, 2]))
+    (tmp_path / "train_32x32.mat").write_bytes(b"")
+    found = listed(tmp_path, dataset="svhn_extra")
+    starts(
+        [message for message in found if "not the file of" not in message],
+        "train_32x32.mat: damaged",
+        "test_32x32.mat: images of (16, 16, 3); expected (32, 32, 3) as in extra",
+        "extra_32x32.mat: label 11",
+    )
+    assert sum("not the file of svhn_extra" in message for message in found) == 3
+
+
+def test_all_is_found_that_is_wrong_with_stl10_files(tmp_path):
+    sets.stl10(tmp_path)
+    (tmp_path / "test_X.bin").unlink()
+    (tmp_path / "unlabeled_X.bin").write_bytes(b"short")
+    (tmp_path / "train_y.bin").write_bytes(bytes([1, 2, 3]))
+    (tmp_path / "test_y.bin").write_bytes(bytes([1, 9] * 5))
+    starts(
+        listed(tmp_path),
+        "no file test_X.bin",
+        "unlabeled_X.bin: 5 bytes",
+        "train_y.bin: 3 labels for 15 images",
+        "test_y.bin: label 9 of example 1",
+    )
+
+
+def test_the_set_that_files_must_be_is_checked(tmp_path):
+    sets.stl10(tmp_path / "birds", names=tuple("abcdefghij"))
+    assert check(tmp_path / "birds", dataset="stl10").kind.perhaps == ()
+    assert check(tmp_path / "birds").kind.perhaps == ("stl10",)
+    with pytest.raises(UserError, match="data.dataset cifar10 with .* expected auto or one of stl10"):
+        check(tmp_path / "birds", dataset="cifar10")
+    folder = write(tmp_path / "pets")
+    (message,) = messages(check(folder, dataset="stl10"))
+    assert "only files of published sets have a name" in message
+    sets.cifar10(tmp_path / "birds", names=tuple("abcdefghij"))  # files of two sets
+    assert check(tmp_path / "birds", dataset="stl10").name == "stl10"
