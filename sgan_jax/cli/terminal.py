@@ -41,6 +41,12 @@ class Terminal(Listener):
             for line in _described(setup):
                 self.note(line)
 
+    def is_finished(self, run: Path, step: int, measures: Mapping[str, Measure]) -> None:
+        """Prints what the end of training printed."""
+        if not self.brief:
+            for line in _conclusion(run, step, measures):
+                self.note(line)
+
     def comparing(self, stage: str, done: int, total: int) -> None:
         """Shows how far the comparison of images is."""
         self._waiting.show(stage, done, total)
@@ -92,7 +98,7 @@ class _Lines(Steps):
     def finished(self, run: Path, notice: str) -> None:
         self.progress.print(f"finished: {run}{_bracketed(notice)}")
         if self.last is not None and not self.brief:
-            for line in _conclusion(run, self.last):
+            for line in _conclusion(run, self.last.step, self.last.measures):
                 self.progress.print(line)
 
 
@@ -121,15 +127,15 @@ def _by_class(labelled: Mapping[str, int]) -> str:
     return few([f"{name} {count:,}" for name, count in labelled.items()])
 
 
-def _conclusion(run: Path, last: Epoch) -> list[str]:
+def _conclusion(run: Path, step: int, measures: Mapping[str, Measure]) -> list[str]:
     """The figures, where the results are, and what to do next."""
-    held_out = next((name for name in ("test_accuracy", "validation_accuracy") if name in last.measures), None)
-    figures = [] if held_out is None else [_shown(held_out, last.measures[held_out], _images(last.measures))]
+    held_out = next((name for name in ("test_accuracy", "validation_accuracy") if name in measures), None)
+    figures = [] if held_out is None else [_shown(held_out, measures[held_out], _images(measures))]
     place = shlex.quote(str(run))
-    uses = f"{command('predict')} --run {place} IMAGE" if last.measures else f"{command('sample')} --run {place}"
+    uses = f"{command('predict')} --run {place} IMAGE" if measures else f"{command('sample')} --run {place}"
     return [
         *figures,
-        f"results: {run / 'result.json'}, checkpoints/step_{last.step}, samples/step_{last.step}.png",
+        f"results: {run / 'result.json'}, checkpoints/step_{step}, samples/step_{step}.png",
         f"next: {command('report')} --run {place}, or {uses}",
     ]
 

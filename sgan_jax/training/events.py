@@ -74,6 +74,9 @@ class Listener:
     def begins(self, setup: Setup) -> None:
         """Training is about to begin, or to resume."""
 
+    def is_finished(self, run: Path, step: int, measures: Mapping[str, Measure]) -> None:
+        """The run ended at this step in an earlier call, and nothing is left to train."""
+
     def comparing(self, stage: str, done: int, total: int) -> None:
         """So many blocks of all are done of a stage of the comparison of images, before the first step."""
 
@@ -102,6 +105,10 @@ class Calling(Listener):
     def begins(self, setup: Setup) -> None:
         """Hands it on."""
         self.listener.begins(setup)
+
+    def is_finished(self, run: Path, step: int, measures: Mapping[str, Measure]) -> None:
+        """Hands it on."""
+        self.listener.is_finished(run, step, measures)
 
     def comparing(self, stage: str, done: int, total: int) -> None:
         """Hands it on."""

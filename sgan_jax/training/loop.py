@@ -18,6 +18,7 @@ from sgan_jax.errors import UserError
 from sgan_jax.graph import cache
 from sgan_jax.graph.blocks import Report, no_report
 from sgan_jax.graph.propagation import LabelledImages, propagate
+from sgan_jax.metrics.measure import measures
 from sgan_jax.runs import checkpoint
 from sgan_jax.runs.begin import begin, point_latest
 from sgan_jax.runs.directory import RunDir
@@ -162,6 +163,7 @@ def _lead(call: _Call) -> _Taken:
             recorder.conclude(first, state)
             longer = "more patience resumes it" if recorder.early_end else "more epochs or steps make it longer"
             listener.note(f"{run.path}: {recorder.early_end or f'finished at step {first}'}; {longer}")
+            listener.is_finished(run.path, first, measures(run.metrics_of(first)))
             return _Taken(first, bool(recorder.early_end))
         listener.note(f"{run.path}: {f'from step {first}' if first else 'new run'}, to step {config.total_steps}")
         listener.begins(setup(prepared))

@@ -171,6 +171,12 @@ def test_the_same_command_on_a_finished_run_says_so_and_changes_no_result(run, d
         printed = does("train", *arguments)
         assert f"{RUN}: finished at step 8; more epochs or steps make it longer" in printed
         assert contents() == before
+        accuracy = metrics(run)[-1]["test_accuracy"]
+        assert printed.splitlines()[-3:] == [
+            f"test accuracy {100 * accuracy:.1f}% of 1,000",
+            f"results: {RUN}/result.json, checkpoints/step_8, samples/step_8.png",
+            f"next: sgan report --run {RUN}, or sgan predict --run {RUN} IMAGE",
+        ]
 
 
 def test_another_setting_on_the_run_is_an_error_that_names_it(run, fails):
