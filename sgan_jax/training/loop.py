@@ -20,7 +20,7 @@ from sgan_jax.graph.blocks import Report, no_report
 from sgan_jax.graph.propagation import LabelledImages, propagate
 from sgan_jax.metrics.measure import measures
 from sgan_jax.runs import checkpoint
-from sgan_jax.runs.begin import begin, point_latest
+from sgan_jax.runs.begin import begin
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.find import default_path
 from sgan_jax.runs.retention import early_end
@@ -145,19 +145,19 @@ def _lead(call: _Call) -> _Taken:
             if options.profile:
                 options.profile.check(config.total_steps - first)
             saver = stack.enter_context(checkpoint.saver(run.checkpoints))
+            outputs = Outputs(run, saver, None, listener, options.newest)
             if beginning:
                 listener.note(str(beginning))
-                saver.save(first, state)  # so that no resume needs the other run
+                outputs.save(first, state)  # so that no resume needs the other run
                 saver.wait()
-                if options.newest:
-                    point_latest(run)
             early = bool(early_end(run.metrics(), config))
             ended = early or first >= config.total_steps
-            board = None if ended else stack.enter_context(Board(run.tensorboard, first))
+            if not ended:
+                outputs = outputs._replace(board=stack.enter_context(Board(run.tensorboard, first)))
         rollbacks = len(run.record().rollbacks)
         state, labelled, *_ = team.from_leader((state, labelled, np.asarray(rollbacks), np.asarray(int(early))))
         for_training, validation = split(labelled, config)
-        recorder = Recorder(config, dataset, system, validation, Outputs(run, saver, board, listener, options.newest))
+        recorder = Recorder(config, dataset, system, validation, outputs)
         recorder.thin_out()  # as the run would have done before a kill, or is asked to do now
         if ended:
             recorder.conclude(first, state)

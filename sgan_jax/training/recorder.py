@@ -41,6 +41,14 @@ class Outputs(NamedTuple):
     listener: Listener
     newest: bool = False  # whether `runs/latest` is to point at the run, from its first checkpoint on
 
+    def save(self, step: int, state: TrainState) -> None:
+        """Saves a checkpoint. The first one is waited for where `runs/latest` is to point at the run."""
+        first = self.newest and not self.run.usable
+        self.saver.save(step, state)
+        if first:
+            self.saver.wait()
+            point_latest(self.run)
+
 
 class Recorder:
     """Records the part of a run that one process makes."""
@@ -126,11 +134,7 @@ class Recorder:
     def _save(self, step: int, state: TrainState) -> None:
         if self.config.keep:
             self.thin_out()  # now, when the one before has been written while the run trained
-        first = self.outputs.newest and not self.outputs.run.usable
-        self.outputs.saver.save(step, state)
-        if first:
-            self.outputs.saver.wait()
-            point_latest(self.outputs.run)
+        self.outputs.save(step, state)
 
     def _log(
         self,
