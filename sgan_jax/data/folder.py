@@ -95,7 +95,7 @@ def load_folder(
     too_large = why_streamed(len(train.paths), shape) if stream is None else ""
     reason = "‹data.stream›" if stream else too_large
     if reason and unlabelled:
-        log.info("%s: unlabelled images are read from disk at every step (%s)", folder, reason)
+        log.info("%s: unlabelled images are read from disk when a step needs them (%s)", folder, reason)
         return _streamed(surveyed, shape, size is not None)
     return _decode(surveyed, train, shape, size is not None)
 

@@ -160,6 +160,11 @@ def check_names(config: Config) -> None:
         raise UserError(f"head '{config.model.head}' has no classes, which {what} is made of; choose one of {fitting}")
 
 
+def uses_unlabelled(config: Config) -> bool:
+    """Whether training uses unlabelled images; the names in `config` are checked."""
+    return OBJECTIVES[config.objective.name].uses_unlabelled or config.consistency.weight > 0
+
+
 def build(
     config: Config, image_shape: tuple[int, int, int], classes: int, maps: convolutions.Maps | None = None
 ) -> System:

@@ -21,6 +21,7 @@ class Entry(NamedTuple):
     needs_classifier: bool = False
     weights: tuple[str, ...] = ()  # names of the arguments that the configuration sets
     by_example: bool = False  # whether the discriminator must treat images one by one
+    uses_unlabelled: bool = True  # whether any term is of unlabelled images
 
     def objective(self, classifies: bool, weights: Mapping[str, float] | None = None) -> Objective:
         """The objective for a head that classifies, or does not.
@@ -53,7 +54,7 @@ _MATCHING = ("unsupervised_weight",)
 OBJECTIVES: dict[str, Entry] = {
     "tutorial": Entry(tutorial),
     "joint": Entry(joint, by_example=True),
-    "supervised": Entry(supervised, needs_classifier=True),
+    "supervised": Entry(supervised, needs_classifier=True, uses_unlabelled=False),
     "feature_matching": Entry(feature_matching, weights=_MATCHING),
     "catgan": Entry(catgan, needs_classifier=True),
     "complement": Entry(complement, True, (*_MATCHING, "entropy_weight", "pull_away_weight")),

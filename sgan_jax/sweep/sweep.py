@@ -140,10 +140,12 @@ def _check(configs: Sequence[Config], options: Options, listener: Listener) -> _
     if options.ray:
         ray_cluster.installed_ray(options.ray)
     else:  # a cluster's workers may have extras that are not here
-        check_extras(configs[0], None)
+        for config in configs:
+            check_extras(config, None)
     dataset = _load(configs[0], options.out)
     if not options.ray:
-        check_extras(configs[0], dataset)
+        for config in configs:
+            check_extras(config, dataset)
     name = configs[0].data.dataset if configs[0].data.data_dir else dataset.name
     # Located here: a worker of a cluster has another working directory.
     resolved = [located(dataclasses.replace(c, data=dataclasses.replace(c.data, dataset=name))) for c in configs]

@@ -14,6 +14,7 @@ from sgan_jax.config import Config
 from sgan_jax.data.labels import class_weights
 from sgan_jax.data.load import Dataset
 from sgan_jax.data.stream import batches
+from sgan_jax.engine.system import uses_unlabelled
 from sgan_jax.errors import UserError
 from sgan_jax.graph import cache
 from sgan_jax.graph.blocks import Report, no_report
@@ -210,7 +211,7 @@ def _feed(prepared: Prepared, labelled: np.ndarray, first: int, stop: Stop, repo
     if config.class_balance != "none":
         data = data._replace(lab_weights=jax.numpy.asarray(class_weights(arrays[1], dataset.num_classes)))
     unlabelled = None
-    if dataset.streamed is not None:
+    if dataset.streamed is not None and uses_unlabelled(config):
         unlabelled = batches(dataset.streamed, system.recipe.unlabelled, config.seed, first)
     if config.propagation.neighbours:
         # Processes that wait for one another compare the images to the end, each for itself.

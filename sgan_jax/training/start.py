@@ -15,7 +15,7 @@ from sgan_jax.config import Config, choose, located, to_json, validate
 from sgan_jax.data.load import DEFAULT_LABELS, EMBEDDED, Dataset, choose_labelled, how_many, load
 from sgan_jax.data.stream import installed_grain
 from sgan_jax.engine.devices import Team, available, resolve_precision, team
-from sgan_jax.engine.system import System, build, check_names
+from sgan_jax.engine.system import System, build, check_names, uses_unlabelled
 from sgan_jax.errors import UserError
 from sgan_jax.graph import cache
 from sgan_jax.metrics.table import EVALUATORS
@@ -90,10 +90,11 @@ def check_extras(config: Config, dataset: Dataset | None) -> None:
     """Raises a UserError if training needs a package that is not installed.
 
     Args:
-      config: what is trained.
+      config: what is trained; its names are checked.
       dataset: on what; None as long as it is not loaded.
     """
-    if config.data.stream if dataset is None else dataset.streamed is not None:
+    streamed = config.data.stream if dataset is None else dataset.streamed is not None
+    if streamed and uses_unlabelled(config):
         installed_grain()
 
 

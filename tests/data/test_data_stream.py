@@ -70,7 +70,10 @@ def test_images_that_do_not_fit_in_half_of_the_memory_are_streamed(tmp_path, mon
     monkeypatch.setattr(memory, "FRACTION", 1e-12)
     caplog.set_level("INFO")
     assert load(data_dir=folder).streamed is not None
-    assert "unlabelled images are read from disk at every step (0.0 GB of images, more than half of" in caplog.text
+    assert (
+        "unlabelled images are read from disk when a step needs them (0.0 GB of images, more than half of"
+        in caplog.text
+    )
     assert load(data_dir=folder, stream=False).streamed is None
 
 

@@ -28,6 +28,12 @@ def test_dropout_is_active_in_every_move_and_no_key_is_used_twice(name: str) -> 
         assert len(keys) == len(players.keys)
 
 
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_an_objective_uses_unlabelled_images_where_the_table_has_it(name: str) -> None:
+    inputs = [source for move in OBJECTIVES[name].objective(True) for source, _ in play(move)[1].inputs]
+    assert any("unl" in source for source in inputs) is OBJECTIVES[name].uses_unlabelled, inputs
+
+
 @pytest.mark.parametrize("name", sorted(name for name, entry in OBJECTIVES.items() if entry.weights))
 def test_each_weight_of_an_objective_changes_its_loss_and_others_are_ignored(name: str) -> None:
     def loss(**weights: float) -> dict[str, float]:

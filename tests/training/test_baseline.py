@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from outer import sha256
+from pets import write
 
 from sgan_jax.config import flatten
+from sgan_jax.data.stream import Files
 from sgan_jax.errors import UserError
 from sgan_jax.presets import PRESETS
 from sgan_jax.report.page import render
@@ -49,3 +51,13 @@ def test_a_run_and_its_baseline_are_trained_compared_and_resumed(tmp_path: Path,
     does("train", "--preset", "fast", *SIZES, *alone)
     assert sha256(tmp_path / "own", 1) == sha256(baseline, 1)
     assert RunDir(run).labelled().tolist() == RunDir(baseline).labelled().tolist()
+
+
+def test_a_baseline_reads_no_unlabelled_images_from_disk(tmp_path: Path, does: Does, monkeypatch) -> None:
+    pets, reads = write(tmp_path / "pets"), list[int]()
+    monkeypatch.setattr(Files, "__getitem__", lambda self, index: reads.append(index))
+    sizes = ("--model.width", 2, "--batch-size", 2, "--steps", 1, "--validation", 2)
+    does("train", "--preset", "supervised", "--data-dir", pets, "--stream", True, *sizes, "--run", "streamed")
+    assert reads == []
+    does("train", "--preset", "supervised", "--data-dir", pets, *sizes, "--run", "whole")
+    assert sha256(tmp_path / "streamed", 1) == sha256(tmp_path / "whole", 1)
