@@ -12,7 +12,7 @@ import optax
 
 from sgan_jax.augment.strengths import Strengths
 from sgan_jax.augment.views import AUGMENTATIONS, View, view_of
-from sgan_jax.config import AugmentConfig, Config, ConsistencyConfig, DataConfig, PropagationConfig, choose
+from sgan_jax.config import SETTINGS, AugmentConfig, Config, ConsistencyConfig, DataConfig, PropagationConfig, choose
 from sgan_jax.engine import optimizers
 from sgan_jax.engine.devices import Team, available, resolve_precision
 from sgan_jax.engine.memory import trim_growth
@@ -150,8 +150,11 @@ def check_names(config: Config) -> None:
     choose(NETWORKS, config.model.networks, "networks")
     head = choose(HEADS, config.model.head, "head")
     entry = choose(OBJECTIVES, config.objective.name, "objective")
-    for name in (*config.augment.extra, *config.weak.extra):
-        choose(AUGMENTATIONS, name, "augmentation")
+    for view, settings in (("augment", config.augment), ("weak", config.weak)):
+        for name in settings.extra:
+            if name not in AUGMENTATIONS and f"{view}.{name}" in SETTINGS:
+                raise UserError(f"‹{view}.extra›: {name} is a setting of its own; give ‹{view}.{name}› a value instead")
+            choose(AUGMENTATIONS, name, "augmentation")
     if config.class_balance != "none" and not head.classifies:
         raise UserError(f"‹class_balance›: {config.class_balance}; head '{config.model.head}' has no classes; use none")
     if (entry.needs_classifier or config.consistency.weight) and not head.classifies:

@@ -212,5 +212,7 @@ def test_every_rule_alignment_and_teacher_of_consistency_is_built_and_hands_its_
 @pytest.mark.parametrize("branch", ["augment", "weak"])
 def test_an_unknown_augmentation_is_an_error_that_lists_them(branch: str) -> None:
     with pytest.raises(UserError) as error:
-        check_names(replace(Config(), **{branch: AugmentConfig(extra=("mirror", "hue"))}))
-    assert str(error.value) == f"unknown augmentation 'hue'; choose one of {', '.join(sorted(AUGMENTATIONS))}"
+        check_names(replace(Config(), **{branch: AugmentConfig(extra=("mirror", "tilt"))}))
+    assert str(error.value) == f"unknown augmentation 'tilt'; choose one of {', '.join(sorted(AUGMENTATIONS))}"
+    with pytest.raises(UserError, match=rf"^{branch}.extra: hue is a setting of its own; give {branch}.hue a value"):
+        check_names(replace(Config(), **{branch: AugmentConfig(extra=("hue",))}))
