@@ -20,7 +20,7 @@ from sgan_jax.data.classes import are_known, as_classes, as_labels
 from sgan_jax.data.load import UNKNOWN, Dataset
 from sgan_jax.data.value_range import clip_excursions, warn_of_range
 from sgan_jax.engine.system import System, build, derive_keys
-from sgan_jax.errors import UserError, spelled
+from sgan_jax.errors import UserError, reason, spelled
 from sgan_jax.files import write_json
 from sgan_jax.inference.parameters import check, seed
 from sgan_jax.metrics.classify import class_logits, probabilities
@@ -262,7 +262,10 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
     def _images(self, X: Any, shape: tuple[int, int, int] | None) -> np.ndarray:
         """uint8 `[N, H, W, C]`; rows are images of `shape`, or grey squares."""
-        array = np.asarray(X)
+        try:
+            array = np.asarray(X)
+        except ValueError as error:  # lists of different lengths
+            raise UserError(f"X: no array ({reason(error)}); expected [N, H, W] or [N, H, W, C]") from None
         if array.ndim == 2:
             side = round(array.shape[1] ** 0.5)
             wanted = shape or (side, side, 1)

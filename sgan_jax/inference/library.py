@@ -42,10 +42,12 @@ def preset(name: str, settings: Mapping[str, Any] | None = None, **short: Any) -
       **short: by their short names, those of the flags of `train`: labels, width, learning_rate ...
 
     Raises:
-      UserError: the preset or a setting is unknown, or a value is of another type.
+      UserError: the preset or a setting is unknown, a value is of another type, or another preset is among them.
     """
     for key in short:
         choose(SHORT, key, "setting")
+    if "preset" in (settings or {}):
+        raise UserError(f"settings: the preset is {name} already; leave 'preset' out of them")
     return changed(
         choose(PRESETS, name, "preset"), {SHORT[key]: value for key, value in short.items()} | {**(settings or {})}
     )

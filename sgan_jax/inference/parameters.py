@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sgan_jax.config import SEED
+from sgan_jax.config import SEED, SHORT, SOURCE_SETTINGS
 from sgan_jax.errors import UserError
 
 
@@ -16,8 +16,12 @@ def _is_shape(value: Any) -> bool:
     return (
         isinstance(sides, tuple | list)
         and len(sides) in (2, 3)
-        and all(isinstance(side, numbers.Integral) and int(side) > 0 for side in sides)
+        and all(isinstance(side, numbers.Integral) and not isinstance(side, bool) and int(side) > 0 for side in sides)
     )
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str | os.PathLike) and value != ""
 
 
 _TAKES: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -25,13 +29,13 @@ _TAKES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "settings": (lambda value: value is None or isinstance(value, Mapping), "None or settings by their place"),
     "image_shape": (lambda value: value is None or _is_shape(value), "None, (H, W) or (H, W, C)"),
     "averaged": (lambda value: isinstance(value, bool | np.bool), "True or False"),
-    "run_dir": (lambda value: value is None or isinstance(value, str | os.PathLike), "None or the path of a folder"),
+    "run_dir": (lambda value: value is None or _is_path(value), "None or the path of a folder"),
     "verbose": (lambda value: isinstance(value, bool | np.bool | numbers.Integral), "True or False"),
 }
 
 
 def check(parameters: Mapping[str, Any]) -> None:
-    """Checks those of the estimator's parameters that are not settings.
+    """Checks those of the estimator's parameters that are not settings, and which settings are among them.
 
     Raises:
       UserError: names the parameter, its value and what was expected.
@@ -39,6 +43,13 @@ def check(parameters: Mapping[str, Any]) -> None:
     for name, (takes, expected) in _TAKES.items():
         if not takes(parameters[name]):
             raise UserError(f"{name}: {parameters[name]!r:.60}; expected {expected}")
+    own = {SHORT[name]: name for name, value in parameters.items() if name in SHORT and value is not None}
+    own |= {"seed": "random_state"} if parameters["random_state"] is not None else {}
+    for place in parameters["settings"] or {}:
+        if place in SOURCE_SETTINGS:
+            raise UserError(f"settings: {place}: images and labels are the arguments of fit; leave it out")
+        if place in own:
+            raise UserError(f"settings: {place}: given as {own[place]} already; leave one of them out")
 
 
 def seed(random_state: Any) -> int:

@@ -119,6 +119,7 @@ def test_slips_are_value_errors_of_one_line() -> None:
         ((X, np.zeros(60, int)), "y: one class only, 0"),
         ((X.astype(float), NUMBERS), "X: values from 0.0 to .*; expected floats of 0 to 1"),
         ((X[0, 0], NUMBERS), "X: "),
+        (([[1, 2], [3]], NUMBERS), r"X: no array \(.*\); expected \[N, H, W\]"),
     ):
         with pytest.raises(ValueError, match=message) as error:
             SGANClassifier(**TINY).fit(*arguments)
@@ -147,9 +148,12 @@ def test_slips_are_value_errors_of_one_line() -> None:
         ("settings", [("seed", 1)], "None or settings by their place"),
         ("image_shape", 12, r"None, \(H, W\) or \(H, W, C\)"),
         ("image_shape", (12.0, 12), r"None, \(H, W\) or \(H, W, C\)"),
+        ("image_shape", (True, 12), r"None, \(H, W\) or \(H, W, C\)"),
+        ("image_shape", ("a", "b"), r"None, \(H, W\) or \(H, W, C\)"),
         ("image_shape", (0, 12), r"None, \(H, W\) or \(H, W, C\)"),
         ("averaged", "yes", "True or False"),
         ("run_dir", 3, "None or the path of a folder"),
+        ("run_dir", "", "None or the path of a folder"),
         ("verbose", "no", "True or False"),
     ],
 )
@@ -158,6 +162,22 @@ def test_a_parameter_of_another_type_is_a_value_error_that_names_it(parameter, v
     with pytest.raises(ValueError, match=rf"^{parameter}: .*; expected {expected}") as error:
         model.fit(X, NUMBERS)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data.data_dir": "pets"}, "data.data_dir: images and labels are the arguments of fit; leave it out"),
+        ({"data.dataset": "mnist"}, "data.dataset: images and labels are the arguments of fit; leave it out"),
+        ({"model.width": 16}, "model.width: given as width already; leave one of them out"),
+        ({"preset": "fast"}, "preset: given as preset already; leave one of them out"),
+    ],
+)
+def test_settings_that_would_be_ignored_or_are_given_twice_are_errors(settings, message) -> None:
+    with pytest.raises(ValueError, match=f"^settings: {message}$"):
+        SGANClassifier(**TINY, settings=settings).fit(X, NUMBERS)
+    with pytest.raises(ValueError, match="^settings: seed: given as random_state already"):
+        SGANClassifier(random_state=1, settings={"seed": 1}).fit(X, NUMBERS)
 
 
 def seeds_of(random_state: object) -> list[int]:
