@@ -1,7 +1,10 @@
 """The devices of this machine: what they are good at, and how several of them split a step."""
 
+import errno
 import hashlib
 import re
+import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +21,7 @@ from sgan_jax.errors import UserError, reason
 from sgan_jax.types import Net
 
 PATIENCE = 300  # seconds that the processes of a run wait for one another at its start
+_NUMBERS: list[socket.socket] = []  # of runs with several processes, held as long as this process lives
 CPU_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})  # either multiplies bfloat16 faster than float32
 
 
@@ -186,6 +190,8 @@ def connect(
         raise UserError(f"‹processes›: {processes}; must be at least 1")
     if processes is not None and process is not None and not 0 <= process < processes:
         raise UserError(f"‹process›: {process}; {between(0, processes - 1)}, below ‹processes›")
+    if coordinator is not None and process is not None:
+        claim_number(coordinator, process)
     errors: list[Exception] = []
 
     def join() -> None:
@@ -211,6 +217,30 @@ def connect(
         if not isinstance(error, ValueError | RuntimeError):
             raise error
         raise UserError(f"cannot join the other processes ({reason(error)}); see ‹coordinator› and ‹cluster›") from None
+
+
+def claim_number(coordinator: str, process: int) -> None:
+    """Claims a number among the processes of a run on this machine, for as long as this process lives; on Linux only.
+
+    Of two processes with one number XLA aborts itself and the others, with a trace that no caller can replace. The
+    claim is an abstract socket address (unix(7)): the system gives it once, and takes it back whatever ends a process.
+
+    Raises:
+      UserError: another process of this machine has the number.
+    """
+    if sys.platform != "linux":
+        return
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0sgan-{hashlib.sha256(f'{coordinator} {process}'.encode()).hexdigest()}")
+    except OSError as error:
+        claim.close()
+        if error.errno == errno.EADDRINUSE:
+            raise UserError(
+                f"‹process›: {process}; another process at {coordinator} has that number; give each its own"
+            ) from None
+        return
+    _NUMBERS.append(claim)
 
 
 def local(tree: Any) -> Any:

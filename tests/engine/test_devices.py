@@ -15,7 +15,7 @@ from outer import DIGITS, QUICK, call, command, environment, finished_run, metri
 from outer import RUN as FINISHED
 from rooms import rooms
 
-from sgan_jax.engine.devices import available, connect, named, resolve_precision, team
+from sgan_jax.engine.devices import available, claim_number, connect, named, resolve_precision, team
 from sgan_jax.errors import UserError
 
 SIZES = ("--width", "8", "--batch-size", "8", "--steps-per-epoch", "2")
@@ -362,6 +362,25 @@ def test_flags_of_a_manual_start_that_do_not_fit_are_an_error(
 ) -> None:
     with pytest.raises(UserError, match=f"^{message}"):
         connect(*given)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has addresses that a process holds by itself")
+def test_a_number_is_given_once_for_a_run_on_a_machine_as_long_as_its_process_lives() -> None:
+    where = f"127.0.0.1:{free_port()}"
+    holds = (
+        "import sys; from sgan_jax.engine.devices import claim_number; claim_number(sys.argv[1], 1); print(); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", holds, where], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdin is not None and other.stdout is not None
+        assert other.stdout.readline() == b"\n"
+        with pytest.raises(UserError, match=f"^process: 1; another process at {where} has that number; give each its"):
+            connect(where, 2, 1)
+        claim_number(where, 0)
+        claim_number(f"{where}0", 1)
+        other.stdin.write(b"\n")
+    claim_number(where, 1)
 
 
 # --- one of several devices ---
