@@ -11,9 +11,10 @@ import io
 import logging
 import os
 import re
+import shutil
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Union
 
@@ -54,6 +55,7 @@ COMMANDS: dict[str, Any] = {
 DESCRIPTION = (
     "Semi-supervised GANs in JAX. `sgan COMMAND --help` explains a command, `sgan --version` prints the version."
 )
+WIDEST = 120  # columns of help
 
 
 def main() -> None:
@@ -89,9 +91,10 @@ def _run() -> int | str | None:
         print(f"sgan {__version__}")
         return 0
     try:
-        command: Any = tyro.cli(
-            _any_command(arguments), prog="sgan", description=DESCRIPTION, args=arguments, registry=VALUES
-        )
+        with _bounded_width():
+            command: Any = tyro.cli(
+                _any_command(arguments), prog="sgan", description=DESCRIPTION, args=arguments, registry=VALUES
+            )
     except SystemExit as done:  # --help, or a mistake that it has printed
         return done.code
     if not isinstance(command, Report | Runs | DataCommand):  # those that do without JAX
@@ -100,6 +103,19 @@ def _run() -> int | str | None:
         quiet_late_errors()
     with device_of(command):
         return command()
+
+
+@contextlib.contextmanager
+def _bounded_width() -> Iterator[None]:
+    """Around the printing of help, which tyro makes as wide as the terminal, with options side by side."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(min(shutil.get_terminal_size().columns, WIDEST))
+    try:
+        yield
+    finally:
+        del os.environ["COLUMNS"]
+        if before is not None:
+            os.environ["COLUMNS"] = before
 
 
 def _any_command(arguments: Sequence[str]) -> Any:

@@ -1,5 +1,7 @@
 """How values of flags are read."""
 
+import os
+
 import pytest
 
 from sgan_jax.cli.flags import parse_size
@@ -34,3 +36,15 @@ def test_values_of_another_kind_are_errors_in_words(sgan, monkeypatch, arguments
     status, _, error = sgan(*arguments)
     assert status == 2 and f"Error parsing {message} " in error
     assert "<class" not in error and "None}" not in error
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("300", 120), ("1000", 120), ("90", 90), (None, 80)])
+def test_help_is_as_wide_as_the_terminal_and_120_columns_at_most(sgan, monkeypatch, columns, widest) -> None:
+    if columns is None:
+        monkeypatch.delenv("COLUMNS", raising=False)
+    else:
+        monkeypatch.setenv("COLUMNS", columns)
+    status, printed, _ = sgan("train", "--help")
+    assert status == 0
+    assert {len(line) for line in printed.splitlines() if line.startswith("  --")} == {widest}
+    assert os.environ.get("COLUMNS") == columns
