@@ -20,16 +20,28 @@ log = logging.getLogger(__name__)
 
 # What pandas reads as a missing value: https://pandas.pydata.org/docs/reference/api/pandas.read_csv.html (na_values).
 # "na" in small letters is a class there and here: it is a syllable of KMNIST.
-_MISSING = frozenset({"", "-1", "-1.0", "NA", "#NA", "#N/A", "None"})
-_MISSING_IN_ANY_CASE = frozenset({"nan", "-nan", "nat", "<na>", "n/a", "null"})
+# R and SQL write some of the others.
+_MISSING = frozenset({"", "NA", "#NA", "#N/A", "#N/A N/A", "None", "\\N"})
+_MISSING_IN_ANY_CASE = frozenset(
+    {"nan", "-nan", "nat", "<na>", "n/a", "n.a.", "n.a", "null", "(null)", "<null>"}
+    | {"1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"}
+)
+_NEGATIVE = re.compile(r"[-\u2212\u2013] ?0*(\d+)(\.0*)?")  # with a minus, a mathematical minus or a dash
+_OF_SPREADSHEETS = frozenset({"#value!", "#ref!", "#name?", "#div/0!", "#num!", "#null!"})  # errors of formulas
 
 _NOUN = "(images?|imgs?|data|datasets?|sets?|photos?|pictures?|files?|samples?|examples?|pool|part|split)?"
-_UNLABELLED = "un(lab|label|labelled|labeled|sup|supervised)|nolabels?|(without|not)(labels?|labelled|labeled)"
+_UNLABELLED = (
+    "un(lab|label|labelled|labeled|sup|supervised)|nolabels?|(without|not|non)(labels?|labelled|labeled)|labelless"
+)
 _NO_LABEL = re.compile(rf"(images?|data|train|training)?({_UNLABELLED}){_NOUN}\d*")
 _UNCLEAR = frozenset(
     {"unknown", "none", "undefined", "unspecified", "unannotated", "unsorted", "unclassified", "uncategorised"}
-    | {"uncategorized", "todo", "tolabel", "tobelabelled", "tobelabeled"}
+    | {"uncategorized", "unassigned", "unidentified", "undetermined", "untagged", "unsure", "notsure", "undef", "unk"}
+    | {"nil", "tbd", "todo", "tosort", "tolabel", "toannotate", "tobelabelled", "tobelabeled", "tobeannotated"}
+    | {f"{no}{what}" for no in ("no", "not", "non", "without") for what in ("annotation", "annotated", "class", "tag")}
+    | {"classless", "tagless", "needslabel", "needlabel"}
 )
+_ENDINGS = ("", "s", "es", "class", "label", "images")  # `unknowns`, `no classes`, `unknown class`
 _MINUS_ONE = {2**bits - 1: f"uint{bits}" for bits in (8, 16, 32, 64)}  # what -1 becomes in a type without a sign
 
 
@@ -44,9 +56,13 @@ class Meaning(Enum):
 def meaning(text: str) -> Meaning:
     """What a label or the name of a folder means."""
     bare, key = text.strip(), letters(text)
+    negative = _NEGATIVE.fullmatch(bare)
     if bare in _MISSING or bare.casefold() in _MISSING_IN_ANY_CASE or _NO_LABEL.fullmatch(key):
         return Meaning.NO_LABEL
-    return Meaning.UNCLEAR if key in _UNCLEAR or "unlabel" in key else Meaning.CLASS
+    if negative and negative[1] == "1":
+        return Meaning.NO_LABEL
+    unclear = any(key.removesuffix(ending) in _UNCLEAR for ending in _ENDINGS) or "unlabel" in key
+    return Meaning.UNCLEAR if unclear or negative or bare.casefold() in _OF_SPREADSHEETS else Meaning.CLASS
 
 
 def letters(name: str) -> str:

@@ -42,8 +42,11 @@ _SPLITS = {
     Role.TEST: ("test", "testing"),
 }
 _WORDS = "|".join(word for words in _SPLITS.values() for word in words) + "|dev|eval|evaluation|holdout|heldout"
+_WORDS += "|tests|trn|tst|validate|validating|validations|devel|development|evaluate|evaluating"
 _NOUN = "(set|data|dataset|images?|imgs?|photos?|pictures?|split|part|files?|samples?|examples?)"
-_LIKE_A_SPLIT = re.compile(rf"{_NOUN}?({_WORDS}){_NOUN}?\d*")
+_WHICH = "(all|full|small|mini|new|old|final|public|private|hidden|labelled|labeled|annotated)"
+_LIKE_A_SPLIT = re.compile(rf"{_NOUN}?{_WHICH}?({_WORDS})((and)?({_WORDS}))?{_NOUN}?{_WHICH}?\d*|(train|test|val)[ab]")
+_LABELLED = frozenset({"labelled", "labeled", "annotated"})  # as of all labelled images
 _LIKE_UNLABELLED = re.compile(rf"(extras?|additional|unknowns){_NOUN}?\d*")
 
 
@@ -222,6 +225,11 @@ def _check_nothing_beside(train: str, folder: Path, classes: Sequence[str]) -> N
 def _check_names(folder: Path, names: Sequence[str], problems: Problems) -> None:
     for name in names:
         with problems:
+            if letters(name) in _LABELLED:
+                raise UserError(
+                    f"{folder / name}: a class, or all images with a label? Move the folders of classes up and out of "
+                    "it, or give the class another name"
+                )
             if role(name) is Role.LIKE_UNLABELLED:
                 raise UserError(
                     f"{folder / name}: a class, or images without a label? Rename it '{UNLABELLED[0]}' if they have "

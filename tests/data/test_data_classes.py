@@ -24,8 +24,43 @@ class NAType:
 
 
 MISSING = ("", " ", "\t\n", "nan", "NaN", "NAN", "NA", "#N/A", "n/a", "None", "NULL", "<NA>", "-1", "-1.0", " -1 ")
+MISSING += ("n.a.", "N.A.", "#N/A N/A", "(null)", "\\N", "-1.#IND", "1.#QNAN", "-1.", "-01", "\u22121", "\u20131")
 SPELLINGS = ("unlabelled", "Unlabeled", "UNLABELLED images", "un-labeled_data", "unsup", "Unsupervised", "no_label")
-OTHERS = ("nolabel", "without label", "not-labelled", "unlabelled2", "train_unlabeled", "unlabelled-pool")
+OTHERS = (
+    "non-labelled",
+    "Non_Labeled",
+    "labelless",
+    "nolabel",
+    "without label",
+    "not-labelled",
+    "unlabelled2",
+    "train_unlabeled",
+    "unlabelled-pool",
+)
+UNCLEAR = (
+    "unknown",
+    "Unknown",
+    "none",
+    "NONE",
+    "un-sorted",
+    "unlabelled cats",
+    "to label",
+    "unknown class",
+    "Unknowns",
+)
+UNCLEAR += (
+    "UNK",
+    "no tag",
+    "not-annotated",
+    "no classes",
+    "unassigned",
+    "TBD",
+    "to-sort",
+    "nil",
+    "-2",
+    "-9999",
+    "#REF!",
+)
 
 
 @pytest.mark.parametrize("text", MISSING + SPELLINGS + OTHERS)
@@ -33,13 +68,33 @@ def test_texts_that_mean_no_label(text):
     assert meaning(text) is Meaning.NO_LABEL
 
 
-@pytest.mark.parametrize("text", ["unknown", "Unknown", "none", "NONE", "un-sorted", "unlabelled cats", "to label"])
+@pytest.mark.parametrize("text", UNCLEAR)
 def test_texts_that_may_mean_no_label(text):
     assert meaning(text) is Meaning.UNCLEAR
 
 
 @pytest.mark.parametrize(
-    "text", ["cat", "na", "Nana", "0", "1", "-", "+", "?", "other", "nano", "label", "union", "日本"]
+    "text",
+    [
+        "cat",
+        "na",
+        "Nana",
+        "0",
+        "1",
+        "-",
+        "+",
+        "?",
+        "other",
+        "nano",
+        "label",
+        "union",
+        "日本",
+        "-",
+        "unicorn",
+        "node",
+        "-1a",
+        "1-2",
+    ],
 )
 def test_texts_that_are_classes(text):
     assert meaning(text) is Meaning.CLASS

@@ -100,6 +100,16 @@ ERRORS = {
     "train_images": (PETS | {"train_images": 2}, "train_images: named like a part of the data; rename it 'train' or"),
     "test-set": (PETS | {"test-set": 2}, "test-set: named like a part of the data"),
     "val2017": (under("train2017") | under("val2017"), "2017: named like a part of the data"),
+    **{
+        name: (PETS | {name: 1}, f"{name}: named like a part of the data; rename it 'train' or")
+        for name in ("tests", "Validate", "devel", "trn", "train_val", "test-dev", "testA", "trainB", "test_private")
+    },
+    "train_labelled": (under("train_labelled") | {"unlabelled": 1}, "train_labelled: named like a part of the data"),
+    "labelled": (PETS | {"Labelled": 2}, r"Labelled: a class, or all images with a label\? Move the folders of"),
+    "labelled in train": (
+        under("train") | {"train/annotated": 2},
+        r"train/annotated: a class, or all images with a la",
+    ),
     "images_dev": (PETS | {"images_dev": 1}, "images_dev: named like a part of the data"),
     "splits in classes": ({"cat/train": 1, "cat/test": 1, "dog/train": 1}, "cat/test: a part of the data inside class"),
     "validation in a class": (
