@@ -70,19 +70,28 @@ def letters(name: str) -> str:
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 
+def has_control(text: str) -> bool:
+    """Whether the text has control characters, such as the end of a line or a tab."""
+    return any(unicodedata.category(character) == "Cc" for character in text)
+
+
 def spelling(name: str) -> str:
-    """The name without differences of case, blanks and the form of characters."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """The name without differences of case, blanks, the form of characters and that of numbers: `01`, `1.0`."""
+    text = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    number = re.fullmatch(r"0*([0-9]+)(\.0*)?", text)
+    return number[1] if number else text
 
 
 def check_spelling(names: Iterable[str], where: object) -> None:
-    """Checks that no two classes differ only in case, blanks or the form of their characters.
+    """Checks that no two classes differ only in case, blanks, the form of their characters or that of a number.
 
     Raises:
-      UserError: names two such classes.
+      UserError: names two such classes, or a class whose name has control characters, such as the end of a line.
     """
     first: dict[str, str] = {}
     for name in names:
+        if has_control(name):
+            raise UserError(f"{where}: class {name!a:.60}: control characters in its name; rename it")
         key = spelling(name)
         if key in first:
             raise UserError(f"{where}: classes '{first[key]}' and '{name}' differ in spelling only; join them")

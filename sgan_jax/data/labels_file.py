@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sgan_jax.data.classes import Meaning, check_names, meaning, note_missing
+from sgan_jax.data.classes import Meaning, check_names, has_control, meaning, note_missing
 from sgan_jax.data.splits import LeftOut
 from sgan_jax.errors import RAISED, Problems, UserError, reason
 
@@ -100,17 +100,26 @@ def _rows(path: Path, problems: Problems) -> Iterator[Row]:
             columns = _column(header, FILE_COLUMNS, path), _column(header, LABEL_COLUMNS, path)
             for values in lines:
                 name, label = (values[column].strip() if column < len(values) else "" for column in columns)
-                if name:
-                    yield Row(lines.line_num, name, label)
-                elif label:
-                    with problems:
-                        raise UserError(f"{path}: line {lines.line_num}: label '{label}' without a file")
+                with problems:
+                    _check_line(f"{path}: line {lines.line_num}", values[len(header) :], name, label)
+                    if name:
+                        yield Row(lines.line_num, name, label)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8; save it as CSV in UTF-8") from None
     except csv.Error as error:
         raise UserError(f"{path}: damaged, or no CSV file ({reason(error)}); {_EXPECTED}") from None
+
+
+def _check_line(where: str, surplus: Sequence[str], name: str, label: str) -> None:
+    """Checks that a line has no values beyond the header's columns, no quotation that runs on, and a file."""
+    if any(map(str.strip, surplus)):
+        raise UserError(f"{where}: more values than columns; put a value that has commas in quotation marks")
+    if has_control(name + label):
+        raise UserError(f"{where}: a value of several lines or with tabs; a quotation mark may be missing")
+    if label and not name:
+        raise UserError(f"{where}: label '{label}' without a file")
 
 
 def _column(header: list[str], names: Sequence[str], path: Path) -> int:

@@ -139,6 +139,19 @@ def test_bytes_that_are_not_utf_8_are_an_error():
             as_labels(values, "y")
 
 
+@pytest.mark.parametrize(("one", "other"), [("1", "1.0"), ("1", "01"), ("0", "0."), ("7", "007")])
+def test_classes_that_are_the_same_number_are_an_error(one, other):
+    with pytest.raises(UserError, match="y: classes '.*' and '.*' differ in spelling only"):
+        as_classes(np.array([one, other, "cat"]), "y")
+
+
+@pytest.mark.parametrize("other", ["c\nd", "a\0b", "\x1b[1m", "a\tb"])
+def test_a_class_with_control_characters_is_an_error_of_one_line(other):
+    with pytest.raises(UserError, match="y: class '.*': control characters in its name; rename it") as error:
+        as_classes(np.array(["cat", other]), "y")
+    assert str(error.value).isprintable()
+
+
 @pytest.mark.parametrize("other", ["Cat", "CAT", "cat ", " cat", "ca\u0074\u00a0"])
 def test_classes_that_differ_in_case_or_blanks_only_are_an_error(other):
     with pytest.raises(UserError, match="y: classes '.*' and '.*' differ in spelling only"):

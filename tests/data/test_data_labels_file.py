@@ -163,6 +163,16 @@ def test_other_files_at_the_top_are_no_images_and_bad_images_are_named(tmp_path,
 
 CLASSES = {"cat": 2, "dog": 2}
 ERRORS = {
+    "quotation that runs on": (
+        {".": 3, "labels.csv": 'file,label\n0.png,"cat\n1.png,dog\n2.png,dog\n'},
+        "labels.csv: line 4: a value of several lines or with tabs; a quotation mark may be missing",
+    ),
+    "commas without quotation": (
+        {".": 3, "labels.csv": "file,label\n0.png,cat, grey\n1.png,dog\n2.png,cat\n"},
+        "labels.csv: line 2: more values than columns; put a value that has commas in quotation marks",
+    ),
+    "NUL": ({".": 3, "labels.csv": "file,label\n0.png,c\0t\n1.png,dog\n"}, "line 2: a value of several lines or"),
+    "negative": ({".": 3, "labels.csv": "file,label\n0.png,0\n1.png,1\n2.png,-2\n"}, "label '-2' may mean no label"),
     "beside classes": (
         CLASSES | {"labels.csv": "file,label\ncat/0.png,cat\ndog/0.png,dog\n"},
         r"labels in labels.csv and folders of classes beside it \(cat, dog\); remove labels.csv if",
