@@ -21,7 +21,7 @@ class Data(NamedTuple):
     lab_labels: jax.Array  # int32 [L]
     unl_images: jax.Array  # uint8 [N, H, W, C]
     pseudo_labels: jax.Array | None = None  # float32 [N, K], class probabilities; None where there are none
-    lab_weights: jax.Array | None = None  # float32 [L], by which all classes count alike; None where each image does
+    lab_weights: jax.Array | None = None  # float32 [L], by which all classes count equally; None where each image does
 
 
 class Batch(NamedTuple):

@@ -16,7 +16,7 @@ def device_of(command: Any) -> Iterator[None]:
     """Around a command that computes on the device that its flag names; without the flag, on JAX's first one.
 
     Raises:
-      UserError: there is no such device, or other flags do not permit it.
+      UserError: the device does not exist, or other flags do not permit it.
     """
     flags = next((getattr(command, name) for name in ("call", "plan") if hasattr(command, name)), command)
     name = getattr(flags, "device", None)

@@ -64,7 +64,7 @@ class Predict:
         _warn(result.left_out)
         if not result.predictions:
             files = len(result.left_out)
-            raise UserError(f"{'the file' if files == 1 else f'none of {files} files'} is no image that can be used")
+            raise UserError(f"{'the file cannot' if files == 1 else f'none of {files} files can'} be used as an image")
         predictions = confident(result.predictions, self.threshold or 0.0)
         self._write(FORMATS[self.format](predictions, result.class_names))
         return 1 if result.left_out else 0

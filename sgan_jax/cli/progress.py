@@ -138,7 +138,7 @@ class Progress:
 
     Args:
         span: the steps that the run is to take.
-        explains: whether lines say what the figures are and how long the steps will take.
+        explains: whether lines explain the figures and state how long the steps will take.
         log_every: `log` prints `tutorial_line` of every so many steps; 0: of none.
         stream: where to write; standard output by default. A bar if it is a terminal, otherwise plain lines.
         console: a rich console to draw on instead of `stream`.

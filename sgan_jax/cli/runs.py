@@ -38,7 +38,7 @@ class Runs:
         """Runs the command.
 
         Raises:
-          UserError: there are no such runs, or a run cannot be removed.
+          UserError: a run does not exist, or cannot be removed.
         """
         expected = {"list": 0, "compare": 2, "remove": 1}[self.action]
         if len(self.names) != expected:

@@ -116,7 +116,7 @@ def check_splits(folder: Path, names: Sequence[str], problems: Problems = RAISED
     """Finds the test part, and warns if it is made of validation images or if these are left out.
 
     Raises:
-      UserError: a name is like that of a split, or validation images lie beside classes and there are no test images.
+      UserError: a name is like that of a split, or validation images lie beside classes, without test images.
     """
     for name in names:
         with problems:

@@ -195,7 +195,7 @@ def load_file(path: Path, dataset: str, image_size: Size | None, problems: Probl
 
 
 def _nothing(path: Path) -> UserError:
-    """The error for a path where there are no images."""
+    """The error for a path without images."""
     if not path.is_dir():
         state = "is not a folder" if path.exists() else "does not exist"
         return UserError(f"‹data.data_dir› {path}: {state}; {EXPECTED}")

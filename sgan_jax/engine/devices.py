@@ -56,7 +56,7 @@ def named(name: str) -> jax.Device:
     """The device of a name: the first of a kind such as `cpu` or `gpu`, or `gpu:1`, the second.
 
     Raises:
-      UserError: the name is unknown, or there is no such device.
+      UserError: the name is unknown, or the device does not exist.
     """
     match = re.fullmatch(r"([a-z]+)(?::([0-9]{1,4}))?", name)
     if match is None:
@@ -201,7 +201,7 @@ def connect(
         except Exception as error:
             errors.append(error)
 
-    # In a thread, for XLA waits in code that does not hear Ctrl-C.
+    # In a thread, for XLA waits in code that Ctrl-C does not interrupt.
     joining = Thread(target=join, daemon=True)
     joining.start()
     joining.join(1.0)

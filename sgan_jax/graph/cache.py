@@ -100,7 +100,7 @@ def check_size(dataset: Dataset, config: PropagationConfig) -> None:
 
 
 def _path(dataset: Dataset, kind: str, version: int, settings: dict[str, Any]) -> Path | None:
-    """The file of a graph, or None where there is no home directory for the cache.
+    """The file of a graph, or None without a home directory for the cache.
 
     Args:
       dataset: its digest is part of the key.
@@ -125,7 +125,7 @@ def _load(path: Path | None, shape: tuple[int, int], compute: Callable[[], Neigh
 
 
 def _read(path: Path, shape: tuple[int, int]) -> Neighbours | None:
-    """The graph in a file, or None where there is no file, or (with a warning) where the file is damaged."""
+    """The graph in a file, or None where the file is missing or (with a warning) damaged."""
     try:
         # NumPy would leave open a file that it opens itself and cannot read.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:

@@ -135,7 +135,7 @@ class Run:
           averaged: use the averaged weights.
 
         Returns:
-          Indices, int64 `[count]`, the least certain image first; all of them if there are no more.
+          Indices, int64 `[count]`, the least certain image first; all of them if they are fewer.
 
         Raises:
           UserError: as of `classify`, or `count` is below 1.
@@ -164,6 +164,6 @@ def load(path: str | Path, ckpt: str = "latest") -> Run:
       ckpt: `latest`, `best` (by validation accuracy), `step_7200` or a path.
 
     Raises:
-      UserError: there is no such run or checkpoint, or it is damaged.
+      UserError: the run or the checkpoint does not exist, or it is damaged.
     """
     return Run(open_run(Path(path), ckpt))

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Fraction of images whose most probable class is the true one, 0..1; NaN where there are no images.
+    """Fraction of images whose most probable class is the true one, 0..1; NaN without images.
 
     Args:
       logits: class logits `[N, K]`.
@@ -18,7 +18,7 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def top_k_accuracy(logits: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Fraction of images whose true class is one of the k most probable ones, 0..1; NaN where there are no images.
+    """Fraction of images whose true class is one of the k most probable ones, 0..1; NaN without images.
 
     Of equal logits those of the first classes count as larger, as in `accuracy`, which is the case k = 1.
 

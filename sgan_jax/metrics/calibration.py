@@ -45,7 +45,7 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
       bins: number of intervals of 0..1.
 
     Returns:
-      The error; 0 where there are no images.
+      The error; 0 without images.
     """
     intervals = reliability(labels, probabilities, bins)
     return sum(b.images * abs(b.accuracy - b.confidence) for b in intervals) / max(1, sum(b.images for b in intervals))

@@ -35,7 +35,7 @@ def choose_to_label(
       count: how many images to choose.
 
     Returns:
-      Indices, int64 `[count]`, the least certain image first; all of them if there are no more.
+      Indices, int64 `[count]`, the least certain image first; all of them if they are fewer.
     """
     candidates = np.argsort(margins(probabilities), kind="stable")[: CANDIDATES * count]
     return candidates if len(candidates) <= count else candidates[spread(features_of(candidates), count)]

@@ -38,7 +38,7 @@ def with_manifold(objective: Objective, weight: float = 1e-3) -> Objective:
     The term is |J v|^2, J the Jacobian of the class logits of G(z) by z, and v a normal direction for each of as many
     latents as there are unlabelled images. On average that is the squared Frobenius norm of J, the Laplacian norm of
     which Lecouat et al., arXiv 1805.08957, take a Monte Carlo approximation. They take differences over a small step;
-    here J v is exact, by forward-mode differentiation, and there is no step size. The generator does not descend on
+    here J v is exact, by forward-mode differentiation, without a step size. The generator does not descend on
     the term.
 
     Args:

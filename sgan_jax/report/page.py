@@ -64,7 +64,7 @@ def report(path: Path | None, out: Path | None = None) -> Path:
       The file.
 
     Raises:
-      UserError: there is no such run, or it is damaged.
+      UserError: the run does not exist, or it is damaged.
     """
     run = existing(path)
     file = out or run.path / "report.html"

@@ -37,7 +37,7 @@ def page_server(path: Path | None, port: int) -> PageServer:
       port: where to listen; 0 takes a free port.
 
     Raises:
-      UserError: there is no such run, or the port is not available.
+      UserError: the run does not exist, or the port is not available.
     """
     existing(path)
     if not 0 <= port < 65536:

@@ -21,7 +21,7 @@ class WithBaseline(NamedTuple):
 
 
 def with_baseline(run: RunDir) -> WithBaseline | None:
-    """The accuracies of both; None where there is no baseline, or either has not ended."""
+    """The accuracies of both; None without a baseline, and until both have ended."""
     ours, theirs = measures(run.result()), measures(run.baseline.result())
     for name in ACCURACIES:
         if name in ours and name in theirs:

@@ -102,7 +102,7 @@ class SweepDir:
         return RunDir(self.runs / str(trial))
 
     def records(self) -> list[Record]:
-        """The trials that are done, in the order in which they ended; none where there is no sweep yet.
+        """The trials that are done, in the order in which they ended; none before the sweep.
 
         Raises:
           UserError: a line is of another version or cannot be read.

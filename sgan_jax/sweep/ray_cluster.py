@@ -51,7 +51,7 @@ def connected(address: str) -> Iterator[None]:
       address: HOST:PORT, ray://HOST:PORT, "auto" (one that runs on this machine) or "local" (one started here).
 
     Raises:
-      UserError: Ray is not installed, or there is no cluster at the address.
+      UserError: Ray is not installed, or no cluster answers at the address.
     """
     ray = installed_ray(address)
     with _no_usage_statistics():

@@ -25,7 +25,7 @@ from sgan_jax.types import TrainState
 UNLABELLED_TERMS = ("d/real", "d/entropy", "d/imbalance", "d/consistency", "g/features")
 COLLAPSED = 0.1  # of the distance of real images: below, the generator makes one shape
 REAL = 100  # real images whose distance is taken
-SAMPLE = 1000  # training images whose pseudo-labels are looked at
+SAMPLE = 1000  # training images whose pseudo-labels are inspected
 FROM_DISK = 100  # of these, where they are streamed
 FEWEST = 10  # pseudo-labels that may be of one class by chance
 FALLING = 5  # epochs

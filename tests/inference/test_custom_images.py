@@ -143,7 +143,7 @@ def test_prediction_needs_no_data_and_names_files_that_are_left_out(tmp_path: Pa
     assert (done.returncode, len(done.stdout.splitlines())) == (1, 3)
     warning = f"sgan: warning: {bad}: left out (no image that Pillow reads)\n"
     assert done.stderr == warning
-    with pytest.raises(UserError, match="^the file is no image that can be used$"):
+    with pytest.raises(UserError, match="^the file cannot be used as an image$"):
         Predict(images=(bad,), run=run)()
     assert capsys.readouterr().err == warning
     with pytest.raises(UserError, match="^nowhere.png: no such file; name image files, or folders of them$"):
