@@ -22,7 +22,7 @@ from sgan_jax.data.value_range import clip_excursions, warn_of_range
 from sgan_jax.engine.system import System, build, derive_keys
 from sgan_jax.errors import UserError, reason, spelled
 from sgan_jax.files import write_json
-from sgan_jax.inference.parameters import check, seed
+from sgan_jax.inference.parameters import check, check_count, check_path, check_scored, seed
 from sgan_jax.metrics.classify import class_logits, probabilities
 from sgan_jax.models.heads import HEADS
 from sgan_jax.presets import PRESETS
@@ -152,8 +152,18 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[best]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Accuracy on the images that have a label, 0..1; those of label -1 do not count."""
-        y = _labels(y)
+        """Accuracy on the images that have a label, 0..1; those of label -1 do not count.
+
+        Raises:
+          NotFittedError: `fit` comes first.
+          ValueError: labels, images and weights do not fit, or no image has a label.
+        """
+        check_is_fitted(self)
+        y = _labels(y).reshape(-1)
+        try:
+            check_scored(y, _array(X), self.classes_, sample_weight)
+        except UserError as error:
+            raise ValueError(_spelled(error)) from None
         if self.classes_.dtype.kind == "U":  # of a run whose classes are text, or look like numbers and are
             y = y.astype(str)
         known = are_known(y)
@@ -164,6 +174,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         """Generated images, uint8 `[count, H, W, C]`; `random_state` as of the class."""
         check_is_fitted(self)
         try:
+            check_count(count)
             key = derive_keys(seed(random_state)).samples
         except UserError as error:
             raise ValueError(_spelled(error)) from None
@@ -177,6 +188,10 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
           ValueError: there is something at `path` already, or it cannot be written.
         """
         check_is_fitted(self)
+        try:
+            check_path(path)
+        except UserError as error:
+            raise ValueError(_spelled(error)) from None
         run = RunDir(Path(path))
         if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
             raise ValueError(f"{path}: exists; expected a new or empty directory")
@@ -204,6 +219,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
           ValueError: there is none, or it is damaged, or has no classifier.
         """
         try:
+            check_path(path, ckpt)
             opened = open_run(Path(path), ckpt)
             opened.needs_classifier("load")
         except UserError as error:
@@ -262,10 +278,7 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
 
     def _images(self, X: Any, shape: tuple[int, int, int] | None) -> np.ndarray:
         """uint8 `[N, H, W, C]`; rows are images of `shape`, or grey squares."""
-        try:
-            array = np.asarray(X)
-        except ValueError as error:  # lists of different lengths
-            raise UserError(f"X: no array ({reason(error)}); expected [N, H, W] or [N, H, W, C]") from None
+        array = _array(X)
         if array.ndim == 2:
             side = round(array.shape[1] ** 0.5)
             wanted = shape or (side, side, 1)
@@ -285,6 +298,13 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
     def _opened(self) -> tuple[System, TrainState]:
         system = build(self.record_.config, self.image_shape_, len(self.classes_))
         return system, jax.tree.map(jax.numpy.asarray, self.state_)
+
+
+def _array(X: Any) -> np.ndarray:
+    try:
+        return np.asarray(X)
+    except ValueError as error:  # lists of different lengths
+        raise UserError(f"X: no array ({reason(error)}); expected [N, H, W] or [N, H, W, C]") from None
 
 
 def _figures(opened: Opened) -> dict[str, Any]:

@@ -76,6 +76,8 @@ def train(
     Raises:
       UserError: the settings, the data or the directory do not permit it.
     """
+    if not isinstance(config, Config):
+        raise UserError(f"config: {config!r:.60}; expected a Config, as sgan_jax.preset makes it")
     if callback is not None:
         listener = Calling(callback, listener)
     return loop.train(config, Options(None if run is None else Path(run)), dataset, listener)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sgan_jax.config import SEED, SHORT, SOURCE_SETTINGS
+from sgan_jax.data.classes import are_known
 from sgan_jax.errors import UserError
 
 
@@ -50,6 +51,52 @@ def check(parameters: Mapping[str, Any]) -> None:
             raise UserError(f"settings: {place}: images and labels are the arguments of fit; leave it out")
         if place in own:
             raise UserError(f"settings: {place}: given as {own[place]} already; leave one of them out")
+
+
+def check_path(path: Any, ckpt: Any = "latest") -> None:
+    """Checks the arguments that name a run directory and a checkpoint in it.
+
+    Raises:
+      UserError: names the argument, its value and what was expected.
+    """
+    if not _is_path(path):
+        raise UserError(f"path: {path!r:.60}; expected the path of a run directory")
+    if not isinstance(ckpt, str):
+        raise UserError(f"ckpt: {ckpt!r:.60}; expected latest, best or a step such as step_7200")
+
+
+def check_count(count: Any) -> None:
+    """Checks a number of images.
+
+    Raises:
+      UserError: it is not a whole number from 1 on.
+    """
+    if not isinstance(count, numbers.Integral) or isinstance(count, bool) or int(count) < 1:
+        raise UserError(f"count: {count!r:.60}; expected a whole number of images, at least 1")
+
+
+def check_scored(labels: np.ndarray, images: np.ndarray, classes: np.ndarray, sample_weight: Any) -> None:
+    """Checks the arguments of `score`.
+
+    Args:
+      labels: integers or text `[N]`.
+      images: `[N, ...]`.
+      classes: labels that the classifier predicts.
+      sample_weight: None, or a weight for each image.
+
+    Raises:
+      UserError: they have other lengths, or labels of another type, or no label.
+    """
+    count = len(images) if images.ndim else 0
+    if len(labels) != count:
+        raise UserError(f"y: {len(labels)} labels for {count} images; expected one each (-1: unknown)")
+    if sample_weight is not None and np.shape(sample_weight) != (count,):
+        raise UserError(f"sample_weight: shape {np.shape(sample_weight)}; expected ({count},), a weight for each image")
+    known = are_known(labels)
+    if not known.any():
+        raise UserError("y: no label; expected one at least")
+    if classes.dtype.kind != "U" and labels.dtype.kind == "U":
+        raise UserError(f"y: label '{labels[known][0]}'; expected integers, as in fit")
 
 
 def seed(random_state: Any) -> int:

@@ -180,6 +180,29 @@ def test_settings_that_would_be_ignored_or_are_given_twice_are_errors(settings, 
         SGANClassifier(random_state=1, settings={"seed": 1}).fit(X, NUMBERS)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda model: model.score(X, NUMBERS[:5]), "y: 5 labels for 60 images; expected one each"),
+        (lambda model: model.score(X, NUMBERS, [1.0, 2.0]), r"sample_weight: shape \(2,\); expected \(60,\)"),
+        (lambda model: model.score(X, np.full(60, -1)), "y: no label; expected one at least"),
+        (lambda model: model.score(X, KINDS), "y: label 'floor'; expected integers, as in fit"),
+        (lambda model: model.score(None, NUMBERS), "y: 60 labels for 0 images"),
+        (lambda model: model.sample(-1), "count: -1; expected a whole number of images, at least 1"),
+        (lambda model: model.sample("3"), "count: '3'; expected a whole number"),
+        (lambda model: model.save(None), "path: None; expected the path of a run directory"),
+        (lambda model: model.load(3), "path: 3; expected the path of a run directory"),
+        (lambda model: model.load("run", 7200), "ckpt: 7200; expected latest, best or a step such as step_7200"),
+    ],
+)
+def test_slips_in_the_arguments_of_methods_are_value_errors_of_one_line(call, message) -> None:
+    with pytest.raises(ValueError, match=f"^{message}") as error:
+        call(fitted())
+    assert "\n" not in str(error.value)
+    with pytest.raises(NotFittedError):
+        SGANClassifier().score(X, NUMBERS)
+
+
 def seeds_of(random_state: object) -> list[int]:
     """The seeds of two fits of one estimator."""
     model = SGANClassifier("supervised", width=2, steps=1, random_state=random_state)

@@ -215,3 +215,9 @@ def test_a_second_fit_and_a_second_prediction_of_the_same_shapes_compile_nothing
     with jax.log_compiles():
         SGANClassifier("supervised", **TINY | {"width": 3}).fit(IMAGES, LABELS)
     assert any(message.startswith("Compiling") for message in caplog.messages)
+
+
+@pytest.mark.parametrize("config", ["best", {"preset": "best"}, None])
+def test_a_configuration_of_another_type_is_an_error_of_one_line(config) -> None:
+    with pytest.raises(UserError, match="^config: .*; expected a Config, as sgan_jax.preset makes it$"):
+        sgan_jax.train(config)
