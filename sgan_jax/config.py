@@ -281,6 +281,15 @@ class PropagationConfig:
     many_labels: int = _field(50, "Labels of each class from which they outweigh the graph's clusters.", COUNT)
     few_labels: int = _field(5, "Labels of a class below which a balanced start is tried as well.", NOT_NEGATIVE)
     certainty: float = _field(6.0, "Log-odds of the two most probable classes of the median image.", NOT_NEGATIVE)
+    trusted: float = _field(
+        0.5,
+        "Accuracy on left-out labels, beyond chance (Cohen's kappa), from which propagated labels have their full "
+        "certainty; 0: always, untested.",
+        PROBABILITY,
+    )
+    useful: float = _field(
+        0.4, "The same, below which they are not used; in between their certainty is calibrated.", PROBABILITY
+    )
 
 
 @dataclass(frozen=True)
@@ -630,6 +639,9 @@ def _conflicts(config: Config) -> Iterator[str]:
     if graph.pause_until < graph.pause_from:
         least = f"‹propagation.pause_from›, {graph.pause_from}"
         yield f"‹propagation.pause_until›: {graph.pause_until}; must be at least {least}"
+    if graph.trusted and graph.useful > graph.trusted:
+        most = f"‹propagation.trusted›, {graph.trusted}"
+        yield f"‹propagation.useful›: {graph.useful}; must be at most {most}"
     if config.consistency.fairness and config.consistency.rule != "freematch":
         yield f"‹consistency.fairness›: {config.consistency.fairness}; needs ‹consistency.rule› freematch"
     if config.unlabelled is not None and config.unlabelled < config.batch_size:

@@ -94,6 +94,8 @@ CHANGED = Config(
         many_labels=40,
         few_labels=6,
         certainty=5.0,
+        trusted=0.7,
+        useful=0.1,
     ),
 )
 
@@ -390,6 +392,7 @@ def test_augmentations_are_limited_by_numbers_of_at_least_zero(limit: float) -> 
             {"propagation.pause_from": 0.5, "propagation.pause_until": 0.25},
             "propagation.pause_until: 0.25; must be at least propagation.pause_from, 0.5",
         ),
+        ({"propagation.useful": 0.7}, "propagation.useful: 0.7; must be at most propagation.trusted, 0.5"),
         (
             {"adam.epsilon": 0.0},
             "adam.epsilon: 0.0; must be a positive number, or adam.epsilon_root one",

@@ -109,9 +109,13 @@ def with_certainty(probabilities: np.ndarray, certainty: float) -> np.ndarray:
       float32 `[N, K]`, each row adding up to 1.
     """
     logs = np.log(probabilities)
+    return _softmax(logs * (certainty / median_lead(logs)))
+
+
+def median_lead(logs: np.ndarray) -> float:
+    """The log-odds of the two most probable classes of the median image, above 0; of logarithms `[N, K]`."""
     ordered = np.partition(logs, -2, axis=1)
-    lead = max(float(np.median(ordered[:, -1] - ordered[:, -2])), _SMALLEST_LEAD)
-    return _softmax(logs * (certainty / lead))
+    return max(float(np.median(ordered[:, -1] - ordered[:, -2])), _SMALLEST_LEAD)
 
 
 def cut_weight(weights: sparse.csr_array, classes: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 README.md explains the method; equations.py has its mathematics.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,13 +25,23 @@ class LabelledImages(NamedTuple):
     classes: int  # K
 
 
-class _Problem(NamedTuple):
+class Problem(NamedTuple):
     """What all propagations on one graph share."""
 
-    adjacency: sparse.csr_array  # float32 [N, N]: S of Zhou et al.
+    weights: sparse.csr_array  # float32 [N, N]: W, by whose cut solutions are compared
+    adjacency: sparse.csr_array  # float32 [N, N]: S of Zhou et al.; where classes overlap, of more edges than W has
     labels: np.ndarray  # float32 [N, K]: 1 where a label is given
     config: PropagationConfig
     check: Check
+
+
+class Solution(NamedTuple):
+    """Class probabilities, and how a single propagation on the same graph comes near them."""
+
+    probabilities: np.ndarray  # float32 [N, K], not yet of a given certainty
+    problem: Problem
+    alpha: float  # of that single propagation
+    once: bool  # whether the probabilities are those of that single propagation
 
 
 def propagate(
@@ -57,18 +67,34 @@ def propagate(
     Returns:
       float32 `[N, K]`, each row adding up to 1.
     """
+    solution = solve_labels(neighbours, labelled, config, more_neighbours, check)
+    return with_certainty(solution.probabilities, config.certainty)
+
+
+def solve_labels(
+    neighbours: Neighbours,
+    labelled: LabelledImages,
+    config: PropagationConfig,
+    more_neighbours: Callable[[], Neighbours] | None = None,
+    check: Check = never_stop,
+) -> Solution:
+    """The probabilities of `propagate` before they get their certainty; arguments as there."""
     weights = edge_weights(neighbours)
     labels = _one_hot(labelled, len(neighbours.indices))
-    problem = _Problem(normalized(weights), labels, config, check)
+    problem = Problem(weights, normalized(weights), labels, config, check)
     solutions = _solve_iteratively(problem)
     if not solutions:  # classes overlap
         if more_neighbours is not None:
             problem = problem._replace(adjacency=normalized(weights + edge_weights(more_neighbours())))
-        solutions = _solve_once(problem, config.alpha_local)
-    elif labels.sum(axis=0).min() >= config.many_labels:
-        solutions = _solve_once(problem, config.alpha_many)
-    best = min(solutions, key=lambda probabilities: cut_weight(weights, probabilities.argmax(axis=1)))
-    return with_certainty(best, config.certainty)
+        return Solution(solve_once(problem, config.alpha_local)[0], problem, config.alpha_local, once=True)
+    if labels.sum(axis=0).min() >= config.many_labels:
+        return Solution(solve_once(problem, config.alpha_many)[0], problem, config.alpha_many, once=True)
+    return Solution(_least_cut(problem, solutions), problem, config.alpha, once=False)
+
+
+def _least_cut(problem: Problem, solutions: Sequence[np.ndarray]) -> np.ndarray:
+    """The solution whose classes cut the least edge weight."""
+    return min(solutions, key=lambda probabilities: cut_weight(problem.weights, probabilities.argmax(axis=1)))
 
 
 def _one_hot(labelled: LabelledImages, images: int) -> np.ndarray:
@@ -86,13 +112,23 @@ def _frequencies(labels: np.ndarray) -> list[np.ndarray | None]:
     return [None] if counts.min() == counts.max() else [None, counts / counts.sum()]
 
 
-def _solve_once(problem: _Problem, alpha: float) -> list[np.ndarray]:
-    """Propagates the labels once; one solution for each choice of class frequencies."""
+def solve_once(problem: Problem, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+    """Propagates the labels once.
+
+    Returns:
+      Class probabilities float32 `[N, K]`, of the class frequencies that cut the least edge weight; and whether a label
+      reaches each image, bool `[N, 1]`.
+    """
     scores = solve(problem.adjacency, problem.labels, alpha, problem.check)
-    return [balanced(scores, frequencies) for frequencies in _frequencies(problem.labels)]
+    solutions = [balanced(scores, frequencies) for frequencies in _frequencies(problem.labels)]
+    return _least_cut(problem, solutions), _reached(scores)
 
 
-def _solve_iteratively(problem: _Problem) -> list[np.ndarray]:
+def _reached(scores: np.ndarray) -> np.ndarray:
+    return scores.max(axis=1, keepdims=True) > _UNREACHED
+
+
+def _solve_iteratively(problem: Problem) -> list[np.ndarray]:
     """Propagates labels once and then iteratively from all images; one solution for each start, none if they overlap.
 
     The starts are those of `_frequencies`. The few labels of a class may all lie among images of another class, and
@@ -100,7 +136,7 @@ def _solve_iteratively(problem: _Problem) -> list[np.ndarray]:
     of each class is tried as well.
     """
     scores = solve(problem.adjacency, problem.labels, problem.config.alpha, problem.check)
-    reached = scores.max(axis=1, keepdims=True) > _UNREACHED
+    reached = _reached(scores)
     solutions = [
         _iterate(problem, reached, balanced(scores, frequencies), frequencies)
         for frequencies in _frequencies(problem.labels)
@@ -110,7 +146,7 @@ def _solve_iteratively(problem: _Problem) -> list[np.ndarray]:
     return [solution for solution in solutions if solution is not None]
 
 
-def _balanced_start(problem: _Problem, reached: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def _balanced_start(problem: Problem, reached: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Class probabilities after a few iterations in which each class is predicted for equally many images."""
     classes = scores.shape[1]
     equal = np.full(classes, 1.0 / classes)
@@ -122,7 +158,7 @@ def _balanced_start(problem: _Problem, reached: np.ndarray, scores: np.ndarray) 
 
 
 def _iterate(
-    problem: _Problem, reached: np.ndarray, probabilities: np.ndarray, frequencies: np.ndarray | None
+    problem: Problem, reached: np.ndarray, probabilities: np.ndarray, frequencies: np.ndarray | None
 ) -> np.ndarray | None:
     """Propagates from all images until their classes settle; None where they do not begin to: classes overlap.
 
@@ -148,12 +184,12 @@ def _iterate(
     return probabilities
 
 
-def _sources(problem: _Problem, reached: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+def _sources(problem: Problem, reached: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Y of the next propagation, float32 `[N, K]`: the label, or else the most probable class if a label reaches it."""
     labelled = problem.labels.any(axis=1, keepdims=True)
     predicted = np.eye(probabilities.shape[1], dtype=np.float32)[probabilities.argmax(axis=1)] * reached
     return np.where(labelled, problem.labels, predicted)
 
 
-def _propagated(problem: _Problem, sources: np.ndarray, alpha: float, frequencies: np.ndarray | None) -> np.ndarray:
+def _propagated(problem: Problem, sources: np.ndarray, alpha: float, frequencies: np.ndarray | None) -> np.ndarray:
     return balanced(solve(problem.adjacency, sources, alpha, problem.check), frequencies)

@@ -104,6 +104,7 @@ def render(run: RunDir, refresh: int = 0) -> str:
         drawing=drawing_note(config),
         predictions=_predictions(run, list(dataset.class_names)),
         labels=_labels(record),
+        propagated=record.trust.described(config.propagation) if record.trust else "",
         per_class=list(zip(dataset.class_names, dataset.labels_per_class, strict=False)),
         commands=list(dict.fromkeys(_command(part.command) for part in record.parts)),
         facts=_facts(run, record, lines),

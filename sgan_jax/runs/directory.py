@@ -20,6 +20,7 @@ import numpy as np
 
 from sgan_jax.errors import UserError
 from sgan_jax.files import finite, locked, named, read_json, write_atomically, write_json
+from sgan_jax.graph.verdict import Trust
 from sgan_jax.runs.record import RunRecord, read_record
 from sgan_jax.runs.retention import steps
 
@@ -98,6 +99,12 @@ class RunDir:
         """Adds a rollback to the record: the steps after it have other randomness, also after a resume."""
         record = self.record()
         self.write_record(record._replace(rollbacks=(*record.rollbacks, why)))
+
+    def note_trust(self, trust: Trust) -> None:
+        """Has the record contain what the test of the graph found."""
+        record = self.record()
+        if record.trust != trust:
+            self.write_record(record._replace(trust=trust))
 
     def dataset(self) -> str:
         """The run's data set by name; "auto" as the set that it was when the run began."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sgan_jax.config import LARGEST_SIDE, Config, from_json, to_json, validate
 from sgan_jax.errors import UserError
 from sgan_jax.files import read_json
+from sgan_jax.graph.verdict import VERDICTS, Trust
 
 
 class Images(NamedTuple):
@@ -76,6 +77,7 @@ class RunRecord(NamedTuple):
     rollbacks: tuple[str, ...] = ()  # why the run went back to a checkpoint, each time that it did
     label_kind: str = ""  # of labels given as an array: "i", "u" or "U", NumPy's kinds
     origin: Origin | None = None  # None where the run began with random weights
+    trust: Trust | None = None  # in the propagated labels; None where there are none, or not yet
 
     @property
     def commits(self) -> list[str]:
@@ -90,6 +92,7 @@ class RunRecord(NamedTuple):
         values = {"config": to_json(self.config), "dataset": dataset, **first}
         values |= {"resumed": resumed} if resumed else {}
         values |= {"origin": self.origin._asdict()} if self.origin else {}
+        values |= {"propagated": self.trust._asdict()} if self.trust else {}
         values |= {"rollbacks": list(self.rollbacks)} if self.rollbacks else {}
         return values | ({"estimator": {"labels": self.label_kind}} if self.label_kind else {})
 
@@ -106,6 +109,7 @@ def read_record(path: Path) -> RunRecord:
         rollbacks = tuple(map(str, _of(values.get("rollbacks", []), list)))
         label_kind = str(_of(values.get("estimator", {}), dict).get("labels", ""))
         origin = _origin(values["origin"]) if "origin" in values else None
+        trust = _trust(values["propagated"]) if "propagated" in values else None
         settings = _of(values["config"], dict)
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path}: damaged or of another version; start a new run with ‹run›") from None
@@ -114,7 +118,7 @@ def read_record(path: Path) -> RunRecord:
         validate(config)
     except UserError as error:
         raise UserError(f"{path}: {error.marked.removeprefix('config.json: ')}") from None
-    return RunRecord(config, dataset, parts, rollbacks, label_kind, origin)
+    return RunRecord(config, dataset, parts, rollbacks, label_kind, origin, trust)
 
 
 def _parts(values: dict[str, Any]) -> list[Any]:
@@ -141,6 +145,14 @@ def _part(values: Any) -> Part:
 def _origin(values: Any) -> Origin:
     run, step, sha256 = _of(values["run"], str), _of(values["step"], int), _of(values["sha256"], str)
     return Origin(run, step, sha256, *(tuple(map(str, _of(values[name], list))) for name in Origin._fields[3:]))
+
+
+def _trust(values: Any) -> Trust:
+    verdict = _of(values["verdict"], str)
+    if verdict not in VERDICTS:
+        raise ValueError(verdict)
+    tested, right = (_of(values[name], int) for name in ("tested", "right"))
+    return Trust(verdict, tested, right, *(float(_of(values[name], float)) for name in ("kappa", "certainty")))
 
 
 def _dataset(values: dict[str, Any]) -> DatasetRecord:

@@ -18,7 +18,8 @@ from sgan_jax.engine.system import uses_unlabelled
 from sgan_jax.errors import UserError
 from sgan_jax.graph import cache
 from sgan_jax.graph.blocks import Report, no_report
-from sgan_jax.graph.propagation import LabelledImages, propagate
+from sgan_jax.graph.propagation import LabelledImages
+from sgan_jax.graph.trust import Propagated, propagate_tested
 from sgan_jax.metrics.measure import measures
 from sgan_jax.runs import checkpoint
 from sgan_jax.runs.begin import begin
@@ -112,10 +113,11 @@ class _Call(NamedTuple):
         config, _, system, team, _ = self.prepared
         self.stop.saves = False  # in a sweep an earlier trial may have
         report = self.listener.comparing if team.leads else no_report
-        feed = _feed(self.prepared, labelled, int(state.step), self.stop, report)
+        propagated = _propagated(self.prepared, labelled, self.stop, report)
+        feed = _feed(self.prepared, labelled, int(state.step), propagated)
         self.stop.saves = True
-        if recorder:
-            recorder.watch.fed(feed.data.pseudo_labels)
+        if recorder and propagated:
+            recorder.propagated(propagated)
 
         def stopped() -> bool:
             return self.stop.anywhere(team, recorder is not None and bool(recorder.early_end))
@@ -203,9 +205,27 @@ def _follow(call: _Call) -> _Taken:
     return _Taken(step, early=step < config.total_steps and not call.stop.by)
 
 
-def _feed(prepared: Prepared, labelled: np.ndarray, first: int, stop: Stop, report: Report) -> Feed:
-    """The data of the steps after `first`, with propagated labels where the configuration asks for them."""
-    config, dataset, system, team, _ = prepared
+def _propagated(prepared: Prepared, labelled: np.ndarray, stop: Stop, report: Report) -> Propagated | None:
+    """The labels that are propagated where the configuration asks for them, the leader's in every process."""
+    config, dataset, _, team, _ = prepared
+    if not config.propagation.neighbours:
+        return None
+    # Processes that wait for one another compare the images to the end, each for itself.
+    check = stop.check if jax.process_count() == 1 else lambda: None
+    neighbours = cache.load_by_deformation(dataset, config.propagation, check, report)
+    more_neighbours = partial(cache.load_by_orientations, dataset, config.propagation, check, report)
+    known = LabelledImages(labelled, dataset.train_labels[labelled], dataset.num_classes)
+    probabilities, trust = propagate_tested(neighbours, known, config.propagation, more_neighbours, check)
+    if not team.from_leader(np.asarray(int(probabilities is not None))):
+        return Propagated(None, trust)
+    if probabilities is None:  # the last bits of this process made another verdict
+        probabilities = np.zeros((len(dataset.train_images), dataset.num_classes), np.float32)
+    return Propagated(team.from_leader(probabilities), trust)
+
+
+def _feed(prepared: Prepared, labelled: np.ndarray, first: int, propagated: Propagated | None) -> Feed:
+    """The data of the steps after `first`."""
+    config, dataset, system, _, _ = prepared
     arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
     data = Data(*map(jax.numpy.asarray, arrays))
     if config.class_balance != "none":
@@ -213,12 +233,6 @@ def _feed(prepared: Prepared, labelled: np.ndarray, first: int, stop: Stop, repo
     unlabelled = None
     if dataset.streamed is not None and uses_unlabelled(config):
         unlabelled = batches(dataset.streamed, system.recipe.unlabelled, config.seed, first)
-    if config.propagation.neighbours:
-        # Processes that wait for one another compare the images to the end, each for itself.
-        check = stop.check if jax.process_count() == 1 else lambda: None
-        neighbours = cache.load_by_deformation(dataset, config.propagation, check, report)
-        more_neighbours = partial(cache.load_by_orientations, dataset, config.propagation, check, report)
-        known = LabelledImages(labelled, dataset.train_labels[labelled], dataset.num_classes)
-        pseudo_labels = propagate(neighbours, known, config.propagation, more_neighbours, check)
-        data = data._replace(pseudo_labels=jax.numpy.asarray(team.from_leader(pseudo_labels)))
+    if propagated and propagated.probabilities is not None:
+        data = data._replace(pseudo_labels=jax.numpy.asarray(propagated.probabilities))
     return Feed(data, unlabelled)

@@ -14,6 +14,7 @@ from sgan_jax.data.load import Dataset
 from sgan_jax.engine.devices import local
 from sgan_jax.engine.system import System, derive_keys
 from sgan_jax.files import write_json
+from sgan_jax.graph.trust import Propagated
 from sgan_jax.metrics.classify import probabilities
 from sgan_jax.metrics.measure import Measure, losses
 from sgan_jax.metrics.subsets import subsets
@@ -121,6 +122,12 @@ class Recorder:
         if self.config.keep:
             saved = retention.steps(run.checkpoints)
             saver.remove(retention.surplus(saved, self.config, retention.best(run.metrics(), saved)))
+
+    def propagated(self, propagated: Propagated) -> None:
+        """Notes in the run whether the labels that training gets from the graph are used, and why."""
+        self.watch.fed(propagated.probabilities)
+        self.outputs.listener.note(propagated.trust.described(self.config.propagation))
+        self.outputs.run.note_trust(propagated.trust)
 
     def roll_back(self, step: int) -> None:
         """Forgets what came after a step from which the run resumes, its damaged checkpoints set aside."""

@@ -9,6 +9,7 @@ from small_run import CONFIG, DATASET, PART, RECORD
 
 from sgan_jax.config import to_json
 from sgan_jax.errors import UserError
+from sgan_jax.graph.verdict import Trust
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.record import Origin, RunRecord, read_record
 
@@ -38,6 +39,7 @@ def test_a_record_is_read_as_it_was_written(run: RunDir) -> None:
         RECORD,
         RunRecord(CONFIG, custom, (PART, later), ("step 3: d/real is nan",), "U"),
         RECORD._replace(origin=Origin("/runs/b", 600, "e" * 64, ("cat",), ("dog", "fox"), ())),
+        RECORD._replace(trust=Trust("calibrated", 100, 55, 0.5, 1.25)),
     ):
         run.write_record(record)
         assert run.record() == read_record(run.config_file) == record
@@ -48,6 +50,12 @@ def test_a_rollback_is_noted_and_nothing_else_changes(run: RunDir) -> None:
     run.note_rollback("step 3: d/real is nan")
     run.note_rollback("step 9: g/fool is inf")
     assert run.record() == RECORD._replace(rollbacks=("step 3: d/real is nan", "step 9: g/fool is inf"))
+
+
+def test_a_verdict_is_noted_and_nothing_else_changes(run: RunDir) -> None:
+    for trust in (Trust("trusted", 100, 97, 0.9667, 6.0), Trust("unused", 100, 9, -0.01, 0.0)):
+        run.note_trust(trust)
+        assert run.record() == RECORD._replace(trust=trust)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +86,17 @@ def test_a_config_with_something_else_in_the_place_of_its_later_parts_is_an_erro
 
 
 @pytest.mark.parametrize(
-    "odd", [{"rollbacks": 5}, {"estimator": []}, {"origin": {}}, {"origin": 3}, {"dataset": {"labels_per_class": 5}}]
+    "odd",
+    [
+        {"rollbacks": 5},
+        {"estimator": []},
+        {"origin": {}},
+        {"origin": 3},
+        {"dataset": {"labels_per_class": 5}},
+        {"propagated": 3},
+        {"propagated": {"verdict": "trusted", "tested": "many", "right": 1, "kappa": 0.5, "certainty": 6.0}},
+        {"propagated": {"verdict": "splendid", "tested": 9, "right": 1, "kappa": 0.5, "certainty": 6.0}},
+    ],
 )
 def test_a_config_with_another_kind_of_what_it_need_not_have_is_an_error(odd: dict[str, Any], run: RunDir) -> None:
     whole = values(run)

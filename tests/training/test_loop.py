@@ -170,7 +170,7 @@ def test_labels_to_train_on_alone_are_propagated(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(loop.cache, "load_by_deformation", lambda *_: "the graph")
-    monkeypatch.setattr(loop, "propagate", propagate)
+    monkeypatch.setattr(loop, "propagate_tested", propagate)
     values = {"model.width": 8, "data.dataset": "mnist-5k", "data.labels": 30, "data.validation": 10}
     with pytest.raises(Asked) as asked:
         loop.train(changed(PRESETS["best"], values), Options(tmp_path / "run"))
