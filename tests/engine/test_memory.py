@@ -8,9 +8,9 @@ from outer import environment
 
 from sgan_jax.engine import memory
 
-# Steps that need 400 MB of scratch, more than the heap may grow before it is trimmed: 98,304 pages of 4 kB, if each step
-# takes them anew. The median, because another object in the heap may lie in the way now and then; a step then takes
-# another block.
+# Steps that need 400 MB of scratch, more than the heap may grow before it is trimmed: 98,304 pages of 4 kB, if each
+# step takes them anew. The median, because another object in the heap may lie in the way now and then; a step then
+# takes another block.
 COUNT = """
 import resource, statistics, sys
 import jax, jax.numpy as jnp
