@@ -187,6 +187,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 def test_eight_devices_compute_what_one_does(tmp_path: Path) -> None:
     python = [sys.executable, "-P", "-c", IN_EIGHT]
     done = subprocess.run(python, cwd=tmp_path, env=environment(**EIGHT), capture_output=True, text=True)
@@ -414,6 +415,7 @@ with jax.default_device(jax.devices()[1]):
 """
 
 
+@pytest.mark.slow
 def test_a_run_is_trained_on_the_device_that_is_asked_for(tmp_path: Path) -> None:
     flags = f"{environment()['XLA_FLAGS']} --xla_force_host_platform_device_count=3"
     settings = environment(XLA_FLAGS=flags)

@@ -164,6 +164,7 @@ def test_a_name_that_is_not_text_does_not_cost_the_others(tmp_path: Path) -> Non
 # --- streams and errors ---
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_streamed_trains_and_resumes_to_the_bit(tmp_path: Path, capsys) -> None:
     arguments = (*TINY, "--data-dir", rooms(), "--stream", "True")
     done = call("train", *arguments, "--epochs", 2, "--run", "whole", cwd=tmp_path)

@@ -215,6 +215,7 @@ def test_the_same_call_trains_nothing_twice(out):
     assert (out / "results.jsonl").read_bytes() == results
 
 
+@pytest.mark.slow
 def test_killed_in_its_second_trial_a_sweep_ends_as_if_undisturbed(out):
     for name in TRIALS[1:]:
         shutil.rmtree(out / "runs" / name)
