@@ -21,7 +21,6 @@ from sgan_jax.errors import UserError, reason
 from sgan_jax.types import Net
 
 PATIENCE = 300  # seconds that the processes of a run wait for one another at its start
-_NUMBERS: list[socket.socket] = []  # of runs with several processes, held as long as this process lives
 CPU_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})  # either multiplies bfloat16 faster than float32
 
 
@@ -240,7 +239,7 @@ def claim_number(coordinator: str, process: int) -> None:
                 f"‹process›: {process}; another process at {coordinator} has that number; give each its own"
             ) from None
         return
-    _NUMBERS.append(claim)
+    claim.detach()  # no object closes it: it stays open as long as this process lives
 
 
 def local(tree: Any) -> Any:
