@@ -144,7 +144,9 @@ class ModelConfig:
     )
     latent: int = _field(100, "Length of a latent vector of the generator.", Range(1, LARGEST))
     dropout: float = _field(0.4, "Fraction of the discriminator's features that are dropped in training.", FRACTION)
-    networks: str = _field("tutorial", "tutorial, mlp, compact or residual (photographs): the pair of networks.")
+    networks: str = _field(
+        "tutorial", "tutorial, mlp, compact or residual: the pair of networks; residual is for photographs."
+    )
 
 
 @dataclass(frozen=True)
