@@ -292,6 +292,12 @@ class PropagationConfig:
     useful: float = _field(
         0.4, "The same, below which they are not used; in between their certainty is calibrated.", PROBABILITY
     )
+    embeddings: str | None = _field(
+        None,
+        "Vectors by which the graph compares images in the place of pixels: .npy in the images' order, .npz or .csv by "
+        "their files.",
+        short="embeddings",
+    )
 
 
 @dataclass(frozen=True)
@@ -414,9 +420,19 @@ SHORT: dict[str, str] = {one.short: one.place for one in SETTINGS.values() if on
 # Settings of a run's length: the same run may be made longer, unless its rate decays.
 LENGTH_SETTINGS = frozenset({"epochs", "steps"})
 # Settings of where images come from. The same images may come another way: their digest decides.
-SOURCE_SETTINGS = frozenset({"data.dataset", "data.data_dir", "data.image_size", "data.stream", "data.labels_file"})
+# So does that of embeddings.
+SOURCE_SETTINGS = frozenset(
+    {
+        "data.dataset",
+        "data.data_dir",
+        "data.image_size",
+        "data.stream",
+        "data.labels_file",
+        "propagation.embeddings",
+    }
+)
 # Settings that name a file or a folder.
-PATHS = frozenset({"data.data_dir", "data.labels_file", "init_from"})
+PATHS = frozenset({"data.data_dir", "data.labels_file", "propagation.embeddings", "init_from"})
 # Settings of what a run reports and keeps, and of when it ends early; they change none of the steps that it takes.
 REPORT_SETTINGS = frozenset({"evaluators", "keep", "patience"})
 
@@ -641,6 +657,11 @@ def _conflicts(config: Config) -> Iterator[str]:
     if graph.pause_until < graph.pause_from:
         least = f"‹propagation.pause_from›, {graph.pause_from}"
         yield f"‹propagation.pause_until›: {graph.pause_until}; must be at least {least}"
+    if graph.embeddings is not None and not graph.neighbours:
+        yield (
+            f"‹propagation.embeddings›: {graph.embeddings}; needs a graph: ‹preset› best-objects, "
+            "or ‹propagation.neighbours› 6 with ‹consistency.weight› 1"
+        )
     if graph.trusted and graph.useful > graph.trusted:
         most = f"‹propagation.trusted›, {graph.trusted}"
         yield f"‹propagation.useful›: {graph.useful}; must be at most {most}"

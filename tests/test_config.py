@@ -96,6 +96,7 @@ CHANGED = Config(
         certainty=5.0,
         trusted=0.7,
         useful=0.1,
+        embeddings="vectors.npz",
     ),
 )
 
@@ -391,6 +392,11 @@ def test_augmentations_are_limited_by_numbers_of_at_least_zero(limit: float) -> 
         (
             {"propagation.pause_from": 0.5, "propagation.pause_until": 0.25},
             "propagation.pause_until: 0.25; must be at least propagation.pause_from, 0.5",
+        ),
+        (
+            {"propagation.embeddings": "vectors.npy"},
+            "propagation.embeddings: vectors.npy; needs a graph: preset best-objects, or propagation.neighbours 6 with "
+            "consistency.weight 1",
         ),
         ({"propagation.useful": 0.7}, "propagation.useful: 0.7; must be at most propagation.trusted, 0.5"),
         (

@@ -33,6 +33,7 @@ COMMON = (
     "data.image_size",
     "data.stream",
     "init_from",
+    "propagation.embeddings",
     "model.head",
     "steps_per_epoch",
     "steps",

@@ -44,6 +44,9 @@ class Dataset:
     test_files: tuple[str, ...] = ()  # of each test image
     streamed: Source | None = None  # all images for training without labels, where they are not all in train_images
     known_digest: str = field(default="", repr=False)  # the digest, where it is known without hashing the arrays
+    embeddings: np.ndarray | None = field(
+        default=None, repr=False
+    )  # float32 [N, F], of length 1; None: no such vectors
 
     @property
     def num_classes(self) -> int:
@@ -59,6 +62,15 @@ class Dataset:
     def has_test(self) -> bool:
         """Whether there are test images."""
         return len(self.test_images) > 0
+
+    @cached_property
+    def embeddings_digest(self) -> str:
+        """SHA-256 (hex) of the embeddings; nothing where there are none."""
+        if self.embeddings is None:
+            return ""
+        sha = hashlib.sha256(f"{self.embeddings.shape}\n".encode())
+        sha.update(np.ascontiguousarray(self.embeddings).data)
+        return sha.hexdigest()
 
     @cached_property
     def digest(self) -> str:

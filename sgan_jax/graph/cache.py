@@ -1,9 +1,9 @@
 """The graph of a data set in a file of the cache: runs on the same images and settings compare them once.
 
-    graphs/KEY-deformation.npz, KEY-orientations.npz   in the cache folder of `data.cache`
+    graphs/KEY-deformation.npz, KEY-orientations.npz, KEY-embeddings.npz   in the cache folder of `data.cache`
 
-KEY is a hash of the images, the version of the algorithm and the settings that decide the graph. A file is whole or
-absent. A damaged file is replaced, and a cache that cannot be written costs a warning.
+KEY is a hash of the images or embeddings, the version of the algorithm and the settings that decide the graph. A file
+is whole or absent. A damaged file is replaced, and a cache that cannot be written costs a warning.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ def load_by_deformation(
 
     check_size(dataset, config)
     settings = {name: getattr(config, name) for name in algorithms.DEFORMATION_SETTINGS}
-    path = _path(dataset, "deformation", algorithms.DEFORMATION_VERSION, settings)
+    path = _path(dataset.digest, "deformation", algorithms.DEFORMATION_VERSION, settings)
     return _load(path, (len(dataset.train_images), algorithms.edges_per_image(config)), compute)
 
 
@@ -81,8 +81,36 @@ def load_by_orientations(
 
     check_size(dataset, config)
     settings = {name: getattr(config, name) for name in algorithms.ORIENTATIONS_SETTINGS}
-    path = _path(dataset, "orientations", algorithms.ORIENTATIONS_VERSION, settings)
+    path = _path(dataset.digest, "orientations", algorithms.ORIENTATIONS_VERSION, settings)
     return _load(path, (len(dataset.train_images), config.neighbours), compute)
+
+
+def load_by_embeddings(
+    dataset: Dataset, config: PropagationConfig, check: Check = never_stop, report: Report = no_report
+) -> Neighbours:
+    """The neighbours of each training image by its embedding, from the cache or computed.
+
+    Args:
+      dataset: with embeddings, which are compared.
+      config: how many neighbours each image has, and how their edges are weighted.
+      check: called every second or so while embeddings are compared; what it raises ends the comparison.
+      report: called with how far the comparison is.
+
+    Raises:
+      UserError: there are too many images, or too few.
+    """
+    embeddings = dataset.embeddings
+    if embeddings is None:
+        raise ValueError("a data set without embeddings")
+
+    def compute() -> Neighbours:
+        log.info("comparing the embeddings of %d images (kept for later runs)", len(embeddings))
+        return algorithms.nearest_by_embeddings(embeddings, config, check, report)
+
+    check_size(dataset, config)
+    settings = {name: getattr(config, name) for name in algorithms.EMBEDDINGS_SETTINGS}
+    path = _path(dataset.embeddings_digest, "embeddings", algorithms.EMBEDDINGS_VERSION, settings)
+    return _load(path, (len(embeddings), config.neighbours), compute)
 
 
 def check_size(dataset: Dataset, config: PropagationConfig) -> None:
@@ -99,16 +127,16 @@ def check_size(dataset: Dataset, config: PropagationConfig) -> None:
         )
 
 
-def _path(dataset: Dataset, kind: str, version: int, settings: dict[str, Any]) -> Path | None:
+def _path(digest: str, kind: str, version: int, settings: dict[str, Any]) -> Path | None:
     """The file of a graph, or None without a home directory for the cache.
 
     Args:
-      dataset: its digest is part of the key.
+      digest: of what is compared.
       kind: of the graph.
       version: of the algorithm that computes the graph.
       settings: those of the configuration that decide the graph.
     """
-    key = hashlib.sha256(json.dumps([dataset.digest, version, settings], sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([digest, version, settings], sort_keys=True).encode()).hexdigest()
     with contextlib.suppress(UserError):
         return cache.root() / "graphs" / f"{key[:32]}-{kind}.npz"
     return None

@@ -20,6 +20,7 @@ from sgan_jax.graph.similarity import blurred, deformation_distances, deslanted,
 # how candidates are chosen, of how edges are weighted. Not where only the speed changes and the bits stay.
 DEFORMATION_VERSION = 1
 ORIENTATIONS_VERSION = 1
+EMBEDDINGS_VERSION = 1
 # The settings that decide each graph. A setting that its function reads must be listed: it is part of the cache's key.
 DEFORMATION_SETTINGS = (
     "neighbours",
@@ -31,6 +32,7 @@ DEFORMATION_SETTINGS = (
     "sharpness",
 )
 ORIENTATIONS_SETTINGS = ("neighbours", "sharpness")
+EMBEDDINGS_SETTINGS = ("neighbours", "sharpness")
 
 # Block sizes. They decide the time only.
 _PAIRS = 256  # compared at once: their pixels fit into the processor's cache
@@ -124,12 +126,38 @@ def nearest_by_orientations(
     """
     histograms = describe(orientation_histograms, images)
     check()
-    comparing = reported(check, report, "comparing directions of edges", -(-len(images) // _ROWS))
-    candidates = _nearest_rows(histograms, config.neighbours, comparing)
+    return _nearest_vectors(
+        histograms, config, reported(check, report, "comparing directions of edges", _blocks(images))
+    )
+
+
+def nearest_by_embeddings(
+    embeddings: np.ndarray, config: PropagationConfig, check: Check = never_stop, report: Report = no_report
+) -> Neighbours:
+    """Links each image to its k nearest neighbours by the cosine of their embeddings.
+
+    The squared distance of vectors of length 1 is 2 - 2 cos, and edges are weighted by it.
+
+    Args:
+      embeddings: float32 `[N, F]`, each of length 1, N above `config.neighbours`.
+      config: the settings `EMBEDDINGS_SETTINGS` decide the graph.
+      check: called every second or so; what it raises ends the comparison.
+      report: called with how far the comparison is.
+    """
+    return _nearest_vectors(embeddings, config, reported(check, report, "comparing embeddings", _blocks(embeddings)))
+
+
+def _blocks(vectors: np.ndarray) -> int:
+    return -(-len(vectors) // _ROWS)
+
+
+def _nearest_vectors(vectors: np.ndarray, config: PropagationConfig, check: Check) -> Neighbours:
+    """The k nearest neighbours by the squared distance of `[N, F]`."""
+    candidates = _nearest_rows(vectors, config.neighbours, check)
     distances = np.concatenate(
         [
-            np.square(histograms[candidates[start : start + _ROWS]] - histograms[start : start + _ROWS, None]).sum(-1)
-            for start in range(0, len(images), _ROWS)
+            np.square(vectors[candidates[start : start + _ROWS]] - vectors[start : start + _ROWS, None]).sum(-1)
+            for start in range(0, len(vectors), _ROWS)
         ]
     )
     return nearest(candidates, distances, config)

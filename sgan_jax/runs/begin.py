@@ -104,6 +104,9 @@ def _differences(run: RunDir, there: RunRecord, asked: RunRecord) -> list[str]:
         elif not differing and now.total_steps < was.total_steps and not run.result_file.exists():
             differing.append(f"{lengths}: it has not ended yet")
     images = there.dataset.images.differences(asked.dataset.images)
+    was_compared, compared = there.dataset.embeddings, asked.dataset.embeddings
+    if was_compared != compared:
+        images.append(f"embeddings were {_short(was_compared)}, now {_short(compared)}")
     names, asked_names = there.dataset.class_names, asked.dataset.class_names
     if asked.dataset.custom and names != asked_names:
         images.append(f"classes were {_shown(names)}, now {_shown(asked_names)}")
@@ -125,6 +128,10 @@ def _joined(there: RunRecord, asked: RunRecord) -> RunRecord:
 
 def _environment(part: Part) -> dict[str, object]:
     return part.versions | {"precision": part.device.get("precision")}
+
+
+def _short(digest: str) -> str:
+    return f"{digest[:12]}..." if digest else "none"
 
 
 def _shown(names: tuple[str, ...]) -> str:

@@ -37,6 +37,7 @@ class DatasetRecord(NamedTuple):
     test: int = 0
     labels_per_class: tuple[int, ...] = ()  # of the labelled images
     labels_file: str = ""  # the CSV file that labels were read from, named or found beside the images
+    embeddings: str = ""  # SHA-256, hex, of the vectors that the graph compares; nothing where it compares pixels
 
     @property
     def images(self) -> Images:
@@ -172,4 +173,5 @@ def _dataset(values: dict[str, Any]) -> DatasetRecord:
         test=test if isinstance(test, int) else 0,
         labels_per_class=tuple(_of(count, int) for count in _of(values.get("labels_per_class", []), list)),
         labels_file=str(values.get("labels_file", "")),
+        embeddings=str(values.get("embeddings", "")),
     )

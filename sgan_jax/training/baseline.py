@@ -26,7 +26,7 @@ def labels_alone(config: Config) -> Config:
         config,
         objective=replace(config.objective, name=OBJECTIVE),
         consistency=replace(config.consistency, weight=0.0),
-        propagation=replace(config.propagation, neighbours=0),
+        propagation=replace(config.propagation, neighbours=0, embeddings=None),
     )
     if baseline == config:
         raise UserError(f"‹baseline›: ‹preset› {config.preset} uses the labels alone already; leave ‹baseline› out")

@@ -135,6 +135,8 @@ def _lead(call: _Call) -> _Taken:
         listener.note(f"*** {dataset.notice} ***")
     if dataset.labels_file:
         listener.note(f"labels from {dataset.labels_file}")
+    if dataset.embeddings is not None:
+        listener.note("the graph compares embeddings: {:,} vectors of {:,} numbers".format(*dataset.embeddings.shape))
     with ExitStack() as stack:
         fresh = partial(fresh_state, config, system, dataset)
         with team.preparing():
@@ -212,8 +214,14 @@ def _propagated(prepared: Prepared, labelled: np.ndarray, stop: Stop, report: Re
         return None
     # Processes that wait for one another compare the images to the end, each for itself.
     check = stop.check if jax.process_count() == 1 else lambda: None
-    neighbours = cache.load_by_deformation(dataset, config.propagation, check, report)
-    more_neighbours = partial(cache.load_by_orientations, dataset, config.propagation, check, report)
+    compared = dataset, config.propagation, check, report
+    if dataset.embeddings is None:
+        neighbours, more_neighbours = (
+            cache.load_by_deformation(*compared),
+            partial(cache.load_by_orientations, *compared),
+        )
+    else:
+        neighbours, more_neighbours = cache.load_by_embeddings(*compared), None
     known = LabelledImages(labelled, dataset.train_labels[labelled], dataset.num_classes)
     probabilities, trust = propagate_tested(neighbours, known, config.propagation, more_neighbours, check)
     if not team.from_leader(np.asarray(int(probabilities is not None))):

@@ -12,6 +12,7 @@ import numpy as np
 
 from sgan_jax import __version__
 from sgan_jax.config import Config, choose, located, to_json, validate
+from sgan_jax.data.embeddings import with_embeddings
 from sgan_jax.data.load import DEFAULT_LABELS, EMBEDDED, Dataset, choose_labelled, how_many, load
 from sgan_jax.data.stream import installed_grain
 from sgan_jax.engine.devices import Team, available, resolve_precision, team
@@ -75,13 +76,17 @@ def prepare(config: Config, options: Options, dataset: Dataset | None = None) ->
     check_extras(config, dataset)
     dataset = dataset or load_data(config, options.run)
     check_extras(config, dataset)
+    if config.propagation.embeddings is not None and dataset.streamed is None:  # no graph compares streamed images
+        dataset = with_embeddings(dataset, config.propagation.embeddings)
     config = _resolved(config, dataset)
     validate(config)
     system = build(config, dataset.train_images.shape[1:], dataset.num_classes)
     labelled = labelled_images(config, dataset)
     group = team(options.devices, config.batch_size, config.unlabelled)
     steps = options.profile and options.profile.steps
-    if not group.same(f"{to_json(config)} {dataset.digest} {dataset.class_names} {steps}".encode()):
+    if not group.same(
+        f"{to_json(config)} {dataset.digest} {dataset.embeddings_digest} {dataset.class_names} {steps}".encode()
+    ):
         raise UserError("the processes of this run have other flags or other data; start each with the same")
     return Prepared(config, dataset, system, group, labelled)
 
@@ -155,6 +160,7 @@ def record(prepared: Prepared, command: Sequence[str]) -> RunRecord:
         test=len(dataset.test_images),
         labels_per_class=tuple(np.bincount(labels, minlength=dataset.num_classes).tolist()),
         labels_file=str(dataset.labels_file.absolute()) if dataset.labels_file else "",
+        embeddings=dataset.embeddings_digest,
     )
     part = Part(
         {"sgan_jax": __version__, "python": platform.python_version()} | {p: version(p) for p in packages},

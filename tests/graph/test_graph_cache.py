@@ -38,7 +38,11 @@ def dataset(seed: int = 0, images: int = 12) -> Dataset:
     draw = np.random.default_rng(seed)
     pixels = draw.integers(0, 256, (images + 2, 8, 8, 1), dtype=np.uint8)
     labels = np.arange(images + 2, dtype=np.int32) % 2
-    return Dataset("set", pixels[:images], labels[:images], pixels[images:], labels[images:], ("a", "b"))
+    vectors = draw.normal(size=(images, 5)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Dataset(
+        "set", pixels[:images], labels[:images], pixels[images:], labels[images:], ("a", "b"), embeddings=vectors
+    )
 
 
 def same(a: Neighbours, b: Neighbours) -> bool:
@@ -59,23 +63,25 @@ def test_a_setting_that_decides_a_graph_is_part_of_its_key_and_no_other_is(
 ) -> None:
     monkeypatch.setattr(algorithms, "nearest_by_deformation", lambda _, config, *others: made.append(config) or graph)
     monkeypatch.setattr(algorithms, "nearest_by_orientations", lambda _, config, *others: made.append(config) or graph)
+    monkeypatch.setattr(algorithms, "nearest_by_embeddings", lambda _, config, *others: made.append(config) or graph)
     graph = Neighbours(np.zeros((12, 3), np.int32), np.ones((12, 3), np.float32))
 
     def computed_again(load: object, name: str) -> bool:
         load(dataset(), SMALL)
         made.clear()
-        value = getattr(SMALL, name)
-        load(dataset(), replace(SMALL, **{name: not value if isinstance(value, bool) else value + 1e-9}))
+        value = getattr(SMALL, name) or 0
+        load(dataset(), replace(SMALL, **{name: not value if isinstance(getattr(SMALL, name), bool) else value + 1e-9}))
         return bool(made)
 
     for load, settings in (
         (cache.load_by_deformation, algorithms.DEFORMATION_SETTINGS),
         (cache.load_by_orientations, algorithms.ORIENTATIONS_SETTINGS),
+        (cache.load_by_embeddings, algorithms.EMBEDDINGS_SETTINGS),
     ):
         assert {f.name for f in fields(SMALL) if computed_again(load, f.name)} == set(settings)
 
 
-@pytest.mark.parametrize("kind", ["deformation", "orientations"])
+@pytest.mark.parametrize("kind", ["deformation", "orientations", "embeddings"])
 def test_a_graph_of_another_version_of_the_algorithm_is_not_read(
     kind: str, made: list[PropagationConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +102,14 @@ def test_both_kinds_of_graph_are_kept_beside_each_other(made: list[PropagationCo
     assert not same(by_deformation, by_orientations)
     assert same(cache.load_by_deformation(dataset(), SMALL), by_deformation) and len(made) == 1
     assert same(cache.load_by_orientations(dataset(), SMALL), by_orientations)
+
+
+def test_a_graph_of_embeddings_is_of_these_embeddings_whatever_the_images(made: list[PropagationConfig]) -> None:
+    first, others = dataset(), dataset(seed=1)
+    graph = cache.load_by_embeddings(first, SMALL)
+    assert same(cache.load_by_embeddings(replace(others, embeddings=first.embeddings), SMALL), graph)
+    assert not same(cache.load_by_embeddings(replace(first, embeddings=others.embeddings), SMALL), graph)
+    assert not made, "no pixels are compared"
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a zip", None])

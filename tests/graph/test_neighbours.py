@@ -15,6 +15,7 @@ from sgan_jax.graph.neighbours import (
     edges_per_image,
     nearest,
     nearest_by_deformation,
+    nearest_by_embeddings,
     nearest_by_orientations,
 )
 from sgan_jax.graph.similarity import deformation_distances, gradients, orientation_histograms
@@ -151,3 +152,16 @@ def test_a_graph_depends_on_the_settings_that_name_it_in_the_cache_and_on_no_oth
     assert recorder.read == set(settings)
     if function is nearest_by_deformation:
         assert edges.indices.shape == edges.weights.shape == (12, edges_per_image(config))
+
+
+def test_neighbours_by_embeddings_are_those_of_the_smallest_angle_in_order() -> None:
+    draw = np.random.default_rng(0)
+    vectors = draw.normal(size=(300, 7)).astype(np.float32)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    config = PropagationConfig(neighbours=4, sharpness=3.0)
+    indices, weights = nearest_by_embeddings(unit, config)
+    cosines = unit.astype(np.float64) @ unit.astype(np.float64).T - 9 * np.eye(300)
+    np.testing.assert_array_equal(indices, np.argsort(-cosines, axis=1)[:, :4])
+    distances = 2 - 2 * np.take_along_axis(cosines, indices, axis=1)
+    np.testing.assert_allclose(weights, np.exp(-3.0 * distances / distances[:, -1:]), rtol=1e-3)
+    assert indices.dtype == np.int32 and weights.dtype == np.float32

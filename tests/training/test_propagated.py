@@ -17,6 +17,7 @@ from sgan_jax.config import (
     changed,
 )
 from sgan_jax.data.load import Dataset
+from sgan_jax.errors import UserError
 from sgan_jax.graph.verdict import TRUSTED, UNUSED, Trust
 from sgan_jax.report.page import render
 from sgan_jax.runs.directory import RunDir
@@ -96,3 +97,28 @@ def test_a_run_without_a_graph_has_no_verdict(tmp_path: Path) -> None:
     loop.train(changed(CONFIG, {"propagation.neighbours": 0, "steps": 1}), Options(tmp_path), images(meaningful=True))
     assert RunDir(tmp_path).record().trust is None
     assert "Propagated labels:" not in render(RunDir(tmp_path))
+
+
+def test_embeddings_take_the_place_of_pixels_and_others_cannot_resume_the_run(tmp_path: Path) -> None:
+    noise = images(meaningful=False)
+    vectors = np.eye(2)[noise.train_labels] + np.random.default_rng(1).normal(0, 0.1, (60, 2))
+    file = tmp_path / "vectors.npy"
+    np.save(file, vectors)
+    chosen = {"propagation.embeddings": str(file), "steps": 2}
+    run, _ = train(tmp_path / "run", noise, **chosen)
+    record = run.record()
+    assert record.trust == Trust(TRUSTED, 24, 24, 1.0, 6.0), "what pixels of noise cannot give"
+    moved = file.rename(tmp_path / "moved.npy")
+    loop.train(changed(CONFIG, chosen | {"propagation.embeddings": str(moved)}), Options(run.path), noise)
+    assert run.record().dataset.embeddings == record.dataset.embeddings != ""
+    np.save(file, vectors[:, ::-1] + 0.1)
+    for other, now in (
+        ({"propagation.embeddings": str(file)}, r"\w{12}\.\.\."),
+        ({"propagation.embeddings": None}, "none"),
+    ):
+        with pytest.raises(UserError, match=rf"embeddings were {record.dataset.embeddings[:12]}\.\.\., now {now}"):
+            loop.train(changed(CONFIG, chosen | other), Options(run.path), noise)
+    np.save(file, vectors[1:])
+    with pytest.raises(UserError, match="59 rows for 60 training images"):
+        loop.train(changed(CONFIG, chosen), Options(tmp_path / "none"), noise)
+    assert not (tmp_path / "none").exists()
