@@ -2,7 +2,8 @@
 
     .npy   [N, F], a row for each training image, in their order
     .npz   names, text [N]: files relative to the folder of images; vectors [N, F]
-    .csv   a line for each image: its file, then F numbers; a header that begins with `file` is skipped
+    .csv   a line for each image: its file, then F numbers; a header that begins with `file` is skipped;
+            separated by commas, semicolons or tabs
 
 Rows of test images may stand beside the others, by name, and are not used. Nothing in a file is unpickled.
 """
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sgan_jax.data.dataset import Dataset
-from sgan_jax.data.labels_file import FILE_COLUMNS
+from sgan_jax.data.labels_file import DELIMITERS, FILE_COLUMNS
 from sgan_jax.data.layout import few
 from sgan_jax.errors import UserError, reason
 
@@ -70,6 +71,8 @@ def _of_npy(path: Path, place: str) -> _Table:
             array = np.load(file, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise UserError(f"{place}: damaged, or not .npy ({reason(error)})") from None
+    except MemoryError as error:  # a damaged header may ask for any size
+        raise UserError(f"{place}: damaged, or too large for the memory ({reason(error)})") from None
     if not isinstance(array, np.ndarray):
         raise UserError(f"{place}: not .npy; an archive has the suffix .npz")
     return _Table(array, None)
@@ -96,7 +99,9 @@ def _of_csv(path: Path, place: str) -> _Table:
     rows: list[np.ndarray] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file)
+            first = file.readline()
+            file.seek(0)
+            lines = csv.reader(file, delimiter=max(DELIMITERS, key=first.count))
             for values in lines:
                 if not values or (not names and values[0].strip().casefold() in FILE_COLUMNS):
                     continue
@@ -129,7 +134,7 @@ def _checked(vectors: np.ndarray, place: str) -> np.ndarray:
     if vectors.dtype.kind not in "fiu":
         raise UserError(f"{place}: vectors are {vectors.dtype}; expected numbers, such as float32")
     with np.errstate(over="ignore"):
-        numbers = np.asarray(vectors, np.float32)
+        numbers = np.ascontiguousarray(vectors, np.float32)  # in one order: sums, and so the digest, have one value
     if len(odd := np.flatnonzero(~np.isfinite(numbers).all(axis=1))):
         raise UserError(f"{place}: {_rows(odd)} with a number that is NaN, infinite or too large for float32")
     return numbers

@@ -26,7 +26,7 @@ FILE_COLUMNS = ("file", "filename", "file_name", "image", "path")
 LABEL_COLUMNS = ("label", "class")
 _EXPECTED = "expected a header with the columns file and label"
 TABLES = (".csv", ".tsv")  # suffixes of files with columns
-_DELIMITERS = ",;\t"  # spreadsheets of some languages write semicolons
+DELIMITERS = ",;\t"  # spreadsheets of some languages write semicolons
 
 
 class Row(NamedTuple):
@@ -95,7 +95,7 @@ def _rows(path: Path, problems: Problems) -> Iterator[Row]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
-            lines = csv.reader(file, delimiter=max(_DELIMITERS, key=first.count))
+            lines = csv.reader(file, delimiter=max(DELIMITERS, key=first.count))
             header = [name.strip().casefold() for name in next(lines, [])]
             columns = _column(header, FILE_COLUMNS, path), _column(header, LABEL_COLUMNS, path)
             for values in lines:

@@ -51,6 +51,22 @@ def test_whole_numbers_and_half_precision_are_vectors_too(tmp_path: Path) -> Non
         np.testing.assert_allclose(got, [[0.6, 0.8], [0.8, 0.6], [1, 0], [0, 1]], rtol=1e-3)
 
 
+def test_the_order_of_an_array_in_memory_leaves_the_digest_as_it_is(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(4, 768)).astype(np.float32)
+    digests = set()
+    for order in ("C", "F"):
+        np.save(tmp_path / "v.npy", np.asarray(vectors, order=order))
+        digests.add(with_embeddings(dataset(), tmp_path / "v.npy").embeddings_digest)
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_columns_may_be_separated_as_spreadsheets_of_some_languages_do(delimiter: str, tmp_path: Path) -> None:
+    rows = [("file", 0, 1), *((name, *vector) for name, vector in zip(FILES, VECTORS.tolist(), strict=True))]
+    (tmp_path / "v.csv").write_text(csv_of(rows).replace(",", delimiter), "utf-8-sig")
+    np.testing.assert_allclose(with_embeddings(dataset(), tmp_path / "v.csv").embeddings, UNIT, rtol=1e-6)
+
+
 @pytest.mark.parametrize("header", [True, False])
 def test_rows_by_name_may_be_in_any_order_and_beside_those_of_test_images(header: bool, tmp_path: Path) -> None:
     order = [2, 0, 3, 1]
@@ -146,3 +162,10 @@ def test_other_vectors_have_another_digest(tmp_path: Path) -> None:
     for vectors in (UNIT, UNIT[::-1], np.concatenate([UNIT, 0 * UNIT], axis=1)):
         digests.add(replace(dataset(), embeddings=vectors.astype(np.float32)).embeddings_digest)
     assert len(digests) == 3
+
+
+def test_a_header_of_more_numbers_than_memory_holds_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "v.npy").open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (10**9, 10**6)}
+        np.lib.format.write_array_header_1_0(file, header)
+    assert "damaged, or too large for the memory" in message(tmp_path / "v.npy", dataset())
