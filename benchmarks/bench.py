@@ -7,6 +7,8 @@
                                     on an accelerator: contenders start all at once, peers run in Pythons that have them
     bin/bench --presets improved-gan-mnist --rows 1 10
                                     runs that are trained together, under vmap, beside one alone
+    bin/bench --presets photos --bfloat16 --side 64
+                                    the step for photographs beside PyTorch's, on colour images of 64 x 64 pixels
     bin/bench --time-to 95.92 --data-dir DIR --presets fast
                                     seconds to a test accuracy instead (see time_to.py)
 
@@ -45,6 +47,9 @@ STEP_IMAGES = {
     "feature_matching": 250,
     "improved-gan-mnist": 500,
     "consistency": 672,  # 256 unlabelled ones as they are and augmented; 32 of each other source, 64 for the generator
+    "photos": 384,  # 160 unlabelled ones as the teacher and as the student sees them; 64 labelled ones
+    "fixmatch": 384,
+    "freematch": 384,
     "best": 592,  # as consistency, with batches half as large
     "best-objects": 832,
     "best-unaugmented": 592,
@@ -53,6 +58,9 @@ STEP_IMAGES = {
     "manifold": 300,
     "invariance": 300,
 }
+# Presets for photographs: colour images of this side, and a peer with their step in the place of the tutorial's.
+PHOTOGRAPHS = ("photos", "fixmatch", "freematch")
+SIDE = 32
 EVALUATED = 70_000
 PRODUCT = 2 * 2048**3  # operations of products.py's step
 PAUSE = 0.3  # seconds, in which the thread pools of the contender before go to sleep
@@ -119,12 +127,11 @@ class Contender:
 def contenders(args: argparse.Namespace, cache: str) -> list[Contender]:
     """This project's programs, the matrix products, and the peers that are installed."""
     precisions = ["float32", "bfloat16"] if args.bfloat16 else ["float32"]
-    keras, torch = args.keras, args.torch
     chosen = []
     for precision in precisions:
         ours = [sys.executable, str(PEERS / "ours.py"), "--precision", precision, "--cache", cache]
         for preset, together in itertools.product(args.presets, args.rows):
-            command = [*ours, "--preset", preset, "--rows", str(together)]
+            command = [*ours, "--preset", preset, "--rows", str(together), "--shape", *map(str, shape_of(preset, args))]
             label = f"sgan_jax {preset} {precision}" + (f", {together} together" if together > 1 else "")
             chosen.append(Contender(label, command, "ours", precision, preset, together))
         if args.evaluate:
@@ -135,13 +142,31 @@ def contenders(args: argparse.Namespace, cache: str) -> list[Contender]:
             chosen.append(Contender(f"product {precision}", product, "product", precision))
             for preset in args.presets:
                 label = f"products of {preset} {precision}"
-                chosen.append(Contender(label, [*product, "--preset", preset], "alone", precision, preset))
-        if shutil.which(keras) and precision == "float32":
-            chosen.append(Contender("Keras float32", [keras, str(PEERS / "keras_peer.py")], "peer", precision))
-        if shutil.which(torch):
-            command = [torch, str(PEERS / "torch_peer.py"), "--precision", precision]
-            chosen.append(Contender(f"PyTorch {precision}", command, "peer", precision))
+                command = [*product, "--preset", preset, "--shape", *map(str, shape_of(preset, args))]
+                chosen.append(Contender(label, command, "alone", precision, preset))
+        chosen += peers_of(args, precision)
     return chosen
+
+
+def peers_of(args: argparse.Namespace, precision: str) -> list[Contender]:
+    """The peers that are installed, with the steps that the presets are compared with."""
+    chosen = []
+    if set(args.presets) - set(PHOTOGRAPHS):
+        if shutil.which(args.keras) and precision == "float32":
+            chosen.append(Contender("Keras float32", [args.keras, str(PEERS / "keras_peer.py")], "peer", precision))
+        if shutil.which(args.torch):
+            command = [args.torch, str(PEERS / "torch_peer.py"), "--precision", precision]
+            chosen.append(Contender(f"PyTorch {precision}", command, "peer", precision))
+    if set(args.presets) & set(PHOTOGRAPHS) and shutil.which(args.torch):
+        shape = map(str, shape_of("photos", args))
+        command = [args.torch, str(PEERS / "torch_photos_peer.py"), "--precision", precision, "--shape", *shape]
+        chosen.append(Contender(f"PyTorch, step of photos, {precision}", command, "peer", precision, "photos"))
+    return chosen
+
+
+def shape_of(preset: str, args: argparse.Namespace) -> tuple[int, int, int]:
+    """(H, W, C) of the images on which a preset is timed."""
+    return (args.side, args.side, 3) if preset in PHOTOGRAPHS else (28, 28, 1)
 
 
 def make_peers() -> None:
@@ -261,7 +286,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def step_operations(preset: str) -> int:
+def step_operations(preset: str, shape: tuple[int, int, int]) -> int:
     """Counted operations of a preset's training step."""
     import flops
 
@@ -270,7 +295,7 @@ def step_operations(preset: str) -> int:
     from sgan_jax.presets import PRESETS
 
     # Native convolutions count the work; the fast form of a convolution takes other operations.
-    system = build(PRESETS[preset], (28, 28, 1), 10, convolutions.NATIVE)
+    system = build(PRESETS[preset], shape, 10, convolutions.NATIVE)
     return flops.count(system.train_step(), *system.abstract_arguments(100, 4000))
 
 
@@ -376,6 +401,7 @@ def main() -> None:
     for peer in ("keras", "torch"):
         python = str(ROOT / f".venv-{peer}" / "bin" / "python")
         parser.add_argument(f"--{peer}", metavar="PYTHON", default=python, help=f"interpreter that has {peer}")
+    parser.add_argument("--side", type=_count, default=SIDE, help="of the images on which photos is timed, in pixels")
     parser.add_argument("--json", action="store_true", help="print figures as JSON")
     parser.add_argument("--make-peers", action="store_true", help="make the peers' environments and leave")
     parser.add_argument("--time-to", type=float, metavar="PERCENT", help="time runs to this test accuracy instead")
@@ -391,7 +417,9 @@ def main() -> None:
         timed = measure_time_to(args)
         print(json.dumps(timed, indent=2) if args.json else f"{heading(timed)}.\n\n{timed['table']}")
         return
-    operations = {preset: step_operations(preset) for preset in {"tutorial", *args.presets}}
+    operations = {
+        preset: step_operations(preset, shape_of(preset, args)) for preset in {"tutorial", "photos", *args.presets}
+    }
     operations |= {"product": PRODUCT, "evaluation": evaluation_operations()}
     result = measure(args) | {"operations": operations}
     print(json.dumps(result, indent=2) if args.json else tables(result))

@@ -1,8 +1,8 @@
 """Named values of the configuration, each with what it is for, its paper, its measured error and its time.
 
 Errors are of MNIST's 10,000 test images after the last step, mean and deviation over n draws of 100 labels; minutes are
-those of the steps in bfloat16 on two cores of a Zen 5, and for `best*` without the comparison of all images, which is
-made once for a data set. BENCHMARKS.md has command, commit and machine of each.
+those of the steps in bfloat16 on two cores of a Zen 5 (photographs: of a Zen 4), and for `best*` without the comparison
+of all images, which is made once for a data set. BENCHMARKS.md has command, commit and machine of each.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from sgan_jax.config import (
     MuonConfig,
     ObjectiveConfig,
     PropagationConfig,
+    ViewsConfig,
 )
 
 
@@ -75,6 +76,36 @@ _OBJECTS = replace(
     batch_size=64,
     augment=AugmentConfig(rotation=5.0, shear=0.1, scale=0.1, shift=1.5, extra=("mirror",)),
     propagation=PropagationConfig(neighbours=6),
+)
+
+# The trunk, views and rates of all presets for photographs: they differ in how pseudo-labels are chosen.
+_PHOTOGRAPHS = Config(
+    objective=_of("supervised"),
+    epochs=12,
+    steps_per_epoch=300,
+    batch_size=64,
+    unlabelled=160,
+    ema_decay=0.995,
+    model=ModelConfig(networks="residual", width=32, dropout=0.0),
+    adam=AdamConfig(learning_rate=1e-3, beta1=0.9, beta2=0.99, schedule="cosine"),
+    muon=MuonConfig(0.01),
+    weak=AugmentConfig(crop=4, extra=("mirror",), border="reflect"),
+    augment=AugmentConfig(
+        rotation=10.0,
+        shear=0.1,
+        scale=0.1,
+        crop=4,
+        extra=("mirror",),
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.4,
+        invert=0.1,
+        cutout=16,
+        border="reflect",
+        fill="grey",
+    ),
+    views=ViewsConfig(labelled="weak", teacher="weak", student="strong"),
+    consistency=ConsistencyConfig(weight=1.0, rule="freematch", rule_decay=0.99),  # 0.999 is for a million steps
 )
 
 _TABLE = {
@@ -139,7 +170,7 @@ _TABLE = {
         "feature matching with the paper's own networks, noise and rates",
         "Salimans et al., arXiv 1606.03498, and their code",
         "0.91 (n = 1)",
-        "70",
+        "46",
     ),
     "catgan": Preset(
         replace(_FAMILY, objective=_of("catgan")),
@@ -175,6 +206,27 @@ _TABLE = {
         "FixMatch, arXiv 2001.07685; Mean teacher, arXiv 1703.01780; the losses of feature_matching",
         "1.35 +- 0.12 (n = 3)",
         "2.2",
+    ),
+    "photos": Preset(
+        _PHOTOGRAPHS,
+        "colour photographs: a residual trunk, thresholds that follow the teacher",
+        "FreeMatch, arXiv 2205.07246, with a teacher of averaged weights; no generator",
+        "",
+        "46",
+    ),
+    "fixmatch": Preset(
+        replace(_PHOTOGRAPHS, consistency=replace(_PHOTOGRAPHS.consistency, rule="fixed", teacher="student")),
+        "baseline for photos: one threshold, and no teacher but the classifier",
+        "FixMatch, arXiv 2001.07685, with the trunk, views and rates of photos",
+        "",
+        "46",
+    ),
+    "freematch": Preset(
+        replace(_PHOTOGRAPHS, consistency=replace(_PHOTOGRAPHS.consistency, teacher="student", fairness=0.01)),
+        "baseline for photos: thresholds that follow the classifier, fairness term",
+        "FreeMatch, arXiv 2205.07246, with the trunk, views and rates of photos",
+        "",
+        "46",
     ),
     "best": Preset(
         _BEST,
@@ -231,7 +283,7 @@ class Fit(NamedTuple):
 
 # The first row that fits is recommended.
 _FITS = (
-    Fit("consistency", "for colour images", lambda facts: facts.channels > 1),
+    Fit("photos", "for colour images", lambda facts: facts.channels > 1 and not facts.streamed),
     Fit("consistency", "for images that do not fit in memory", lambda facts: facts.streamed),
     Fit("consistency", "for too many images to compare all of them", lambda facts: facts.train > LARGEST_GRAPH),
     Fit("consistency", "for large images", lambda facts: max(facts.height, facts.width) > _COMPARED),

@@ -50,6 +50,8 @@ def test_the_tutorial_is_the_default() -> None:
         ("best", "consistency", {"propagation.neighbours", "epochs"} | OF_BEST),
         ("best-objects", "best", OF_OBJECTS | OF_BEST),
         ("best-unaugmented", "best", {"epochs"} | PAUSE | AUGMENTATIONS),
+        ("fixmatch", "photos", {"consistency.rule", "consistency.teacher"}),
+        ("freematch", "photos", {"consistency.teacher", "consistency.fairness"}),
     ],
 )
 def test_presets_that_are_compared_differ_in_what_they_are_named_after(
@@ -91,7 +93,8 @@ FACTS = ImageFacts(height=28, width=28, channels=1, train=4000, unlabelled=3900,
     ("changes", "preset", "reason"),
     [
         ({}, "best", "handwriting"),
-        ({"channels": 3}, "consistency", "colour"),
+        ({"channels": 3}, "photos", "colour"),
+        ({"channels": 3, "streamed": True}, "consistency", "memory"),
         ({"streamed": True}, "consistency", "memory"),
         ({"train": LARGEST_GRAPH + 1}, "consistency", "too many"),
         ({"train": LARGEST_GRAPH}, "best", "handwriting"),

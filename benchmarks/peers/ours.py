@@ -18,6 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", default="tutorial")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--shape", type=int, nargs=3, default=(28, 28, 1), help="height, width and channels of images")
     parser.add_argument("--evaluate", action="store_true", help="classify 70,000 images instead of training")
     parser.add_argument("--rows", type=int, default=1, help="runs that are trained together, under vmap")
     parser.add_argument("--cache", help="folder for compiled programs; without it each is compiled anew")
@@ -45,7 +46,10 @@ def main() -> None:
 
     config = dataclasses.replace(PRESETS[args.preset], precision=args.precision)
     dataset = load("mnist-5k")  # a batch of 100 costs the same whatever it is drawn from
-    system, keys = build(config, dataset.train_images.shape[1:], dataset.num_classes), derive_keys(0)
+    if (shape := tuple(args.shape)) != dataset.train_images.shape[1:]:
+        pixels = np.random.default_rng(0).integers(0, 256, (len(dataset.train_images), *shape), np.uint8)
+        dataset = dataclasses.replace(dataset, train_images=pixels)
+    system, keys = build(config, shape, dataset.num_classes), derive_keys(0)
     labelled = choose_labelled(dataset.train_labels, 100, dataset.num_classes, 0)
     arrays = dataset.train_images[labelled], dataset.train_labels[labelled], dataset.train_images
     data = Data(*map(jax.device_put, arrays))

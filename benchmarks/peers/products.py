@@ -18,13 +18,14 @@ sys.path[:0] = [str(folder) for folder in Path(__file__).resolve().parents[:2]]
 from worker import serve  # noqa: E402
 
 SIZE = 2048
-PRODUCTS = ("dot_general", "matrix_product")
+PRODUCTS = ("dot_general", "matrix_product", "convolution_3x3", "conv_general_dilated")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--preset", help="the products of this preset's training step")
+    parser.add_argument("--shape", type=int, nargs=3, default=(28, 28, 1), help="height, width and channels of images")
     args = parser.parse_args()
 
     from sgan_jax.engine.memory import keep_scratch
@@ -32,7 +33,7 @@ def main() -> None:
     keep_scratch()
     import jax
 
-    step = of_a_step(args.preset, args.precision) if args.preset else of_the_machine(args.precision)
+    step = of_a_step(args.preset, args.precision, tuple(args.shape)) if args.preset else of_the_machine(args.precision)
     serve(f"jax {jax.__version__}", step, BEGAN)
 
 
@@ -45,8 +46,8 @@ def of_the_machine(precision: str) -> Callable[[], object]:
     return lambda: product(one, other).block_until_ready()
 
 
-def of_a_step(preset: str, precision: str) -> Callable[[], object]:
-    """All products that the step of a preset makes on this machine, one after the other."""
+def of_a_step(preset: str, precision: str, shape: tuple[int, int, int]) -> Callable[[], object]:
+    """All products and convolutions that the step of a preset makes on this machine, one after the other."""
     import dataclasses
 
     import flops
@@ -56,7 +57,7 @@ def of_a_step(preset: str, precision: str) -> Callable[[], object]:
     from sgan_jax.engine.system import build
     from sgan_jax.presets import PRESETS
 
-    system = build(dataclasses.replace(PRESETS[preset], precision=precision), (28, 28, 1), 10)
+    system = build(dataclasses.replace(PRESETS[preset], precision=precision), shape, 10)
     step = jax.make_jaxpr(system.train_step())(*system.abstract_arguments(100, 4000))
     often: Counter[str] = Counter()
     products: dict[str, tuple[Callable[..., jax.Array], list[jax.Array]]] = {}

@@ -1,7 +1,9 @@
 """What bin/bench prints, from measurements made up and from a short run."""
 
+import argparse
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -84,6 +86,19 @@ def test_without_peers_there_are_no_ratios(bench: ModuleType) -> None:
         "rows": [row("sgan_jax tutorial float32", "ours", 500.0), row("product float32", "product", 100.0)],
     }
     assert "Ratio" not in bench.tables(result)
+
+
+def test_presets_stand_beside_a_peer_with_their_own_step(bench: ModuleType) -> None:
+    args = argparse.Namespace(presets=["photos"], keras=sys.executable, torch=sys.executable, side=64)
+    (peer,) = bench.peers_of(args, "bfloat16")
+    assert (peer.kind, peer.preset) == ("peer", "photos")
+    assert Path(peer.command[1]).name == "torch_photos_peer.py" and peer.command[-3:] == ["64", "64", "3"]
+    assert bench.shape_of("photos", args) == (64, 64, 3) and bench.shape_of("tutorial", args) == (28, 28, 1)
+    args.presets = ["tutorial", "photos"]
+    labels = ["Keras float32", "PyTorch float32", "PyTorch, step of photos, float32"]
+    assert [one.label for one in bench.peers_of(args, "float32")] == labels
+    args.presets, args.torch = ["fast"], "/nowhere/python"
+    assert [one.label for one in bench.peers_of(args, "float32")] == labels[:1]
 
 
 def test_evaluation_counts_a_forward_pass_of_each_image(bench: ModuleType) -> None:

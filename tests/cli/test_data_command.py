@@ -65,7 +65,7 @@ def test_sizes_that_differ_are_listed_before_the_error(tmp_path: Path, capsys: p
     assert "images: 1 of 30 x 20 pixels, RGB, resized to 16 x 16\n" in printed
     assert "no test images: --validation N keeps N labelled ones from training to measure on\n" in printed
     assert printed.endswith(
-        f"preset: consistency, for colour images\ntrain on them: bin/train --preset consistency --data-dir {folder} "
+        f"preset: photos, for colour images\ntrain on them: bin/train --preset photos --data-dir {folder} "
         "--image-size 16\n"
     )
     assert DataCommand("check", folder, "20x30")() == 0
@@ -161,7 +161,7 @@ def test_files_of_published_sets_are_checked_and_named(
     counts = zip(np.bincount(written.train_labels), np.bincount(written.test_labels), strict=True)
     rows = [line.split()[1:] for line in printed.splitlines()[5 : 5 + written.train_labels.max() + 1]]
     assert rows == [[str(train), str(test)] for train, test in counts]
-    assert printed.endswith(f"train on them: sgan train --preset consistency --data-dir {copy}\n")
+    assert printed.endswith(f"train on them: sgan train --preset photos --data-dir {copy}\n")
 
 
 def test_problems_of_the_files_of_a_published_set_are_all_listed(
