@@ -46,4 +46,15 @@ PUBLISHED = (
         "fashion_mnist",
         {10: (38.05, 5.69), 100: (23.86, 1.42), 200: (21.84, 1.08), 1600: (18.38, 0.47)},
     ),
+    Published("CatGAN", "arXiv 1511.06390", "cifar10", {4000: (19.58, 0.46)}),
+    Published("Improved GAN", "arXiv 1606.03498", "cifar10", {1000: (21.83, 2.01), 4000: (18.63, 2.32)}),
+    Published("Improved GAN, 10 together", "arXiv 1606.03498", "cifar10", {4000: (15.59, 0.47)}),
+    Published("ALI", "arXiv 1606.00704", "cifar10", {1000: (19.98, 0.30), 4000: (17.99, 0.54)}),  # has 3 deviations
+    Published("Bad GAN", "arXiv 1705.09783", "cifar10", {4000: (14.41, 0.30)}),
+    Published("CT-GAN", "README of Mean teacher", "cifar10", {4000: (9.98, 0.21)}),
+    Published("Triple-GAN-V2, augmented", "arXiv 1912.09784", "cifar10", {1000: (15.00, None), 4000: (10.01, None)}),
+    # WRN-28-2, about a million steps, the lowest error of each run.
+    Published("labels only", "USB", "cifar10", {40: (77.58, None), 250: (55.96, None), 4000: (15.51, None)}),
+    Published("FixMatch", "USB", "cifar10", {40: (8.33, None), 250: (4.97, None), 4000: (4.29, None)}),
+    Published("FreeMatch", "USB", "cifar10", {40: (4.97, None), 250: (4.85, None), 4000: (4.14, None)}),
 )

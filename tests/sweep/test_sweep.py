@@ -677,13 +677,14 @@ def test_published_figures_are_drawn_beside_those_on_the_same_data_only():
 
     assert len(published(a_record())) == 12
     assert published(a_record(dataset="fashion_mnist")) == ["Poisson-MBO, transductive, arXiv 2006.11184"]
+    assert len(published(a_record(dataset="cifar10"))) == 10
     assert published(a_record(dataset="mnist-5k", notice=NOTICE)) == published(a_record(dataset="mnist-local")) == []
 
 
 def test_published_figures_name_their_source_and_are_errors_in_percent():
     for one in PUBLISHED:
         assert one.source or one.method == "the tutorial, one draw"
-        assert all(labels >= 10 and 0.5 < mean < 40 for labels, (mean, _) in one.errors.items())
+        assert all(labels >= 10 and 0.5 < mean < 80 for labels, (mean, _) in one.errors.items())
 
 
 def test_trials_that_end_early_are_done_and_their_classifiers_are_averaged(does, fails, tmp_path) -> None:
