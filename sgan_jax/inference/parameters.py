@@ -35,6 +35,9 @@ _TAKES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
+_EMBEDDINGS = "propagation.embeddings"
+
+
 def check(parameters: Mapping[str, Any]) -> None:
     """Checks those of the estimator's parameters that are not settings, and which settings are among them.
 
@@ -47,6 +50,8 @@ def check(parameters: Mapping[str, Any]) -> None:
     own = {SHORT[name]: name for name, value in parameters.items() if name in SHORT and value is not None}
     own |= {"seed": "random_state"} if parameters["random_state"] is not None else {}
     for place in parameters["settings"] or {}:
+        if place == _EMBEDDINGS:
+            raise UserError(f"settings: {place}: fit takes no embeddings; train on a folder or an .npz file for them")
         if place in SOURCE_SETTINGS:
             raise UserError(f"settings: {place}: images and labels are the arguments of fit; leave it out")
         if place in own:

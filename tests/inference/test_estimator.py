@@ -169,6 +169,10 @@ def test_a_parameter_of_another_type_is_a_value_error_that_names_it(parameter, v
     [
         ({"data.data_dir": "pets"}, "data.data_dir: images and labels are the arguments of fit; leave it out"),
         ({"data.dataset": "mnist"}, "data.dataset: images and labels are the arguments of fit; leave it out"),
+        (
+            {"propagation.embeddings": "v.npy"},
+            "propagation.embeddings: fit takes no embeddings; train on a folder or an .npz file for them",
+        ),
         ({"model.width": 16}, "model.width: given as width already; leave one of them out"),
         ({"preset": "fast"}, "preset: given as preset already; leave one of them out"),
     ],
