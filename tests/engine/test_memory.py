@@ -40,7 +40,9 @@ def faults(how: str, **settings: str) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator only")
 def test_scratch_is_kept_from_step_to_step() -> None:
-    assert faults("kept") < 500
+    # In one process of many a small object takes the end of the block at every step, and glibc's bug 30723 (see
+    # `trim_growth`) makes the next step take another one. A heap that is trimmed at every step fails in all processes.
+    assert any(faults("kept") < 500 for _ in range(3))
 
 
 # Small objects that stay, of the sizes that glibc cuts off at both ends of an aligned block. Before version 2.39 each

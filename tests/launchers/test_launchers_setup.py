@@ -157,7 +157,7 @@ def test_an_unknown_extra_is_one_line_that_lists_the_known_ones(ready):
 
 @pytest.mark.parametrize(
     "edit",
-    [("pyproject.toml", '"pillow"', '"pillow>1"'), ("constraints.txt", "pillow==", "pillow===")],
+    [("pyproject.toml", '"pillow>=10.4"', '"pillow>=10.5"'), ("constraints.txt", "pillow==", "pillow===")],
     ids=["dependency", "constraint"],
 )
 def test_changed_requirements_are_installed_into_the_same_environment(ready, edit):
