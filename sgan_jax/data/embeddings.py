@@ -10,8 +10,6 @@ Rows of test images may stand beside the others, by name, and are not used. Noth
 
 from __future__ import annotations
 
-import csv
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sgan_jax.data.csv_file import lines_of
 from sgan_jax.data.dataset import Dataset
-from sgan_jax.data.labels_file import DELIMITERS, FILE_COLUMNS
+from sgan_jax.data.labels_file import FILE_COLUMNS, composed
 from sgan_jax.data.layout import few
 from sgan_jax.errors import UserError, reason
 
@@ -97,23 +96,15 @@ def _of_npz(path: Path, place: str) -> _Table:
 def _of_csv(path: Path, place: str) -> _Table:
     names: list[str] = []
     rows: list[np.ndarray] = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            lines = csv.reader(file, delimiter=max(DELIMITERS, key=first.count))
-            for values in lines:
-                if not values or (not names and values[0].strip().casefold() in FILE_COLUMNS):
-                    continue
-                row = _numbers(values[1:], f"{place}: line {lines.line_num}")
-                if rows and len(row) != len(rows[0]):
-                    raise UserError(f"{place}: line {lines.line_num}: {len(row)} numbers, {len(rows[0])} before it")
-                names.append(values[0].strip())
-                rows.append(row)
-    except UnicodeDecodeError:
-        raise UserError(f"{place}: not UTF-8; save it as CSV in UTF-8") from None
-    except csv.Error as error:
-        raise UserError(f"{place}: damaged, or no CSV file ({reason(error)})") from None
+    with lines_of(path, place) as lines:
+        for values in lines:
+            if not values or (not names and values[0].strip().casefold() in FILE_COLUMNS):
+                continue
+            row = _numbers(values[1:], f"{place}: line {lines.line_num}")
+            if rows and len(row) != len(rows[0]):
+                raise UserError(f"{place}: line {lines.line_num}: {len(row)} numbers, {len(rows[0])} before it")
+            names.append(values[0].strip())
+            rows.append(row)
     return _Table(np.stack(rows) if rows else np.zeros((0, 0), np.float32), names)
 
 
@@ -155,11 +146,11 @@ def _order(names: Sequence[str], vectors: np.ndarray, dataset: Dataset, place: s
         raise UserError(f"{place}: rows by name, and the images of {dataset.name} have no files; expected .npy")
     if len(names) != len(vectors):
         raise UserError(f"{place}: {len(names)} names for {len(vectors)} vectors; expected as many")
-    rows = {_composed(name): row for row, name in enumerate(names)}
+    rows = {_as_compared(name): row for row, name in enumerate(names)}
     if len(rows) < len(names):
         raise UserError(f"{place}: {len(names) - len(rows)} of {len(names)} rows repeat a name; expected each once")
-    files = [_composed(name) for name in dataset.train_files]
-    known = {*files, *(_composed(name) for name in dataset.test_files)}
+    files = [_as_compared(name) for name in dataset.train_files]
+    known = {*files, *(_as_compared(name) for name in dataset.test_files)}
     missing, unknown = [name for name in files if name not in rows], [name for name in rows if name not in known]
     if missing or unknown:
         raise UserError(
@@ -169,9 +160,9 @@ def _order(names: Sequence[str], vectors: np.ndarray, dataset: Dataset, place: s
     return np.array([rows[name] for name in files])
 
 
-def _composed(name: str) -> str:
+def _as_compared(name: str) -> str:
     """The name as it is compared: systems store accents and separators differently."""
-    return unicodedata.normalize("NFC", name.replace("\\", "/")).removeprefix("./")
+    return composed(name.replace("\\", "/")).removeprefix("./")
 
 
 def _listed(names: Sequence[str]) -> str:

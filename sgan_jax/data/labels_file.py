@@ -9,7 +9,6 @@ An empty label means none. The header names the columns, in any order and beside
 
 from __future__ import annotations
 
-import csv
 import os
 import posixpath
 import unicodedata
@@ -19,14 +18,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sgan_jax.data.classes import Meaning, check_names, has_control, meaning, note_missing
+from sgan_jax.data.csv_file import lines_of
 from sgan_jax.data.splits import LeftOut
-from sgan_jax.errors import RAISED, Problems, UserError, reason
+from sgan_jax.errors import RAISED, Problems, UserError
 
 FILE_COLUMNS = ("file", "filename", "file_name", "image", "path")
 LABEL_COLUMNS = ("label", "class")
 _EXPECTED = "expected a header with the columns file and label"
 TABLES = (".csv", ".tsv")  # suffixes of files with columns
-DELIMITERS = ",;\t"  # spreadsheets of some languages write semicolons
 
 
 class Row(NamedTuple):
@@ -70,7 +69,7 @@ def read_labels(path: Path, folder: Path, files: Sequence[Path], problems: Probl
     for row in rows:
         with problems:
             image = _find(row, path, folder, by_path, by_name)
-            label = None if meaning(row.label) is Meaning.NO_LABEL else _composed(row.label)
+            label = None if meaning(row.label) is Meaning.NO_LABEL else composed(row.label)
             if image is None:
                 place = "outside of the folder" if _is_outside(row.file, folder) else "not there"
                 missing.append(LeftOut(row.file, f"named in {path.name}, and {place}"))
@@ -91,25 +90,15 @@ def read_labels(path: Path, folder: Path, files: Sequence[Path], problems: Probl
 
 def _rows(path: Path, problems: Problems) -> Iterator[Row]:
     """The lines with a file."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            lines = csv.reader(file, delimiter=max(DELIMITERS, key=first.count))
-            header = [name.strip().casefold() for name in next(lines, [])]
-            columns = _column(header, FILE_COLUMNS, path), _column(header, LABEL_COLUMNS, path)
-            for values in lines:
-                name, label = (values[column].strip() if column < len(values) else "" for column in columns)
-                with problems:
-                    _check_line(f"{path}: line {lines.line_num}", values[len(header) :], name, label)
-                    if name:
-                        yield Row(lines.line_num, name, label)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not UTF-8; save it as CSV in UTF-8") from None
-    except csv.Error as error:
-        raise UserError(f"{path}: damaged, or no CSV file ({reason(error)}); {_EXPECTED}") from None
+    with lines_of(path, str(path), f"; {_EXPECTED}") as lines:
+        header = [name.strip().casefold() for name in next(lines, [])]
+        columns = _column(header, FILE_COLUMNS, path), _column(header, LABEL_COLUMNS, path)
+        for values in lines:
+            name, label = (values[column].strip() if column < len(values) else "" for column in columns)
+            with problems:
+                _check_line(f"{path}: line {lines.line_num}", values[len(header) :], name, label)
+                if name:
+                    yield Row(lines.line_num, name, label)
 
 
 def _check_line(where: str, surplus: Sequence[str], name: str, label: str) -> None:
@@ -137,14 +126,14 @@ def _index(folder: Path, files: Sequence[Path]) -> tuple[dict[str, Path], dict[s
     """The images by path from the folder, and by name alone."""
     by_path, by_name = {}, defaultdict(list)
     for file in files:
-        by_path[_composed(file.relative_to(folder).as_posix())] = file
-        by_name[_composed(file.name)].append(file)
+        by_path[composed(file.relative_to(folder).as_posix())] = file
+        by_name[composed(file.name)].append(file)
     return by_path, by_name
 
 
 def _find(row: Row, table: Path, folder: Path, by_path: dict[str, Path], by_name: dict[str, list[Path]]) -> Path | None:
     """The image that a line names by its path, or by its name where only one image has it."""
-    written = _composed(row.file.replace("\\", "/"))
+    written = composed(row.file.replace("\\", "/"))
     name = posixpath.normpath(written)  # without ./
     if name in by_path:
         return by_path[name]
@@ -165,6 +154,6 @@ def _is_outside(name: str, folder: Path) -> bool:
     return leads_out and folder.absolute() not in Path(os.path.abspath(written)).parents
 
 
-def _composed(text: str) -> str:
+def composed(text: str) -> str:
     """The text in composed form (NFC): systems store accents differently."""
     return unicodedata.normalize("NFC", text)
