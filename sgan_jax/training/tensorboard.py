@@ -11,10 +11,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from sgan_jax.errors import UserError
+from sgan_jax.report.pictures import size_of
 
 _IMPORTING = threading.Lock()
-
-
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by the colour type in the header of a PNG file
 
 
@@ -72,7 +71,7 @@ class Board:
 
     def picture(self, step: int, name: str, png: bytes) -> None:
         """A picture, as a PNG file's bytes."""
-        width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
+        width, height = size_of(png)
         image = self._proto.Summary.Image(
             height=height, width=width, colorspace=_CHANNELS[png[25]], encoded_image_string=png
         )

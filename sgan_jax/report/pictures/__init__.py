@@ -5,7 +5,7 @@ from sgan_jax.report.pictures.confusion import confusion_colors, confusion_figur
 from sgan_jax.report.pictures.curves import curves_svg, reliability_svg
 from sgan_jax.report.pictures.diagram import Layer, Network, arrange, diagram_figure, save_diagram
 from sgan_jax.report.pictures.errors import Curve, Point, errors_figure, save_errors
-from sgan_jax.report.pictures.grid import enlargement, grid, grid_width, png_of, save_grid
+from sgan_jax.report.pictures.grid import enlargement, grid, grid_width, png_of, save_grid, size_of
 
 __all__ = [
     "Curve",
@@ -30,4 +30,5 @@ __all__ = [
     "save_diagram",
     "save_errors",
     "save_grid",
+    "size_of",
 ]

@@ -31,6 +31,11 @@ def png_of(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def size_of(png: bytes) -> tuple[int, int]:
+    """Width and height in pixels, with which the header of a PNG file begins."""
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
 def enlargement(height: int, width: int, most: int = TILE) -> int:
     """The largest whole factor by which an image of this size fits into a square of `most` pixels; at least 1."""
     return max(1, most // max(height, width))
@@ -46,7 +51,7 @@ def grid_width(png: bytes, height: int, width: int) -> int:
         height: of each image in the grid, before its enlargement.
         width: of each image.
     """
-    whole = int.from_bytes(png[16:20], "big")  # the header of a PNG file begins with the width
+    whole, _ = size_of(png)
     return whole // 2 if enlargement(height, width) % 2 == 0 else whole
 
 
