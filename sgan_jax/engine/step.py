@@ -73,8 +73,13 @@ def init_state(key: jax.Array, recipe: Recipe, examples: jax.Array | None = None
 def _first_aux(recipe: Recipe) -> dict[str, Any]:
     aux = {f"{name}/statistics": net.statistics() for name, net in recipe.nets.items() if net.statistics is not None}
     for move in recipe.objective:
-        aux = merge(aux, {name: jax.tree.map(jnp.array, value) for name, value in move.aux.items()})
+        aux = merge(aux, {name: jax.tree.map(_strongly_typed, value) for name, value in move.aux.items()})
     return aux
+
+
+def _strongly_typed(value: Any) -> jax.Array:
+    """A copy whose type is not weak, as it is after a step: otherwise the second step would compile anew."""
+    return jnp.array(value, jnp.result_type(value))
 
 
 def draw(data: Data, recipe: Recipe, key: jax.Array) -> Batch:

@@ -95,7 +95,7 @@ def freematch(settings: Settings) -> Rule:
         weights = (confidence >= thresholds[classes]).astype(jnp.float32)
         return Weighed(weights, thresholds, state)
 
-    uniform = jnp.full(settings.classes, 1.0 / settings.classes, jnp.float32)  # a weak type would compile twice
+    uniform = jnp.full(settings.classes, 1.0 / settings.classes, jnp.float32)
     first = {"confidence": jnp.float32(1.0 / settings.classes), "marginal": uniform, "histogram": uniform}
     return Rule(first, weigh, _fairness)
 

@@ -139,6 +139,13 @@ def test_a_move_gets_the_state_that_the_move_before_handed_on() -> None:
     assert int(take_steps(recipe_of(objective), 3)[0].aux["moves"]) == 6
 
 
+@pytest.mark.parametrize("first", [1.0, 2, jnp.full(3, 0.5)], ids=["float", "integer", "weakly typed array"])
+def test_first_values_of_state_are_not_weakly_typed_or_the_second_step_would_compile_anew(first: Any) -> None:
+    recipe = recipe_of((Move({"d": "d"}, lambda nets, batch, key: Terms({}, {}), {"state": first}),))
+    made = jax.eval_shape(lambda key: init_state(key, recipe), KEY).aux["state"]
+    assert made.shape == jnp.shape(first) and not made.weak_type
+
+
 def test_thresholds_resume(tmp_path: Path) -> None:
     recipe = recipe_of(BY_THRESHOLD)
     assert not equal(take_steps(recipe, 2)[0].aux, FIRST)
