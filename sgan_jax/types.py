@@ -11,7 +11,9 @@ import jax
 
 Params = Any  # a nested dictionary of arrays, as Flax Linen makes it
 Statistics = Any  # a nested dictionary of arrays that a network updates itself, such as running means; None without any
-Aux = dict[str, Any]  # state that is not a parameter, by name; a player's statistics are named "d/statistics"
+Aux = dict[str, Any]  # state that is not a parameter, by name
+STATISTICS = "/statistics"  # after a player's name: "d/statistics" in `Aux`
+AVERAGED_STATISTICS = "/averaged_statistics"  # those of the player with averaged parameters
 
 
 class Data(NamedTuple):
@@ -67,9 +69,14 @@ class TrainState(NamedTuple):
     aux: Aux  # state that is not a parameter; empty where there is none
 
     def model(self, player: str, averaged: bool = False) -> Model:
-        """A player, with its last or its averaged parameters."""
-        params = self.ema if averaged else self.params
-        return Model(params[player], self.aux.get(f"{player}/statistics"))
+        """A player, with its last or its averaged parameters, and with the statistics of these.
+
+        Averaged parameters have the last ones' statistics where no move hands on any of theirs.
+        """
+        statistics = self.aux.get(f"{player}{STATISTICS}")
+        if averaged:
+            return Model(self.ema[player], self.aux.get(f"{player}{AVERAGED_STATISTICS}", statistics))
+        return Model(self.params[player], statistics)
 
 
 class Layer(NamedTuple):
@@ -89,8 +96,8 @@ class Net(NamedTuple):
     discriminator's `apply(params, images, key)` takes float images `[B, H, W, C]` and a key for dropout (None: no
     dropout, as after training) and returns a `DiscOut`. A generator's `apply(params, latents)` takes `[B, latent]` and
     returns images `[B, H, W, C]` in [-1, 1]; a conditional one takes the classes, int32 `[B]`, after the latents. A
-    network with `statistics` takes them as the argument of that name, and a discriminator returns the new ones in its
-    `DiscOut`.
+    network with `statistics` takes them as the argument of that name, and `training`: whether it normalises by the
+    batch instead, be there a key or not. A discriminator returns the new ones in its `DiscOut`.
     """
 
     init: Callable[..., Params]
@@ -101,11 +108,11 @@ class Net(NamedTuple):
     by_example: bool = True  # whether an output depends on its own input only, and not on others of the batch
     output_layer: str = ""  # the layer of the logits or pixels, by its name in the parameters
 
-    def bound(self, model: Model) -> Callable[..., Any]:
-        """`apply` with parameters and, where it has any, statistics."""
+    def bound(self, model: Model, training: bool = False) -> Callable[..., Any]:
+        """`apply` with parameters and, where it has any, statistics, in training or after it."""
         if self.statistics is None:
             return partial(self.apply, model.params)
-        return partial(self.apply, model.params, statistics=model.statistics)
+        return partial(self.apply, model.params, statistics=model.statistics, training=training)
 
 
 Discriminate = Callable[[jax.Array, jax.Array | None], DiscOut]  # (images, key) with parameters bound

@@ -120,8 +120,8 @@ class Team(NamedTuple):
             return net
         by_image = NamedSharding(self.mesh, PartitionSpec("batch"))
 
-        def apply(params: Any, batch: jax.Array, *others: Any, **statistics: Any) -> Any:
-            return net.apply(params, jax.lax.with_sharding_constraint(batch, by_image), *others, **statistics)
+        def apply(params: Any, batch: jax.Array, *others: Any, **of_norms: Any) -> Any:
+            return net.apply(params, jax.lax.with_sharding_constraint(batch, by_image), *others, **of_norms)
 
         return net._replace(apply=apply)
 

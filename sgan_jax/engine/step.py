@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from sgan_jax.models.pixels import scale
-from sgan_jax.types import Batch, Bound, Data, Metrics, Move, Net, Objective, Params, TrainState, merge
+from sgan_jax.types import STATISTICS, Batch, Bound, Data, Metrics, Move, Net, Objective, Params, TrainState, merge
 
 TrainStep = Callable[[TrainState, Data, jax.Array], tuple[TrainState, Metrics]]
 
@@ -71,7 +71,7 @@ def init_state(key: jax.Array, recipe: Recipe, examples: jax.Array | None = None
 
 
 def _first_aux(recipe: Recipe) -> dict[str, Any]:
-    aux = {f"{name}/statistics": net.statistics() for name, net in recipe.nets.items() if net.statistics is not None}
+    aux = {f"{name}{STATISTICS}": net.statistics() for name, net in recipe.nets.items() if net.statistics is not None}
     for move in recipe.objective:
         aux = merge(aux, {name: jax.tree.map(_strongly_typed, value) for name, value in move.aux.items()})
     return aux
@@ -134,8 +134,8 @@ def make_train_step(recipe: Recipe, sample: Callable[[Data, Recipe, jax.Array], 
         def loss(descending: dict[str, Params]) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
             params = state.params | descending
             now = state._replace(params=params)
-            players = {name: net.bound(now.model(name)) for name, net in nets.items()}
-            teachers = {name: net.bound(now.model(name, averaged=True)) for name, net in nets.items()}
+            players = {name: net.bound(now.model(name), training=True) for name, net in nets.items()}
+            teachers = {name: net.bound(now.model(name, True), training=True) for name, net in nets.items()}
             terms = move.terms(Bound(players, teachers, latents, state.aux), batch, key)
             merge(terms.loss, terms.watch)  # or one would hide the other
             return sum(terms.loss.values(), jnp.zeros(())), (Metrics(terms.loss, terms.watch), terms.aux)

@@ -234,6 +234,8 @@ def _objective(config: Config, classes: int, classifies: bool, disc: Net) -> Obj
         student = _view(config, config.views.student) or view_of(Strengths())
         teacher = _view(config, config.views.teacher)
         pseudo = _pseudo_labels(config.consistency, classes)
+        if pseudo.averaged and disc.statistics is not None:
+            pseudo = pseudo._replace(statistics=disc.statistics())
         objective = with_consistency(objective, student, config.consistency.weight, pseudo, teacher)
     return objective
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from sgan_jax.models.heads import Head
-from sgan_jax.types import TrainState
+from sgan_jax.types import AVERAGED_STATISTICS, STATISTICS, TrainState
 
 NEW = -1  # an output that the other run does not have
 
@@ -58,7 +58,7 @@ def with_weights_of(other: TrainState, fresh: TrainState, sources: np.ndarray, o
     Raises:
       ValueError: a parameter has another shape; names it.
     """
-    statistics = {f"{player}/statistics" for player in fresh.params}
+    statistics = {f"{player}{kind}" for player in fresh.params for kind in (STATISTICS, AVERAGED_STATISTICS)}
     aux = {name: value for name, value in other.aux.items() if name in fresh.aux and name in statistics}
     return fresh._replace(
         params=_taken(other.params, fresh.params, sources, output_layer),

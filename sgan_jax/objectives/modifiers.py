@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from sgan_jax.augment.views import View
 from sgan_jax.objectives.alignment import Alignment, unaligned
 from sgan_jax.objectives.losses import cross_entropy, entropy
-from sgan_jax.objectives.terms import Term, statistics_of, together
+from sgan_jax.objectives.terms import Term, joined, statistics_of, together
 from sgan_jax.objectives.thresholds import Rule, Settings, Weighed, fixed
-from sgan_jax.types import Aux, Batch, Bound, Objective, Terms, merge
+from sgan_jax.types import AVERAGED_STATISTICS, Aux, Batch, Bound, Objective, Statistics, Terms, merge
 
 
 def with_augmentation(objective: Objective, view: View) -> Objective:
@@ -103,6 +103,7 @@ class PseudoLabels(NamedTuple):
     alignment: Alignment = unaligned(0, 0.0)
     averaged: bool = True  # whether the teacher has averaged weights, or is the classifier itself
     fairness: float = 0.0  # weight of "d/fairness", for a rule that has it
+    statistics: Statistics = None  # first ones of a network that has any, for the teacher with averaged weights
 
 
 def with_consistency(
@@ -117,7 +118,9 @@ def with_consistency(
     "d/consistency" is the cross-entropy of augmented unlabelled images with the class that the teacher finds most
     probable, each by the weight that a rule gives it: by default 1 above a threshold and 0 below (Sohn et al.,
     "FixMatch", arXiv 2001.07685, eq. 4). The teacher is the classifier with averaged weights (Tarvainen and Valpola,
-    "Mean teacher", arXiv 1703.01780), or the classifier itself without dropout, as in FixMatch.
+    "Mean teacher", arXiv 1703.01780), or the classifier itself without dropout, as in FixMatch. Where the network
+    normalises over the batch, either takes the moments of its own images; running moments of the teacher's are kept for
+    the averaged weights, since those of the classifier's passes are not theirs.
 
     Where the batch has pseudo-labels, the class is that of the product of the teacher's probabilities and these: two
     independent sources, of which neither outvotes the other where that one is certain. Instead of the rule's weight,
@@ -138,7 +141,8 @@ def with_consistency(
         k_images, k_disc = jax.random.split(key)
         weak = batch.unl_images if teacher is None else teacher(batch.unl_images, jax.random.fold_in(key, 2))
         predict = nets.teacher if pseudo.averaged else nets.disc
-        log_p = jax.lax.stop_gradient(jax.nn.log_softmax(predict(weak, None).class_logits))
+        taught = jax.lax.stop_gradient(predict(weak, None))
+        log_p = jax.nn.log_softmax(taught.class_logits)
         classes, counts, weighed, aux = _judged(pseudo, nets.aux, log_p, batch)
         out = nets.disc(student(batch.unl_images, k_images), k_disc)
         disagreement = cross_entropy(out.class_logits, classes)
@@ -149,13 +153,16 @@ def with_consistency(
         watch = {"d/confident": counts.mean()}
         if pseudo.rule.first:
             watch["d/threshold"] = weighed.thresholds.mean()
-        return Terms(loss, watch, statistics_of(out) | aux)
+        of_teacher = statistics_of(taught, averaged=pseudo.averaged)
+        return Terms(loss, watch, joined((statistics_of(out), of_teacher, aux)))
 
     def on_fewer(terms: Term) -> Term:
         return lambda nets, batch, key: terms(nets, batch.first_unlabelled(len(batch.lab_images)), key)
 
     fewer = tuple(move._replace(terms=on_fewer(move.terms)) for move in objective)
-    return _added_to_discriminator(fewer, agree, _state(pseudo.rule.first, pseudo.alignment.first))
+    first = {} if pseudo.statistics is None else {f"d{AVERAGED_STATISTICS}": pseudo.statistics}
+    first |= _state(pseudo.rule.first, pseudo.alignment.first)
+    return _added_to_discriminator(fewer, agree, first)
 
 
 def _judged(

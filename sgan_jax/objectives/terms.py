@@ -8,11 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from sgan_jax.objectives.losses import cross_entropy, hits, score_as_fake, score_as_real, score_for_both_players
-from sgan_jax.types import Aux, Batch, Bound, DiscOut, Terms, merge
+from sgan_jax.types import AVERAGED_STATISTICS, STATISTICS, Aux, Batch, Bound, DiscOut, Terms, merge
 
 Term = Callable[[Bound, Batch, jax.Array], Terms]
-
-_STATISTICS = "/statistics"
 
 
 def classify(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
@@ -77,9 +75,14 @@ def fake_and_fool(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
     )
 
 
-def statistics_of(out: DiscOut, player: str = "d") -> Aux:
-    """The network's statistics as a pass changed them, to be handed on; nothing where it has none."""
-    return {} if out.statistics is None else {f"{player}{_STATISTICS}": out.statistics}
+def statistics_of(out: DiscOut, averaged: bool = False) -> Aux:
+    """The discriminator's statistics as a pass changed them, to be handed on; nothing where it has none.
+
+    Args:
+      out: of the pass.
+      averaged: whether it was made with averaged parameters, whose statistics are others.
+    """
+    return {} if out.statistics is None else {f"d{AVERAGED_STATISTICS if averaged else STATISTICS}": out.statistics}
 
 
 def together(*terms: Term) -> Term:
@@ -92,17 +95,22 @@ def together(*terms: Term) -> Term:
         keys = jax.random.split(key, len(terms))
         each = [term(nets, batch, k) for term, k in zip(terms, keys, strict=True)]
         loss, watch = (reduce(merge, named) for named in ([one.loss for one in each], [one.watch for one in each]))
-        return Terms(loss, watch, _joined(one.aux for one in each))
+        return Terms(loss, watch, joined(one.aux for one in each))
 
     return all_terms
 
 
-def _joined(each: Iterable[Aux]) -> Aux:
+def joined(each: Iterable[Aux]) -> Aux:
+    """What several passes hand on; of statistics that several changed the mean.
+
+    Raises:
+      ValueError: two hand on the same other state.
+    """
     passes: dict[str, list[Any]] = {}
     for aux in each:
         for name, value in aux.items():
             passes.setdefault(name, []).append(value)
-    if twice := [name for name, values in passes.items() if len(values) > 1 and not name.endswith(_STATISTICS)]:
+    if twice := [name for name, values in passes.items() if len(values) > 1 and not name.endswith(STATISTICS)]:
         raise ValueError(f"two terms hand on {', '.join(twice)}: one would hide the other")
 
     def mean(*leaves: jax.Array) -> jax.Array:

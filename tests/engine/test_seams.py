@@ -204,11 +204,13 @@ def centring_disc() -> Net:
     def init(key: jax.Array) -> Params:
         return {"w": jax.random.normal(key, (64, CLASSES))}
 
-    def apply(params: Params, images: jax.Array, key: jax.Array | None, statistics: Statistics) -> DiscOut:
+    def apply(
+        params: Params, images: jax.Array, key: jax.Array | None, statistics: Statistics, training: bool
+    ) -> DiscOut:
         flat = images.reshape(len(images), -1)
         running, of_batch = statistics["mean"], flat.mean(axis=0)
-        features = flat - (running if key is None else of_batch)[None]
-        updated = {"mean": running if key is None else 0.5 * running + 0.5 * of_batch}
+        features = flat - (of_batch if training else running)[None]
+        updated = {"mean": 0.5 * running + 0.5 * of_batch if training else running}
         return DiscOut(features, *HEADS["stacked"].split(features @ params["w"]), updated)
 
     return Net(init, apply, SHAPE, list, lambda: {"mean": jnp.zeros(64)}, by_example=False)
@@ -240,6 +242,10 @@ def shifted(images: jax.Array, key: jax.Array) -> jax.Array:
     return images + 3.0
 
 
+def darkened(images: jax.Array, key: jax.Array) -> jax.Array:
+    return images - 5.0
+
+
 @pytest.mark.parametrize(
     ("name", "passes", "consistency"),
     [(name, 3, False) for name in sorted(OBJECTIVES) if name not in ("joint", "tutorial", "supervised")]
@@ -269,25 +275,29 @@ def test_evaluation_uses_the_running_mean_and_treats_images_one_by_one() -> None
     np.testing.assert_allclose(averaged, (flat - mean[None]) @ state.ema["d"]["w"], rtol=1e-4, atol=1e-4)
 
 
-def test_a_teacher_has_averaged_parameters_and_the_running_mean() -> None:
+def test_in_training_a_teacher_has_averaged_parameters_and_the_mean_of_its_own_images() -> None:
     def teach(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
-        terms = classify(nets, batch, key)
-        of_one, of_all = (
-            nets.teacher(images, None).real_logit[0] for images in (batch.unl_images[:1], batch.unl_images)
-        )
-        return terms._replace(
-            watch={"d/of_one": of_one, "d/of_all": of_all, "d/mean": nets.aux["d/statistics"]["mean"][0]}
-        )
+        taught = nets.teacher(batch.unl_images, None)
+        return classify(nets, batch, key)._replace(watch={"d/of_first": taught.real_logit[0]})
 
     recipe = recipe_of((Move({"d": "d"}, teach),), CENTRING)
     before, _ = take_steps(recipe, 1)
-    expected = centring_disc().bound(before.model("d", averaged=True))
-    key = jax.random.split(jax.random.fold_in(KEY, 1), 2)[0]
-    image = draw(DATA, recipe, key).unl_images[:1]
+    images = draw(DATA, recipe, jax.random.split(jax.random.fold_in(KEY, 1), 2)[0]).unl_images
+    expected = centring_disc().bound(before.model("d", averaged=True), training=True)(images, None).real_logit[0]
     _, (_, metrics) = take_steps(recipe, 2)
-    assert float(metrics.watch["d/mean"]) == float(before.aux["d/statistics"]["mean"][0]) != 0.0
-    for name in ("d/of_one", "d/of_all"):
-        assert float(metrics.watch[name]) == pytest.approx(float(expected(image, None).real_logit[0]), rel=1e-5)
+    assert float(metrics.watch["d/of_first"]) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_averaged_parameters_have_a_running_mean_of_the_teachers_images(tmp_path: Path) -> None:
+    first = {"mean": jnp.zeros(64)}
+    pseudo = PseudoLabels(statistics=first)
+    recipe = recipe_of(with_consistency(supervised(), shifted, pseudo=pseudo, teacher=darkened), CENTRING)
+    of_unl = first_batch(recipe).unl_images.reshape(-1, 64).mean(axis=0)
+    state, _ = take_steps(recipe, 1)
+    averaged = state.model("d", averaged=True).statistics["mean"]
+    np.testing.assert_allclose(averaged, 0.5 * (of_unl - 5.0), atol=1e-5)
+    assert abs(averaged - state.model("d").statistics["mean"]).min() > 1.0
+    assert_resumes(recipe, tmp_path)
 
 
 def test_statistics_resume(tmp_path: Path) -> None:
