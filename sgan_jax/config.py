@@ -32,6 +32,7 @@ BORDERS = ("black", "grey", "reflect")
 FILLS = ("black", "grey")
 RULES = ("fixed", "flexmatch", "freematch", "softmatch")
 ALIGNMENTS = ("none", "uniform", "labelled")
+NORMS = ("group", "batch")
 TEACHERS = ("averaged", "student")
 
 
@@ -147,6 +148,7 @@ class ModelConfig:
     networks: str = _field(
         "tutorial", "tutorial, mlp, compact or residual: the pair of networks; residual is for photographs."
     )
+    norm: str = _field("group", "group or batch: what a residual discriminator's norms are taken over.", choices=NORMS)
 
 
 @dataclass(frozen=True)

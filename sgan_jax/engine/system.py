@@ -201,8 +201,9 @@ def _of_system(config: Config) -> Config:
 def _build(config: Config, image_shape: tuple[int, int, int], classes: int, maps: convolutions.Maps) -> System:
     head = HEADS[config.model.head]
     model, made = config.model, NETWORKS[config.model.networks]
+    own = {name: getattr(model, name) for name in made.settings}
     nets = {
-        "d": made.discriminator(image_shape, classes, head, model.width, model.dropout, maps),
+        "d": made.discriminator(image_shape, classes, head, model.width, model.dropout, maps, **own),
         "g": made.generator(image_shape, model.latent, model.width, maps),
     }
     objective = _objective(config, classes, head.classifies, nets["d"])
@@ -222,9 +223,12 @@ def _objective(config: Config, classes: int, classifies: bool, disc: Net) -> Obj
     """The objective with the weights, views and modifiers that the configuration asks for."""
     entry, settings = OBJECTIVES[config.objective.name], config.objective
     if entry.by_example and not disc.by_example:
+        remedy = (
+            "set ‹model.norm› group, or choose another objective" if disc.statistics else "choose another objective"
+        )
         raise UserError(
             f"objective '{settings.name}' needs a discriminator that treats images one by one, which networks "
-            f"'{config.model.networks}' do not; choose another objective"
+            f"'{config.model.networks}' do not; {remedy}"
         )
     objective = entry.objective(classifies, {name: getattr(settings, name) for name in entry.weights})
     labelled = _view(config, config.views.labelled)

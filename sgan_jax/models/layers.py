@@ -14,10 +14,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from sgan_jax.models.heads import Head
-from sgan_jax.types import DiscOut, Layer, Model, Net, Params
+from sgan_jax.types import DiscOut, Layer, Model, Net, Params, Statistics
 
 _SLOPE = 0.2
 LOGITS = "logits"  # name of the layer that makes them, in every discriminator of this package
+_STATISTICS = "statistics"  # the collection of running moments
 glorot = nn.initializers.glorot_uniform()
 
 
@@ -124,12 +125,54 @@ class GroupNorm(nn.Module):
     kind: str = "Group norm"
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`[N, H, W, C]` to the same."""
+    def __call__(self, x: jax.Array, training: bool = False) -> jax.Array:
+        """`[N, H, W, C]` to the same, in training and after it."""
         channels = x.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (channels,))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
         return in_float32(group_norm)(x, scale, bias, groups=math.gcd(8, channels))
+
+
+class ChannelBatchNorm(nn.Module):
+    """Batch norm of images: each channel's mean 0 and deviation 1 over a batch; Ioffe and Szegedy, arXiv 1502.03167.
+
+    In training the moments are the batch's. Otherwise they are running ones, so that an image's output does not depend
+    on other images. They are in the collection `STATISTICS`, and the plain mean over the first steps.
+    """
+
+    decay: float = 0.99  # of running moments, a step
+    kind: str = "Batch norm"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, training: bool) -> jax.Array:
+        """`[N, H, W, C]` to the same."""
+        channels = (x.shape[-1],)
+        scale = self.param("scale", nn.initializers.ones, channels)
+        bias = self.param("bias", nn.initializers.zeros, channels)
+        mean = self.variable(_STATISTICS, "mean", jnp.zeros, channels)
+        variance = self.variable(_STATISTICS, "variance", jnp.ones, channels)
+        steps = self.variable(_STATISTICS, "steps", jnp.zeros, ())
+
+        def normal(x: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
+            if training:
+                of_batch = _moments(x)
+                rate = jnp.maximum(1.0 - self.decay, 1.0 / (steps.value + 1.0))
+                if self.is_mutable_collection(_STATISTICS) and not self.is_initializing():
+                    steps.value = steps.value + 1.0
+                    for running, now in zip((mean, variance), of_batch, strict=True):
+                        running.value = running.value + rate * (jax.lax.stop_gradient(now) - running.value)
+            else:
+                of_batch = mean.value, variance.value
+            slope = jax.lax.rsqrt(of_batch[1] + 1e-5) * scale  # one product and one sum a number of x
+            return x * slope.reshape(1, 1, 1, -1) + (bias - of_batch[0] * slope).reshape(1, 1, 1, -1)
+
+        return in_float32(normal)(x, scale, bias)
+
+
+def _moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and variance of each channel of `[N, H, W, C]`, `[C]` each."""
+    mean = x.mean(axis=(0, 1, 2))
+    return mean, jnp.maximum(jnp.square(x).mean(axis=(0, 1, 2)) - jnp.square(mean), 0.0)
 
 
 def halvings(image_shape: tuple[int, int, int], least: int, at_most: int) -> int:
@@ -142,7 +185,12 @@ def halvings(image_shape: tuple[int, int, int], least: int, at_most: int) -> int
 
 
 def as_discriminator(
-    module: nn.Module, image_shape: tuple[int, int, int], classes: int, head: Head, dtype: DTypeLike
+    module: nn.Module,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    head: Head,
+    dtype: DTypeLike,
+    batch_norm: bool = False,
 ) -> Net:
     """A module `(images, key) -> (features, logits)` as a discriminator with a head.
 
@@ -152,6 +200,7 @@ def as_discriminator(
       classes: K.
       head: splits the logits, which are `head.outputs(classes)`.
       dtype: of what the layers compute; parameters, logits and features are float32.
+      batch_norm: whether it has layers of `ChannelBatchNorm`, whose running moments are the network's statistics.
     """
 
     def apply(params: Params, images: jax.Array, key: jax.Array | None = None) -> DiscOut:
@@ -159,7 +208,22 @@ def as_discriminator(
         features, logits = _cast(jnp.float32, *out)
         return DiscOut(features, *head.split(logits))
 
+    def apply_with(
+        params: Params, images: jax.Array, key: jax.Array | None, statistics: Statistics, training: bool
+    ) -> DiscOut:
+        weights, images = _cast(dtype, {"params": params}, images)
+        variables = weights | {_STATISTICS: statistics}
+        out, changed = module.apply(variables, images, key, training=training, mutable=[_STATISTICS])
+        features, logits = _cast(jnp.float32, *out)
+        return DiscOut(features, *head.split(logits), changed[_STATISTICS])
+
+    @jax.jit  # which leaves out the parameters
+    def first() -> Statistics:
+        return module.init(jax.random.key(0), jnp.zeros((1, *image_shape)), None)[_STATISTICS]
+
     net = _net(module, image_shape, apply, (None,))._replace(output_layer=LOGITS)
+    if batch_norm:
+        net = net._replace(apply=apply_with, statistics=first, by_example=False)
 
     def layers() -> list[Layer]:
         rows = net.layers()
@@ -266,7 +330,7 @@ def _net(module: nn.Module, input_shape: tuple[int, ...], apply: Any, further: t
 
         params = jax.eval_shape(init, jax.random.key(0))
         with nn.intercept_methods(record):
-            jax.eval_shape(lambda p, x: module.apply({"params": p}, x, *further), params, example)
+            jax.eval_shape(lambda p, x: module.apply({"params": p}, x, *further, mutable=True), params, example)
         return rows
 
     return Net(init, apply, input_shape, layers)

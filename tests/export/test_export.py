@@ -46,6 +46,7 @@ from sgan_jax.types import TrainState
 NAMES = ("one", "two", "three")
 SHAPE = (10, 12, 3)  # no size of the generators' own: they crop
 CASES = [(networks, "stacked", kind) for networks in sorted(NETWORKS) for kind in KINDS]
+CASES += [("residual, batch", "stacked", "classifier")]
 CASES += [("tutorial", head, "classifier") for head in sorted(HEADS) if head != "stacked" and HEADS[head].classifies]
 
 
@@ -65,14 +66,16 @@ def parameters(abstract: Any) -> Any:
 def opened(
     networks: str, head: str, shape: tuple[int, int, int] = SHAPE, precision: str = "bfloat16", data_dir: str = "set"
 ) -> Opened:
-    """What is exported is float32, whatever the precision is."""
-    preset = PRESETS["joint"]
-    model = dataclasses.replace(preset.model, networks=networks, head=head, width=8, latent=6)
+    """What is exported is float32, whatever the precision is. "residual, batch" are networks and their norm."""
+    networks, _, norm = networks.partition(", ")
+    preset = PRESETS["feature_matching" if norm else "joint"]
+    model = dataclasses.replace(preset.model, networks=networks, head=head, width=8, latent=6, norm=norm or "group")
     data = dataclasses.replace(preset.data, data_dir=data_dir)
     config = dataclasses.replace(preset, data=data, model=model, precision=precision)
     system = build(config, shape, len(NAMES))
-    params = parameters(system.abstract_state().params)
-    state = TrainState(jnp.int32(7), params, {}, params, {})
+    abstract = system.abstract_state()
+    params, aux = parameters(abstract.params), jax.tree.map(jnp.abs, parameters(abstract.aux))
+    state = TrainState(jnp.int32(7), params, {}, params, aux)
     record = RunRecord(config, DatasetRecord("set", "0" * 64, "a notice", 10, shape, NAMES), ())
     return Opened(RunDir(Path("run")), record, system, state, 7)
 

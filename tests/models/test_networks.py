@@ -1,5 +1,6 @@
 """Facts about all networks: with every head, on images of any size."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +9,10 @@ from nets import drawn, shapes, size
 from small import equal
 
 from sgan_jax.models.heads import HEADS
-from sgan_jax.models.layers import group_norm
+from sgan_jax.models.layers import ChannelBatchNorm, group_norm
 from sgan_jax.models.networks.residual import halved
 from sgan_jax.models.networks.table import NETWORKS, generator
+from sgan_jax.types import Params, Statistics
 
 
 def test_size_of_the_compact_discriminator() -> None:
@@ -79,6 +81,50 @@ def test_group_norm_by_hand() -> None:
         by_hand * np.asarray(scale) + np.asarray(bias),
         atol=1e-4,
     )
+
+
+def of_batch(params: Params, x: jax.Array, statistics: Statistics, training: bool) -> tuple[jax.Array, Statistics]:
+    out, changed = ChannelBatchNorm(decay=0.5).apply(
+        {"params": params, "statistics": statistics}, x, training, mutable=["statistics"]
+    )
+    return out, changed["statistics"]
+
+
+def test_batch_norm_is_flaxs_and_its_running_moments_are_means_of_the_first_steps() -> None:
+    draw = np.random.default_rng(0)
+    batches = [jnp.asarray(draw.normal(3, 2, (4, 3, 5, 6)), jnp.float32) for _ in range(4)]
+    params = {"scale": jnp.arange(1.0, 7.0), "bias": jnp.arange(6.0)}
+    flaxs = nn.BatchNorm(use_running_average=False, momentum=0.5)
+    variables = ChannelBatchNorm(decay=0.5).init(jax.random.key(0), batches[0], False)
+    statistics, of_steps = variables["statistics"], []
+    for x in batches:
+        out, statistics = of_batch(params, x, statistics, training=True)
+        start = {"mean": jnp.zeros(6), "var": jnp.ones(6)}
+        expected, _ = flaxs.apply({"params": params, "batch_stats": start}, x, mutable=["batch_stats"])
+        np.testing.assert_allclose(out, expected, atol=1e-4)
+        of_steps.append((x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))))
+    for index, name in enumerate(("mean", "variance")):
+        first, second, third, fourth = (moments[index] for moments in of_steps)  # 1 / 1, 1 / 2, 0.5 and 0.5 of each
+        by_hand = 0.5 * (0.5 * (first + second) / 2 + 0.5 * third) + 0.5 * fourth
+        np.testing.assert_allclose(statistics[name], by_hand, rtol=1e-4)
+    out, after = of_batch(params, batches[0], statistics, training=False)
+    running = {"mean": statistics["mean"], "var": statistics["variance"]}
+    expected = nn.BatchNorm(use_running_average=True).apply({"params": params, "batch_stats": running}, batches[0])
+    np.testing.assert_allclose(out, expected, atol=1e-4)
+    assert equal(after, statistics)
+
+
+def test_batch_norm_treats_images_together_in_training_and_one_by_one_after_it() -> None:
+    disc = NETWORKS["residual"].discriminator((8, 12, 3), 3, HEADS["stacked"], width=8, norm="batch")
+    images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (6, 8, 12, 3)), jnp.float32)
+    params, statistics = drawn(disc), disc.statistics()
+    apply = jax.jit(disc.apply, static_argnums=4)
+    trained, fewer = (apply(params, x, None, statistics, True) for x in (images, images[:3]))
+    assert np.abs(trained.class_logits[:3] - fewer.class_logits).max() > 0.01
+    assert not disc.by_example and not equal(trained.statistics, statistics)
+    after, fewer = (apply(params, x, None, trained.statistics, False) for x in (images, images[:3]))
+    np.testing.assert_allclose(after.class_logits[:3], fewer.class_logits, atol=1e-5)
+    np.testing.assert_allclose(after.class_logits, trained.class_logits, atol=1e-4)  # of one step: this batch's
 
 
 SIZES = [

@@ -8,6 +8,7 @@ from jax import lax
 from sgan_jax.models.heads import Head
 from sgan_jax.models.layers import (
     LOGITS,
+    ChannelBatchNorm,
     Conv,
     Dense,
     Function,
@@ -21,6 +22,7 @@ from sgan_jax.models.networks.tutorial import generator as tutorial_generator
 from sgan_jax.models.ops.convolutions import MATRIX_PRODUCTS, Maps
 from sgan_jax.types import Net
 
+NORMS = {"group": GroupNorm, "batch": ChannelBatchNorm}
 _LARGEST = 8  # times the first convolution's channels, at most
 
 
@@ -30,11 +32,13 @@ class _Discriminator(nn.Module):
     dropout: float
     outputs: int
     maps: Maps
+    norm: str
 
     @nn.compact
-    def __call__(self, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, x: jax.Array, key: jax.Array | None, training: bool = False) -> tuple[jax.Array, jax.Array]:
         def normal(x: jax.Array, name: str) -> jax.Array:
-            return leaky_relu(f"leaky_{name}")(GroupNorm(name=f"norm_{name}")(x))
+            layer = NORMS[self.norm](name=f"norm_{name}")
+            return leaky_relu(f"leaky_{name}")(layer(x, training=training))
 
         def conv(x: jax.Array, channels: int, name: str) -> jax.Array:
             return Conv(channels, 3, "Conv 3x3", self.maps.same, name=f"conv_{name}")(x)
@@ -73,10 +77,11 @@ def discriminator(
     width: int = 32,
     dropout: float = 0.0,
     maps: Maps = MATRIX_PRODUCTS,
+    norm: str = "group",
 ) -> Net:
     """A residual trunk like ResNet-9's, most of whose work is done at half of the resolution and below.
 
-    3x3 convolutions with group norm; after each halving one that doubles the channels and a residual block of two. 1.94
+    3x3 convolutions with norms; after each halving one that doubles the channels and a residual block of two. 1.94
     million parameters and 0.2 GFLOP an image of 32 x 32 x 3. Above 48 pixels it halves a fourth time, above 96 a fifth.
 
     Args:
@@ -86,9 +91,10 @@ def discriminator(
       width: channels of the first convolution; they double at every halving up to eight times as many.
       dropout: rate before the dense layer, active where `apply` gets a key.
       maps: how the layers compute.
+      norm: one of `NORMS`. By "batch" an image's output depends on the others of its batch, in training only.
     """
-    module = _Discriminator(halvings(image_shape, 3, 6), width, dropout, head.outputs(classes), maps)
-    return as_discriminator(module, image_shape, classes, head, maps.dtype)
+    module = _Discriminator(halvings(image_shape, 3, 6), width, dropout, head.outputs(classes), maps, norm)
+    return as_discriminator(module, image_shape, classes, head, maps.dtype, batch_norm=norm == "batch")
 
 
 def generator(

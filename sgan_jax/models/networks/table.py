@@ -15,11 +15,12 @@ class Networks(NamedTuple):
 
     discriminator: Callable[..., Net]
     generator: Callable[..., Net]
+    settings: tuple[str, ...] = ()  # of `ModelConfig`, that the discriminator takes besides those of all networks
 
 
 NETWORKS: dict[str, Networks] = {
     "tutorial": Networks(tutorial.discriminator, tutorial.generator),
     "mlp": Networks(mlp.discriminator, mlp.generator),
     "compact": Networks(compact.discriminator, compact.generator),
-    "residual": Networks(residual.discriminator, residual.generator),
+    "residual": Networks(residual.discriminator, residual.generator, ("norm",)),
 }
