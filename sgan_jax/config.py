@@ -146,9 +146,13 @@ class ModelConfig:
     latent: int = _field(100, "Length of a latent vector of the generator.", Range(1, LARGEST))
     dropout: float = _field(0.4, "Fraction of the discriminator's features that are dropped in training.", FRACTION)
     networks: str = _field(
-        "tutorial", "tutorial, mlp, compact or residual: the pair of networks; residual is for photographs."
+        "tutorial",
+        "tutorial, mlp, compact, residual or wide_residual: the pair of networks; the last two are for photographs.",
     )
-    norm: str = _field("group", "group or batch: what a residual discriminator's norms are taken over.", choices=NORMS)
+    norm: str = _field("group", "group or batch: what the norms of residual networks are taken over.", choices=NORMS)
+    depth: int | None = _field(
+        None, "Blocks of each stage of residual networks; by default 1 (residual) or 4 (wide_residual).", Range(1, 32)
+    )
 
 
 @dataclass(frozen=True)

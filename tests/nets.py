@@ -27,3 +27,8 @@ def drawn(net: Net, seed: int = 0) -> Params:
     """Parameters from NumPy, where it does not matter which: quicker than to compile `init`."""
     draw = np.random.default_rng(seed)
     return jax.tree.map(lambda leaf: jnp.asarray(draw.uniform(-0.3, 0.3, leaf.shape), leaf.dtype), shapes(net))
+
+
+def shallow(name: str) -> dict[str, int]:
+    """What a discriminator of these networks takes to compile quickly: one block a stage, where it has more."""
+    return {"depth": 1} if name == "wide_residual" else {}

@@ -69,7 +69,9 @@ def opened(
     """What is exported is float32, whatever the precision is. "residual, batch" are networks and their norm."""
     networks, _, norm = networks.partition(", ")
     preset = PRESETS["feature_matching" if norm else "joint"]
-    model = dataclasses.replace(preset.model, networks=networks, head=head, width=8, latent=6, norm=norm or "group")
+    model = dataclasses.replace(
+        preset.model, networks=networks, head=head, width=8, latent=6, norm=norm or "group", depth=1
+    )
     data = dataclasses.replace(preset.data, data_dir=data_dir)
     config = dataclasses.replace(preset, data=data, model=model, precision=precision)
     system = build(config, shape, len(NAMES))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from nets import drawn
+from nets import drawn, shallow
 
 from sgan_jax.models.heads import HEADS
 from sgan_jax.models.networks.table import NETWORKS
@@ -35,7 +35,7 @@ class Computed(NamedTuple):
 def computed(networks: str, maps: Maps) -> Computed:
     """What the networks compute with these maps."""
     made = NETWORKS[networks]
-    disc = made.discriminator((12, 12, 1), 5, HEADS["stacked"], width=16, maps=maps)
+    disc = made.discriminator((12, 12, 1), 5, HEADS["stacked"], width=16, maps=maps, **shallow(networks))
     gen = made.generator((12, 12, 1), 6, WIDTHS.get(networks, 16), maps=maps)
 
     def loss(params: Params) -> jax.Array:
@@ -48,7 +48,7 @@ def computed(networks: str, maps: Maps) -> Computed:
 
 @cache
 def first_discriminator(networks: str) -> Params:
-    disc = NETWORKS[networks].discriminator((12, 12, 1), 5, HEADS["stacked"], width=16)
+    disc = NETWORKS[networks].discriminator((12, 12, 1), 5, HEADS["stacked"], width=16, **shallow(networks))
     if networks == "tutorial":
         return drawn(disc)
     return jax.jit(disc.init)(jax.random.key(0), IMAGES)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from nets import drawn, shapes, size
+from nets import drawn, shallow, shapes, size
 from small import equal
 
 from sgan_jax.models.heads import HEADS
@@ -27,6 +27,24 @@ def test_size_of_the_residual_discriminator() -> None:
     sizes = [(3, 32), *blocks]
     convolutions = sum(9 * inputs * outputs + 3 * outputs for inputs, outputs in sizes)  # bias, and two of the norm
     assert size(shapes(disc)) == convolutions + (256 * 10 + 10) == 1_942_922
+
+
+def test_size_of_the_wide_residual_discriminator() -> None:
+    disc = NETWORKS["wide_residual"].discriminator((32, 32, 3), 10, HEADS["stacked"])
+    blocks = []
+    for inputs, outputs in ((16, 32), (32, 64), (64, 128)):
+        convolutions = 9 * inputs * outputs + 7 * 9 * outputs * outputs + inputs * outputs  # the last is the shortcut's
+        blocks.append(convolutions + 9 * outputs + 2 * (inputs + 7 * outputs))  # biases; two numbers of each norm
+    assert size(shapes(disc)) == (27 * 16 + 16) + sum(blocks) + 2 * 128 + (128 * 10 + 10)
+    assert size(shapes(disc)) == pytest.approx(1.47e6, rel=0.01)  # as papers give it
+    deeper = NETWORKS["wide_residual"].discriminator((32, 32, 3), 10, HEADS["stacked"], depth=6)
+    assert sum(row.name.startswith("sum") for row in deeper.layers()) == 3 * 6
+
+
+def test_depth_is_the_number_of_blocks_of_each_stage() -> None:
+    for depth in (1, 3):
+        disc = NETWORKS["residual"].discriminator((32, 32, 3), 10, HEADS["stacked"], width=8, depth=depth)
+        assert sum(row.name.startswith("sum") for row in disc.layers()) == 3 * depth
 
 
 def test_a_pool_takes_the_largest_of_four_and_repeats_the_edge() -> None:
@@ -51,7 +69,7 @@ def test_every_network_with_every_head_on_oblong_images_of_three_channels(name: 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_without_a_key_predictions_are_certain_and_with_one_they_vary(name: str) -> None:
-    disc = NETWORKS[name].discriminator((8, 8, 1), 3, HEADS["stacked"], width=8, dropout=0.5)
+    disc = NETWORKS[name].discriminator((8, 8, 1), 3, HEADS["stacked"], width=8, dropout=0.5, **shallow(name))
     images = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 1)), jnp.float32)
     params, apply = drawn(disc), jax.jit(disc.apply)
     plain, again = (apply(params, images, None).class_logits for _ in range(2))

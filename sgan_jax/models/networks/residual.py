@@ -33,6 +33,7 @@ class _Discriminator(nn.Module):
     outputs: int
     maps: Maps
     norm: str
+    blocks: int
 
     @nn.compact
     def __call__(self, x: jax.Array, key: jax.Array | None, training: bool = False) -> tuple[jax.Array, jax.Array]:
@@ -51,9 +52,11 @@ class _Discriminator(nn.Module):
             else:
                 x = Function("Max pool 2x2", halved, name=f"pool_{stage}")(conv(x, channels, f"{stage}"))
             x = normal(x, f"{stage}")
-            inner = normal(conv(x, channels, f"{stage}_a"), f"{stage}_a")
-            inner = normal(conv(inner, channels, f"{stage}_b"), f"{stage}_b")
-            x = Function("Sum", jnp.add, name=f"sum_{stage}")(x, inner)
+            for block in range(1, self.blocks + 1):
+                name = str(stage) if block == 1 else f"{stage}_{block}"
+                inner = normal(conv(x, channels, f"{name}_a"), f"{name}_a")
+                inner = normal(conv(inner, channels, f"{name}_b"), f"{name}_b")
+                x = Function("Sum", jnp.add, name=f"sum_{name}")(x, inner)
         features = Function("Mean over positions", lambda x: x.mean(axis=(1, 2)), name="features")(x)
         dropped = dropout(self.dropout)(features, key)
         return features, Dense(self.outputs, self.maps.dense, name=LOGITS)(dropped)
@@ -78,6 +81,7 @@ def discriminator(
     dropout: float = 0.0,
     maps: Maps = MATRIX_PRODUCTS,
     norm: str = "group",
+    depth: int | None = None,
 ) -> Net:
     """A residual trunk like ResNet-9's, most of whose work is done at half of the resolution and below.
 
@@ -92,8 +96,9 @@ def discriminator(
       dropout: rate before the dense layer, active where `apply` gets a key.
       maps: how the layers compute.
       norm: one of `NORMS`. By "batch" an image's output depends on the others of its batch, in training only.
+      depth: residual blocks of each stage, by default 1.
     """
-    module = _Discriminator(halvings(image_shape, 3, 6), width, dropout, head.outputs(classes), maps, norm)
+    module = _Discriminator(halvings(image_shape, 3, 6), width, dropout, head.outputs(classes), maps, norm, depth or 1)
     return as_discriminator(module, image_shape, classes, head, maps.dtype, batch_norm=norm == "batch")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sgan_jax.models.networks import compact, mlp, residual, tutorial
+from sgan_jax.models.networks import compact, mlp, residual, tutorial, wide_residual
 from sgan_jax.models.networks.tutorial import discriminator, generator
 from sgan_jax.types import Net
 
@@ -22,5 +22,6 @@ NETWORKS: dict[str, Networks] = {
     "tutorial": Networks(tutorial.discriminator, tutorial.generator),
     "mlp": Networks(mlp.discriminator, mlp.generator),
     "compact": Networks(compact.discriminator, compact.generator),
-    "residual": Networks(residual.discriminator, residual.generator, ("norm",)),
+    "residual": Networks(residual.discriminator, residual.generator, ("norm", "depth")),
+    "wide_residual": Networks(wide_residual.discriminator, residual.generator, ("norm", "depth")),
 }
