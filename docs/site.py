@@ -1,4 +1,4 @@
-"""Adds to the site: documents that lie outside of docs/, and a page of docstrings for every module."""
+"""Adds to the site: documents and examples that lie outside of docs/, and a page of docstrings for every module."""
 
 import posixpath
 import re
@@ -10,6 +10,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("BENCHMARKS.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/LOG.md")
 PACKAGE_GUIDES = tuple(str(path.relative_to(ROOT)) for path in sorted((ROOT / "sgan_jax").rglob("README.md")))
+EXAMPLES = tuple(str(path.relative_to(ROOT)) for path in sorted((ROOT / "examples").glob("*.py")))
 PICTURES = tuple(str(path.relative_to(ROOT)) for path in sorted((ROOT / "benchmarks").rglob("*.png")))
 
 
@@ -35,7 +36,7 @@ def on_config(config: Any) -> Any:
 
 def on_files(files: Files, config: Any) -> Files:
     """Adds the pages."""
-    for name in (*DOCUMENTS, *PACKAGE_GUIDES, *PICTURES):
+    for name in (*DOCUMENTS, *PACKAGE_GUIDES, *EXAMPLES, *PICTURES):
         files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     for names in modules().values():
         for name in names:
