@@ -150,7 +150,7 @@ class ModelConfig:
         "tutorial, mlp, compact, residual or wide_residual: the pair of networks; the last two are for photographs.",
     )
     norm: str = _field("group", "group or batch: what the norms of residual networks are taken over.", choices=NORMS)
-    depth: int | None = _field(
+    blocks: int | None = _field(
         None, "Blocks of each stage of residual networks; by default 1 (residual) or 4 (wide_residual).", Range(1, 32)
     )
 

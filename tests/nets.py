@@ -31,4 +31,4 @@ def drawn(net: Net, seed: int = 0) -> Params:
 
 def shallow(name: str) -> dict[str, int]:
     """What a discriminator of these networks takes to compile quickly: one block a stage, where it has more."""
-    return {"depth": 1} if name == "wide_residual" else {}
+    return {"blocks": 1} if name == "wide_residual" else {}

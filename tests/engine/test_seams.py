@@ -309,7 +309,7 @@ def test_statistics_resume(tmp_path: Path) -> None:
 
 def small_system(objective: str, networks: str) -> System:
     """Of the smallest width, on images of 20 x 36 pixels and three channels."""
-    model = ModelConfig(width=1, latent=5, networks=networks, depth=1)
+    model = ModelConfig(width=1, latent=5, networks=networks, blocks=1)
     config = Config(batch_size=2, objective=ObjectiveConfig(name=objective), model=model)
     return build(config, (20, 36, 3), CLASSES, NATIVE)
 

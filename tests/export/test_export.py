@@ -70,7 +70,7 @@ def opened(
     networks, _, norm = networks.partition(", ")
     preset = PRESETS["feature_matching" if norm else "joint"]
     model = dataclasses.replace(
-        preset.model, networks=networks, head=head, width=8, latent=6, norm=norm or "group", depth=1
+        preset.model, networks=networks, head=head, width=8, latent=6, norm=norm or "group", blocks=1
     )
     data = dataclasses.replace(preset.data, data_dir=data_dir)
     config = dataclasses.replace(preset, data=data, model=model, precision=precision)

@@ -37,14 +37,14 @@ def test_size_of_the_wide_residual_discriminator() -> None:
         blocks.append(convolutions + 9 * outputs + 2 * (inputs + 7 * outputs))  # biases; two numbers of each norm
     assert size(shapes(disc)) == (27 * 16 + 16) + sum(blocks) + 2 * 128 + (128 * 10 + 10)
     assert size(shapes(disc)) == pytest.approx(1.47e6, rel=0.01)  # as papers give it
-    deeper = NETWORKS["wide_residual"].discriminator((32, 32, 3), 10, HEADS["stacked"], depth=6)
+    deeper = NETWORKS["wide_residual"].discriminator((32, 32, 3), 10, HEADS["stacked"], blocks=6)
     assert sum(row.name.startswith("sum") for row in deeper.layers()) == 3 * 6
 
 
-def test_depth_is_the_number_of_blocks_of_each_stage() -> None:
-    for depth in (1, 3):
-        disc = NETWORKS["residual"].discriminator((32, 32, 3), 10, HEADS["stacked"], width=8, depth=depth)
-        assert sum(row.name.startswith("sum") for row in disc.layers()) == 3 * depth
+def test_a_residual_trunk_has_the_number_of_blocks_that_is_asked_for() -> None:
+    for blocks in (1, 3):
+        disc = NETWORKS["residual"].discriminator((32, 32, 3), 10, HEADS["stacked"], width=8, blocks=blocks)
+        assert sum(row.name.startswith("sum") for row in disc.layers()) == 3 * blocks
 
 
 def test_a_pool_takes_the_largest_of_four_and_repeats_the_edge() -> None:

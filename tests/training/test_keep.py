@@ -164,10 +164,10 @@ MOMENTS = (  # of a run that keeps one checkpoint
 )
 
 
-@pytest.mark.parametrize("moments", [MOMENTS[1:2], pytest.param(MOMENTS, marks=pytest.mark.slow)], ids=["one", "all"])
-def test_killed_around_the_removal_of_a_checkpoint_a_run_ends_as_if_undisturbed(tmp_path: Path, moments) -> None:
+@pytest.mark.slow
+def test_killed_around_the_removal_of_a_checkpoint_a_run_ends_as_if_undisturbed(tmp_path: Path) -> None:
     arguments = ["train", *DIGITS, *SMALL, *EPOCHS, "--keep", "1", "--run"]
-    for event, text in moments:
+    for event, text in MOMENTS:
         killed = subprocess.run(
             [sys.executable, "-c", KILLED, event, text, *arguments, "run"],
             cwd=tmp_path,

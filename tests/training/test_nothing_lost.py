@@ -70,6 +70,7 @@ def mounted(folder: Path, size: str, *, again: bool = False) -> bool:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_last_whole_checkpoint_and_more_space_lets_the_run_resume(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -103,6 +103,7 @@ def checkpoints(run: Path) -> list[int]:
     return sorted(int(path.name.removeprefix("step_")) for path in (run / "checkpoints").glob("step_*[0-9]"))
 
 
+@pytest.mark.slow
 def test_killed_between_two_checkpoints_a_run_resumes_from_the_last_one(tmp_path):
     status, printed = train(tmp_path, signal.SIGKILL, at=205, saved=200)
     assert status == -signal.SIGKILL

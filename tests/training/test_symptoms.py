@@ -95,6 +95,7 @@ def test_a_warning_is_printed_once_recorded_and_shown_also_after_a_resume(tmp_pa
     assert f"Warning after step 2: {text}." in render(RunDir(tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_a_run_resumed_between_has_the_warnings_of_an_undisturbed_one(tmp_path: Path, does: Does) -> None:
     settings = ("--preset", "fast", *SMALL, "--validation", 0)
     for epochs in (1, 2, 4):

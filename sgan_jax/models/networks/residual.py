@@ -81,7 +81,7 @@ def discriminator(
     dropout: float = 0.0,
     maps: Maps = MATRIX_PRODUCTS,
     norm: str = "group",
-    depth: int | None = None,
+    blocks: int | None = None,
 ) -> Net:
     """A residual trunk like ResNet-9's, most of whose work is done at half of the resolution and below.
 
@@ -96,9 +96,9 @@ def discriminator(
       dropout: rate before the dense layer, active where `apply` gets a key.
       maps: how the layers compute.
       norm: one of `NORMS`. By "batch" an image's output depends on the others of its batch, in training only.
-      depth: residual blocks of each stage, by default 1.
+      blocks: residual blocks of each stage, by default 1.
     """
-    module = _Discriminator(halvings(image_shape, 3, 6), width, dropout, head.outputs(classes), maps, norm, depth or 1)
+    module = _Discriminator(halvings(image_shape, 3, 6), width, dropout, head.outputs(classes), maps, norm, blocks or 1)
     return as_discriminator(module, image_shape, classes, head, maps.dtype, batch_norm=norm == "batch")
 
 

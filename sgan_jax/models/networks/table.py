@@ -22,6 +22,6 @@ NETWORKS: dict[str, Networks] = {
     "tutorial": Networks(tutorial.discriminator, tutorial.generator),
     "mlp": Networks(mlp.discriminator, mlp.generator),
     "compact": Networks(compact.discriminator, compact.generator),
-    "residual": Networks(residual.discriminator, residual.generator, ("norm", "depth")),
-    "wide_residual": Networks(wide_residual.discriminator, residual.generator, ("norm", "depth")),
+    "residual": Networks(residual.discriminator, residual.generator, ("norm", "blocks")),
+    "wide_residual": Networks(wide_residual.discriminator, residual.generator, ("norm", "blocks")),
 }

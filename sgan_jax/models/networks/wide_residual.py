@@ -61,7 +61,7 @@ def discriminator(
     dropout: float = 0.0,
     maps: Maps = MATRIX_PRODUCTS,
     norm: str = "group",
-    depth: int | None = None,
+    blocks: int | None = None,
 ) -> Net:
     """A wide residual network, arXiv 1605.07146, without its dropout between convolutions.
 
@@ -76,8 +76,8 @@ def discriminator(
       dropout: rate before the dense layer, active where `apply` gets a key.
       maps: how the layers compute.
       norm: one of `residual.NORMS`; the paper's is "batch".
-      depth: blocks of each stage, by default 4; WRN-d has (d - 4) / 6.
+      blocks: of each stage, by default 4; WRN-d has (d - 4) / 6.
     """
     stages = halvings(image_shape, 2, 12) + 1
-    module = _Discriminator(stages, depth or 4, width, dropout, head.outputs(classes), maps, norm)
+    module = _Discriminator(stages, blocks or 4, width, dropout, head.outputs(classes), maps, norm)
     return as_discriminator(module, image_shape, classes, head, maps.dtype, batch_norm=norm == "batch")
