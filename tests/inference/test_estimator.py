@@ -88,6 +88,7 @@ def test_saved_loaded_and_pickled_it_predicts_the_same_and_commands_take_what_it
     assert (samples != fitted().sample(5)).any()
 
 
+@pytest.mark.slow
 def test_in_a_pipeline_and_in_cross_validation_images_may_come_as_rows() -> None:
     labelled = X[:12].mean(axis=-1).reshape(12, -1), KINDS[:12]
     line = make_pipeline(FunctionTransformer(lambda rows: rows / 255.0), SGANClassifier(**TINY))

@@ -16,7 +16,7 @@ from sgan_jax.types import Params
 
 IMAGES = jnp.asarray(np.random.default_rng(3).uniform(-1, 1, (4, 12, 12, 1)), jnp.float32)
 LATENTS = jnp.asarray(np.random.default_rng(4).normal(size=(4, 6)), jnp.float32)
-WIDTHS = {"residual": 8, "wide_residual": 8}  # of the generator, which has twice as many channels; of others 16
+WIDTHS = {"residual": 8}  # of the generator, which has twice as many channels; of others 16
 FARTHEST = {"residual": 0.3}  # what the roundings of ten layers add up to
 IN_BFLOAT16 = pytest.mark.parametrize(
     "maps", [maps_for(platform, "bfloat16") for platform in ("cpu", "gpu")], ids=["cpu", "gpu"]
@@ -74,7 +74,7 @@ def test_computing_in_bfloat16_agrees_within_its_rounding_and_keeps_float32_outs
 
 
 @IN_BFLOAT16
-@pytest.mark.parametrize("networks", sorted(NETWORKS.keys() - {"tutorial"}))
+@pytest.mark.parametrize("networks", sorted(NETWORKS.keys() - {"tutorial", "wide_residual"}))
 def test_norms_and_noise_in_bfloat16_leave_logits_gradients_and_images_within_its_rounding(
     networks: str, maps: Maps
 ) -> None:

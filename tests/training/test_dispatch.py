@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from sgan_jax.config import Config, ConsistencyConfig, ModelConfig, PropagationConfig
+from sgan_jax.config import Config, ConsistencyConfig, ModelConfig, ObjectiveConfig, PropagationConfig
 from sgan_jax.engine.devices import team
 from sgan_jax.engine.system import build
 from sgan_jax.training.dispatch import Dispatcher, Feed, steps_at_once
@@ -45,7 +45,6 @@ def test_propagated_labels_are_used_in_whole_epochs_before_and_after_the_pause(p
         assert len(set(uses[step : step + steps_at_once("gpu", config, step)])) == 1
 
 
-@pytest.mark.slow
 def test_in_the_pause_a_classifier_learns_as_one_without_a_graph_and_then_from_propagated_labels() -> None:
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (40, 8, 8, 1), np.uint8)
@@ -58,6 +57,7 @@ def test_in_the_pause_a_classifier_learns_as_one_without_a_graph_and_then_from_p
             steps_per_epoch=2,
             batch_size=4,
             model=ModelConfig(width=4),
+            objective=ObjectiveConfig("supervised"),
             consistency=ConsistencyConfig(weight=1.0),
             propagation=PropagationConfig(neighbours=3, pause_until=pause_until),
         )

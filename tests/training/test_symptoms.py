@@ -79,6 +79,7 @@ SMALL = ("--dataset", "mnist-5k", "--labels", 10, "--model.width", 2, "--batch-s
 CONSISTENCY = ("--preset", "consistency", *SMALL, "--unlabelled", 2, "--objective.unsupervised-weight", 0)
 
 
+@pytest.mark.slow
 def test_a_warning_is_printed_once_recorded_and_shown_also_after_a_resume(tmp_path: Path, does: Does) -> None:
     train = ("train", *CONSISTENCY, "--consistency.threshold", 1.0, "--run", "run")
     first = does(*train, "--epochs", 1, "--adam.schedule", "constant")
