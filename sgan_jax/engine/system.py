@@ -12,7 +12,16 @@ import optax
 
 from sgan_jax.augment.strengths import Strengths
 from sgan_jax.augment.views import AUGMENTATIONS, View, view_of
-from sgan_jax.config import SETTINGS, AugmentConfig, Config, ConsistencyConfig, DataConfig, PropagationConfig, choose
+from sgan_jax.config import (
+    SETTINGS,
+    AugmentConfig,
+    Config,
+    ConsistencyConfig,
+    DataConfig,
+    ModelConfig,
+    PropagationConfig,
+    choose,
+)
 from sgan_jax.engine import optimizers
 from sgan_jax.engine.devices import Team, available, resolve_precision
 from sgan_jax.engine.memory import trim_growth
@@ -29,7 +38,7 @@ from sgan_jax.engine.step import (
 )
 from sgan_jax.errors import UserError
 from sgan_jax.models.heads import HEADS
-from sgan_jax.models.networks.table import NETWORKS
+from sgan_jax.models.networks.table import NETWORKS, settings_of_some_networks
 from sgan_jax.models.ops import convolutions
 from sgan_jax.models.pixels import scale
 from sgan_jax.objectives.alignment import ALIGNMENTS
@@ -147,7 +156,10 @@ def check_names(config: Config) -> None:
     Raises:
       UserError: names it and what there is to choose from.
     """
-    choose(NETWORKS, config.model.networks, "networks")
+    own = choose(NETWORKS, config.model.networks, "networks").settings
+    for name, having in settings_of_some_networks().items():
+        if name not in own and (value := getattr(config.model, name)) != getattr(ModelConfig, name):
+            raise UserError(f"‹model.{name}›: {value}; only ‹model.networks› {' and '.join(having)} have it")
     head = choose(HEADS, config.model.head, "head")
     entry = choose(OBJECTIVES, config.objective.name, "objective")
     for view, settings in (("augment", config.augment), ("weak", config.weak)):

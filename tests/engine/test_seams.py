@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from nets import shallow
 from small import CLASSES, DATA, DISC, GEN, KEY, LATENT, SHAPE, constant, equal, host, recipe_of, take_steps
 
 from sgan_jax.config import Config, ModelConfig, ObjectiveConfig
@@ -309,7 +310,7 @@ def test_statistics_resume(tmp_path: Path) -> None:
 
 def small_system(objective: str, networks: str) -> System:
     """Of the smallest width, on images of 20 x 36 pixels and three channels."""
-    model = ModelConfig(width=1, latent=5, networks=networks, blocks=1)
+    model = ModelConfig(width=1, latent=5, networks=networks, **shallow(networks))
     config = Config(batch_size=2, objective=ObjectiveConfig(name=objective), model=model)
     return build(config, (20, 36, 3), CLASSES, NATIVE)
 

@@ -128,6 +128,19 @@ def test_joint_needs_a_discriminator_that_treats_images_one_by_one(monkeypatch: 
         "choose another objective"
     )
     build(replace(config, objective=ObjectiveConfig(name="feature_matching")), SHAPE, CLASSES)
+    normed = replace(config, model=ModelConfig(networks="residual", norm="batch", width=4))
+    with pytest.raises(UserError, match=r"'residual' do not; set model\.norm group, or choose another objective$"):
+        build(normed, SHAPE, CLASSES)
+
+
+@pytest.mark.parametrize(("name", "value"), [("norm", "batch"), ("blocks", 2)])
+def test_a_setting_that_the_networks_do_not_have_is_refused(name: str, value: Any) -> None:
+    for networks in ("residual", "wide_residual"):
+        check_names(changed(Config(), {"model.networks": networks, f"model.{name}": value}))
+    for networks in NETWORKS.keys() - {"residual", "wide_residual"}:
+        with pytest.raises(UserError) as error:
+            check_names(changed(Config(), {"model.networks": networks, f"model.{name}": value}))
+        assert str(error.value) == (f"model.{name}: {value}; only model.networks residual and wide_residual have it")
 
 
 BRIGHTER = AugmentConfig(extra=("brightness",))

@@ -21,6 +21,7 @@ import onnx
 import onnxruntime
 import pytest
 from awkward import write_awkward
+from nets import shallow
 from outer import HOME, ROOT, environment, succeed
 from PIL import Image
 from rooms import RUN, trained
@@ -70,7 +71,7 @@ def opened(
     networks, _, norm = networks.partition(", ")
     preset = PRESETS["feature_matching" if norm else "joint"]
     model = dataclasses.replace(
-        preset.model, networks=networks, head=head, width=8, latent=6, norm=norm or "group", blocks=1
+        preset.model, networks=networks, head=head, width=8, latent=6, norm=norm or "group", **shallow(networks)
     )
     data = dataclasses.replace(preset.data, data_dir=data_dir)
     config = dataclasses.replace(preset, data=data, model=model, precision=precision)

@@ -25,3 +25,9 @@ NETWORKS: dict[str, Networks] = {
     "residual": Networks(residual.discriminator, residual.generator, ("norm", "blocks")),
     "wide_residual": Networks(wide_residual.discriminator, residual.generator, ("norm", "blocks")),
 }
+
+
+def settings_of_some_networks() -> dict[str, list[str]]:
+    """The names of the networks that take each of the settings which others do not have."""
+    names = {name for networks in NETWORKS.values() for name in networks.settings}
+    return {name: [key for key, networks in NETWORKS.items() if name in networks.settings] for name in sorted(names)}
