@@ -137,7 +137,7 @@ class ChannelBatchNorm(nn.Module):
     """Batch norm of images: each channel's mean 0 and deviation 1 over a batch; Ioffe and Szegedy, arXiv 1502.03167.
 
     In training the moments are the batch's. Otherwise they are running ones, so that an image's output does not depend
-    on other images. They are in the collection `STATISTICS`, and the plain mean over the first steps.
+    on other images. They are in the collection "statistics", and the plain mean over the first steps.
     """
 
     decay: float = 0.99  # of running moments, a step
@@ -157,10 +157,9 @@ class ChannelBatchNorm(nn.Module):
             if training:
                 of_batch = _moments(x)
                 rate = jnp.maximum(1.0 - self.decay, 1.0 / (steps.value + 1.0))
-                if self.is_mutable_collection(_STATISTICS) and not self.is_initializing():
-                    steps.value = steps.value + 1.0
-                    for running, now in zip((mean, variance), of_batch, strict=True):
-                        running.value = running.value + rate * (jax.lax.stop_gradient(now) - running.value)
+                steps.value = steps.value + 1.0
+                for running, now in zip((mean, variance), of_batch, strict=True):
+                    running.value = running.value + rate * (jax.lax.stop_gradient(now) - running.value)
             else:
                 of_batch = mean.value, variance.value
             slope = jax.lax.rsqrt(of_batch[1] + 1e-5) * scale  # one product and one sum a number of x
