@@ -1,5 +1,7 @@
 """Networks for photographs: a residual trunk, and the tutorial's generator."""
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -26,6 +28,16 @@ NORMS = {"group": GroupNorm, "batch": ChannelBatchNorm}
 _LARGEST = 8  # times the first convolution's channels, at most
 
 
+def normalised(norm: str, training: bool) -> Callable[[jax.Array, str], jax.Array]:
+    """A norm and an activation as `normal(x, name)`, for the layers of a module that is being applied."""
+
+    def normal(x: jax.Array, name: str) -> jax.Array:
+        layer = NORMS[norm](name=f"norm_{name}")
+        return leaky_relu(f"leaky_{name}")(layer(x, training=training))
+
+    return normal
+
+
 class _Discriminator(nn.Module):
     halvings: int
     width: int
@@ -37,9 +49,7 @@ class _Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, key: jax.Array | None, training: bool = False) -> tuple[jax.Array, jax.Array]:
-        def normal(x: jax.Array, name: str) -> jax.Array:
-            layer = NORMS[self.norm](name=f"norm_{name}")
-            return leaky_relu(f"leaky_{name}")(layer(x, training=training))
+        normal = normalised(self.norm, training)
 
         def conv(x: jax.Array, channels: int, name: str) -> jax.Array:
             return Conv(channels, 3, "Conv 3x3", self.maps.same, name=f"conv_{name}")(x)

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from sgan_jax.models.heads import Head
-from sgan_jax.models.layers import LOGITS, Conv, Dense, Function, as_discriminator, dropout, halvings, leaky_relu
-from sgan_jax.models.networks.residual import NORMS
+from sgan_jax.models.layers import LOGITS, Conv, Dense, Function, as_discriminator, dropout, halvings
+from sgan_jax.models.networks.residual import normalised
 from sgan_jax.models.ops.convolutions import MATRIX_PRODUCTS, Maps
 from sgan_jax.types import Net
 
@@ -26,10 +26,7 @@ class _Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, key: jax.Array | None, training: bool = False) -> tuple[jax.Array, jax.Array]:
-        def normal(x: jax.Array, name: str) -> jax.Array:
-            x = NORMS[self.norm](name=f"norm_{name}")(x, training=training)
-            return leaky_relu(f"leaky_{name}")(x)
-
+        normal = normalised(self.norm, training)
         x = Conv(_FIRST, 3, "Conv 3x3", self.maps.same, name="conv_0")(x)
         for stage in range(1, self.stages + 1):
             for block in range(1, self.blocks + 1):
