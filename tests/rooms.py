@@ -8,7 +8,7 @@ from outer import HOME, succeed
 from PIL import Image
 
 SIZE = 12
-TINY = ("--width", "8", "--batch-size", "4", "--steps-per-epoch", "20", "--learning-rate", "0.003", "--preset", "joint")
+TINY = ("--width", "8", "--batch-size", "4", "--steps-per-epoch", "20", "--learning-rate", "0.003", "--preset", "supervised")
 
 
 def picture(kind: str, seed: int) -> Image.Image:
@@ -43,4 +43,4 @@ def trained() -> tuple[Path, str]:
     return here, succeed("train", *TINY, "--epochs", 2, "--data-dir", rooms(), cwd=here)
 
 
-RUN = Path("runs/rooms-8-joint-s0")
+RUN = Path("runs/rooms-8-supervised-s0")

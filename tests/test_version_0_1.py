@@ -95,7 +95,10 @@ def test_a_run_draws_the_samples_that_it_has_and_is_reported_and_exported(here: 
 
 @pytest.mark.parametrize(
     ("run", "arguments", "step"),
-    [("digits", ("--epochs", 3), 6), ("pets-run", ("--data-dir", "pets"), 4)],
+    [
+        ("digits", ("--epochs", 3), 6),
+        pytest.param("pets-run", ("--data-dir", "pets"), 4, marks=pytest.mark.slow),
+    ],
 )
 def test_a_run_is_resumed_as_by_0_1(run: str, arguments: tuple[object, ...], step: int, here: Path, sgan) -> None:
     status, printed, error = sgan("train", "--run", run, *arguments)

@@ -275,7 +275,7 @@ def test_there_are_ten_thousand() -> None:
     assert sum(count for _, count in KINDS.values()) == 10_000
 
 
-@pytest.mark.parametrize("fraction", [0.04, pytest.param(1.0, marks=pytest.mark.slow)], ids=["few", "all"])
+@pytest.mark.parametrize("fraction", [0.02, pytest.param(1.0, marks=pytest.mark.slow)], ids=["few", "all"])
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_damaged_file_is_read_or_one_line_says_why_not(
     kind: str, fraction: float, tmp_path: Path, monkeypatch

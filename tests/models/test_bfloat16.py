@@ -18,6 +18,7 @@ IMAGES = jnp.asarray(np.random.default_rng(3).uniform(-1, 1, (4, 12, 12, 1)), jn
 LATENTS = jnp.asarray(np.random.default_rng(4).normal(size=(4, 6)), jnp.float32)
 WIDTHS = {"residual": 8}  # of the generator, which has twice as many channels; of others 16
 FARTHEST = {"residual": 0.3}  # what the roundings of ten layers add up to
+QUICK = sorted(NETWORKS.keys() - {"tutorial", "residual", "wide_residual"})
 IN_BFLOAT16 = pytest.mark.parametrize(
     "maps", [maps_for(platform, "bfloat16") for platform in ("cpu", "gpu")], ids=["cpu", "gpu"]
 )
@@ -74,7 +75,7 @@ def test_computing_in_bfloat16_agrees_within_its_rounding_and_keeps_float32_outs
 
 
 @IN_BFLOAT16
-@pytest.mark.parametrize("networks", sorted(NETWORKS.keys() - {"tutorial", "wide_residual"}))
+@pytest.mark.parametrize("networks", [*QUICK, pytest.param("residual", marks=pytest.mark.slow)])
 def test_norms_and_noise_in_bfloat16_leave_logits_gradients_and_images_within_its_rounding(
     networks: str, maps: Maps
 ) -> None:

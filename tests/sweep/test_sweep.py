@@ -33,9 +33,9 @@ from sgan_jax.sweep.trial import Shared
 from sgan_jax.training.events import Listener
 from sgan_jax.training.signals import Stop, stop_on_signal
 
-GRID = ("--preset", "joint", "--labels", "10,20", "--draws", 2)
+GRID = ("--preset", "supervised", "--labels", "10,20", "--draws", 2)
 ARGUMENTS = (*DIGITS, *SMALL, *GRID, "--steps", 4, "--out", "out")
-TRIALS = ["joint-10-s0", "joint-20-s0", "joint-10-s1", "joint-20-s1"]
+TRIALS = ["supervised-10-s0", "supervised-20-s0", "supervised-10-s1", "supervised-20-s1"]
 
 
 @cache
@@ -77,7 +77,7 @@ class Calls:
 def configs(**changes: object) -> list[Config]:
     """The configurations of the finished sweep with other settings."""
     settings = {"dataset": "mnist-5k", "width": 8, "batch_size": 2, "steps_per_epoch": 2, "steps": 4, "draws": 2}
-    settings |= {"preset": "joint", "labels": "10,20"} | changes
+    settings |= {"preset": "supervised", "labels": "10,20"} | changes
     arguments = [text for name, value in settings.items() for text in (f"--{name.replace('_', '-')}", str(value))]
     return tyro.cli(Sweep, args=arguments).configs()
 
@@ -149,8 +149,8 @@ def test_of_a_draw_the_few_labelled_images_are_among_the_many_and_another_draw_h
     runs = finished_sweep()[0] / "out/runs"
     labelled = {name: json.loads((runs / name / "labels.json").read_text())["indices"] for name in TRIALS}
     for draw in "01":
-        assert labelled[f"joint-10-s{draw}"] == labelled[f"joint-20-s{draw}"][:10]
-    assert not set(labelled["joint-20-s0"]) & set(labelled["joint-20-s1"])
+        assert labelled[f"supervised-10-s{draw}"] == labelled[f"supervised-20-s{draw}"][:10]
+    assert not set(labelled["supervised-20-s0"]) & set(labelled["supervised-20-s1"])
 
 
 def test_draws_are_the_outermost_and_each_has_its_seeds_whatever_the_preset():
@@ -170,11 +170,11 @@ def test_runs_on_one_draw_have_the_same_labels_and_seeds_of_their_own():
 def test_an_ensemble_adds_its_runs_to_a_sweep_and_averages_their_probabilities(out):
     # As a command: the steps have been compiled for the finished sweep.
     printed = succeed("sweep", *ARGUMENTS, "--labels", 10, "--draws", 1, "--ensemble", 2, cwd=out.parent)
-    assert printed.startswith("out: 1 of 2 trials are there\ntrial 2 of 2: joint-10-s0-m1\n")
+    assert printed.startswith("out: 1 of 2 trials are there\ntrial 2 of 2: supervised-10-s0-m1\n")
     *_, second, averaged = lines(out / "results.jsonl")
     assert (second["draw"], second["member"]) == (0, 1)
     assert (averaged["together"], averaged["draw"], averaged["labels"]) == (2, 0, 10)
-    runs = [RunDir(out / "runs" / name) for name in ("joint-10-s0", "joint-10-s0-m1")]
+    runs = [RunDir(out / "runs" / name) for name in ("supervised-10-s0", "supervised-10-s0-m1")]
     assert len({run.labels_file.read_text() for run in runs}) == 1
     stored = [predictions.load(run.predictions_file(4)) for run in runs]
     assert averaged["test_accuracy"] == mean_is_correct([one.probabilities for one in stored], stored[0].labels)
@@ -188,7 +188,7 @@ def test_an_ensemble_adds_its_runs_to_a_sweep_and_averages_their_probabilities(o
     assert again(labels="10", draws=1, ensemble=2).trained == []
     assert (out / "results.jsonl").read_bytes() == before
     text = (out / "table.md").read_text()
-    assert "| joint | 10 | 2 |" in text and "| joint, 2 together | 10 | 1 |" in text
+    assert "| supervised | 10 | 2 |" in text and "| supervised, 2 together | 10 | 1 |" in text
 
 
 def mean_is_correct(probabilities: list[np.ndarray], labels: np.ndarray) -> float:
@@ -221,7 +221,7 @@ def test_killed_in_its_second_trial_a_sweep_ends_as_if_undisturbed(out):
         shutil.rmtree(out / "runs" / name)
     (out / "results.jsonl").write_text((out / "results.jsonl").read_text().partition("\n")[0] + "\n")
     arguments = [*map(str, ARGUMENTS), "--draws", "1"]
-    moment = ["os.rename", "joint-20-s0/checkpoints/step_4', -1"]
+    moment = ["os.rename", "supervised-20-s0/checkpoints/step_4', -1"]
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, *moment, "sweep", *arguments],
         cwd=out.parent,
@@ -232,8 +232,8 @@ def test_killed_in_its_second_trial_a_sweep_ends_as_if_undisturbed(out):
     assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, "")
     assert len(lines(out / "results.jsonl")) == 1
     printed = succeed("sweep", *arguments, cwd=out.parent)
-    assert printed.startswith("out: 1 of 2 trials are there\ntrial 2 of 2: joint-20-s0\n")
-    assert "out/runs/joint-20-s0: from step 2, to step 4\n" in printed
+    assert printed.startswith("out: 1 of 2 trials are there\ntrial 2 of 2: supervised-20-s0\n")
+    assert "out/runs/supervised-20-s0: from step 2, to step 4\n" in printed
     assert untimed(out / "results.jsonl") == untimed(finished_sweep()[0] / "out/results.jsonl")[:2]
 
 
@@ -319,25 +319,25 @@ def test_a_trial_that_cannot_be_trained_is_a_warning_and_the_others_are_trained(
 
     def train(config: Config, path: Path, shared: Shared, stop: Stop, listener: Listener | None = None) -> bool:
         asked.append((path.name, shared.on_nan))
-        if path.name == "joint-20-s0":
-            raise UserError("out/runs/joint-20-s0: step 3: d/real is nan; a smaller ‹adam.learning_rate› may help")
+        if path.name == "supervised-20-s0":
+            raise UserError("out/runs/supervised-20-s0: step 3: d/real is nan; a smaller ‹adam.learning_rate› may help")
         return real(config, path, shared, stop)
 
     trained_by(monkeypatch, train)
     result = again(on_nan="rollback")
-    assert list(map(str, result.failed)) == ["joint-20-s0"]
+    assert list(map(str, result.failed)) == ["supervised-20-s0"]
     assert list(map(str, result.trained)) == [TRIALS[0], *TRIALS[2:]]
     assert asked == [(name, "rollback") for name in TRIALS]
     assert list(map(name_of, lines(out / "results.jsonl"))) == [TRIALS[0], *TRIALS[2:]]
     [warning] = [record for record in caplog.records if record.name.startswith("sgan_jax.sweep")]
     assert warning.levelno == logging.WARNING
     assert warning.getMessage() == (
-        "joint-20-s0: out/runs/joint-20-s0: step 3: d/real is nan; a smaller ‹adam.learning_rate› may help"
+        "supervised-20-s0: out/runs/supervised-20-s0: step 3: d/real is nan; a smaller ‹adam.learning_rate› may help"
     )
     assert result.report is not None
-    assert "| joint | 10 | 2 |" in result.report.text and "| joint | 20 | 1 |" in result.report.text
+    assert "| supervised | 10 | 2 |" in result.report.text and "| supervised | 20 | 1 |" in result.report.text
     monkeypatch.setattr(trial, "train", real)
-    assert list(map(str, again().trained)) == ["joint-20-s0"]
+    assert list(map(str, again().trained)) == ["supervised-20-s0"]
     assert list(map(name_of, lines(out / "results.jsonl"))) == [TRIALS[0], *TRIALS[2:], TRIALS[1]]
 
 
@@ -361,8 +361,8 @@ def test_a_trial_that_the_machine_has_no_room_for_does_not_keep_others_from_trai
         return real(config, path, shared, stop)
 
     trained_by(monkeypatch, train)
-    assert list(map(str, again().failed)) == ["joint-10-s0"]
-    assert any(record.getMessage().startswith(f"joint-10-s0: {warning}") for record in caplog.records)
+    assert list(map(str, again().failed)) == ["supervised-10-s0"]
+    assert any(record.getMessage().startswith(f"supervised-10-s0: {warning}") for record in caplog.records)
     assert list(map(name_of, lines(out / "results.jsonl"))) == [*TRIALS[2:], TRIALS[1]]
 
 
@@ -379,15 +379,15 @@ def test_a_fault_of_the_program_in_a_trial_is_not_taken_for_one_of_the_trial(out
 
 
 def test_an_average_of_weights_that_are_gone_is_an_error_before_the_others_are_trained(out):
-    shutil.rmtree(out / "runs/joint-10-s0/checkpoints")
-    with pytest.raises(UserError, match=r"^out/runs/joint-10-s0/checkpoints/step_4: not found; ensemble averages"):
+    shutil.rmtree(out / "runs/supervised-10-s0/checkpoints")
+    with pytest.raises(UserError, match=r"^out/runs/supervised-10-s0/checkpoints/step_4: not found; ensemble averages"):
         again(labels="10", draws=1, ensemble=2)
-    assert not (out / "runs/joint-10-s0-m1").exists()
+    assert not (out / "runs/supervised-10-s0-m1").exists()
     assert again().failed == [], "without the average they are not needed"
 
 
 def test_the_record_of_a_run_that_was_resumed_with_other_sources_names_them_all(out):
-    config = out / "runs/joint-10-s1/config.json"
+    config = out / "runs/supervised-10-s1/config.json"
     made = json.loads(config.read_text())
     devices = [made["device"] | {"precision": precision} for precision in ("float32", "bfloat16", "bfloat16")]
     parts = [
@@ -398,10 +398,10 @@ def test_the_record_of_a_run_that_was_resumed_with_other_sources_names_them_all(
     (out / "results.jsonl").write_text((out / "results.jsonl").read_text().partition("\n")[0] + "\n")
     again(labels="10")
     record = lines(out / "results.jsonl")[-1]
-    assert (name_of(record), record["commit"].split(", ")[:2]) == ("joint-10-s1", ["a", "b"])
+    assert (name_of(record), record["commit"].split(", ")[:2]) == ("supervised-10-s1", ["a", "b"])
     assert record["device"]["precision"] == "float32, bfloat16" and record["device"]["platform"] == "cpu"
     assert record["versions"] == made["versions"]
-    assert "joint, 10 labels: not of one state: " in (out / "table.md").read_text()
+    assert "supervised, 10 labels: not of one state: " in (out / "table.md").read_text()
 
 
 # --- the command
@@ -417,10 +417,10 @@ def test_a_command_whose_trial_failed_prints_the_table_and_then_an_error(out, mo
     with pytest.raises(UserError) as caught:
         shown(again())
     assert str(caught.value) == (
-        "out: 1 of 4 trials could not be trained (joint-10-s0): the warnings have the reasons; "
+        "out: 1 of 4 trials could not be trained (supervised-10-s0): the warnings have the reasons; "
         "the same command tries them again"
     )
-    assert "| joint | 10 | 1 |" in capsys.readouterr().out
+    assert "| supervised | 10 | 1 |" in capsys.readouterr().out
 
 
 def test_a_command_that_a_signal_stopped_says_so_and_has_its_status(capsys):
@@ -434,7 +434,7 @@ def test_a_command_that_a_signal_stopped_says_so_and_has_its_status(capsys):
 @pytest.mark.parametrize(
     ("changes", "difference"),
     [
-        ({"learning_rate": 0.01}, "adam.learning_rate was 0.0002, now 0.01"),
+        ({"learning_rate": 0.01}, "adam.learning_rate was 0.001, now 0.01"),
         ({"head": "separate", "width": 16}, "model.head was stacked, now separate; model.width was 8, now 16"),
         ({"steps": 6}, "steps was 4, now 6"),
         ({"steps": None, "epochs": 1}, "steps was 4, now 2"),
@@ -445,14 +445,14 @@ def test_other_settings_in_the_same_directory_are_one_line_that_names_them(chang
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     with pytest.raises(UserError) as caught:
         again(**changes)
-    message = f"out: its trial joint-10-s0 has other settings ({difference}); use those, or another out"
+    message = f"out: its trial supervised-10-s0 has other settings ({difference}); use those, or another out"
     assert str(caught.value) == message
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
 def test_settings_other_than_those_of_an_interrupted_trial_are_one_line_that_names_them(out):
     (out / "results.jsonl").write_text("")
-    with pytest.raises(UserError, match=r"^out: its trial joint-10-s0 has other settings \(steps was 4, now 2\)"):
+    with pytest.raises(UserError, match=r"^out: its trial supervised-10-s0 has other settings \(steps was 4, now 2\)"):
         again(steps=2)
 
 
@@ -464,7 +464,7 @@ def test_other_images_are_one_line_whatever_the_preset(out, tmp_path):
     images, labels = np.zeros((40, 28, 28), np.uint8), np.arange(40) % 10
     folder = write_images(tmp_path / "others", (images, labels), (images, labels))
     with pytest.raises(
-        UserError, match=r"trial joint-10-s0 .*\(dataset was mnist-5k \(\w{12}\.\.\.\), now others \(\w{12}"
+        UserError, match=r"trial supervised-10-s0 .*\(dataset was mnist-5k \(\w{12}\.\.\.\), now others \(\w{12}"
     ):
         again(dataset="auto", data_dir=str(folder), preset="tutorial")
 
@@ -486,7 +486,7 @@ def test_other_images_are_one_line_whatever_the_preset(out, tmp_path):
         ({"draws": 10**9}, "draws: 1000000000; must be between 1 and 10000"),
         ({"preset": "fast,tutrial"}, "unknown preset 'tutrial'; choose one of"),
         ({"head": "staked"}, "unknown head 'staked'; choose one of"),
-        ({"head": "real_fake"}, "model.head real_fake: has no classifier whose error a sweep could measure"),
+        ({"preset": "joint", "head": "real_fake"}, "model.head real_fake: has no classifier whose error a sweep could measure"),
         ({"batch_size": 0}, "batch_size: 0; must be between 1 and 65536"),
         ({"dataset": "auto", "data_dir": "missing"}, "data.data_dir missing: does not exist"),
         ({"out": Path("file")}, "file: cannot be written (File exists); choose another out"),
@@ -610,8 +610,8 @@ def test_the_table_is_printed_and_written_with_the_notice_about_the_data():
     assert NOTICE in text.splitlines()[0]
     assert printed.endswith(f"\n{text}\ntable: out/table.md\nplot: out/error.png\n")
     assert [line.split(" | ")[:3] for line in text.splitlines()[4:]] == [
-        ["| joint", "10", "2"],
-        ["| joint", "20", "2"],
+        ["| supervised", "10", "2"],
+        ["| supervised", "20", "2"],
     ]
 
 

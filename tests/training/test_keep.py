@@ -276,8 +276,25 @@ def test_the_disk_that_a_run_takes_is_stated_before_it_starts(tmp_path: Path) ->
     files = [file for file in (tmp_path / "run/checkpoints").rglob("*") if file.is_file()]
     taken = sum(file.stat().st_size for file in files) / 2
     assert float(size) * {"kB": 1e3, "MB": 1e6}[unit] == pytest.approx(taken, rel=0.2)
-    train(tmp_path / "few", {"model.width": 16, "keep": 2, "steps_per_epoch": 1}, notes)
-    assert notes.lines[-1].startswith("checkpoints: 3 of 6, of "), "two, and the best"
+
+
+class Stated(Notes):
+    """Ends a run when it has stated what disk its checkpoints take."""
+
+    class Ended(Exception):
+        pass
+
+    def note(self, text: str) -> None:
+        super().note(text)
+        if text.startswith("checkpoints: "):
+            raise self.Ended
+
+
+def test_checkpoints_that_are_not_kept_take_no_disk(tmp_path: Path) -> None:
+    stated = Stated()
+    with pytest.raises(Stated.Ended):
+        train(tmp_path / "few", {"keep": 2}, stated)
+    assert stated.lines[-1].startswith("checkpoints: 3 of 6, of "), "two, and the best"
 
 
 def test_a_disk_with_less_room_is_one_warning(tmp_path: Path, monkeypatch, caplog) -> None:

@@ -115,6 +115,7 @@ def test_killed_between_two_checkpoints_a_run_resumes_from_the_last_one(tmp_path
     same_end(tmp_path / "run", undisturbed(), 400)
 
 
+@pytest.mark.slow
 def test_interrupted_and_terminated_a_run_saves_ends_and_resumes_from_there(tmp_path):
     run = tmp_path / "run"
     status, printed = train(tmp_path, signal.SIGINT, at=40)

@@ -108,6 +108,7 @@ def test_a_run_resumed_between_has_the_warnings_of_an_undisturbed_one(tmp_path: 
     assert all(warning.step > 2 for warning in whole)
 
 
+@pytest.mark.slow
 def test_the_teacher_decides_where_no_labels_are_propagated(tmp_path: Path, does: Does) -> None:
     does("train", *CONSISTENCY, "--consistency.threshold", 0.0, "--epochs", 1, "--run", "run")
     warned = {warning.name: warning.text for warning in RunDir(tmp_path / "run").warnings()}
