@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -36,7 +37,7 @@ os.environ |= {
     "SGAN_CACHE": f"{_HOME}/cache",  # data sets and compiled steps: not those of the user
     # As of the commands, so that a program which one process has compiled serves all.
     "JAX_COMPILATION_CACHE_DIR": f"{_HOME}/cache/xla",
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.01",
     # Small networks compile as slowly as the full ones, most of it for XLA's optimizer, which they do not need. The
     # same in every process: bits depend on it.
     "XLA_FLAGS": "--xla_backend_optimization_level=0",
@@ -62,6 +63,14 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if not config.getoption("--slow") and not config.option.markexpr:
         config.option.markexpr = "not slow"
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, with -n
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Has a process that has nothing left take tests from another one."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
 
 
 def pytest_unconfigure() -> None:

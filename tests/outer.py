@@ -1,5 +1,6 @@
 """What the tests of the outer half share: calls of the launchers as a user makes them, and small runs and data sets."""
 
+import fcntl
 import json
 import os
 import shlex
@@ -7,13 +8,15 @@ import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-HOME = Path(os.environ["SGAN_TEST_HOME"], os.environ.get("PYTEST_XDIST_WORKER", "alone"))  # of this process of pytest
+SHARED = Path(os.environ["SGAN_TEST_HOME"])  # by the processes of pytest
+HOME = SHARED / os.environ.get("PYTEST_XDIST_WORKER", "alone")  # of this one
 
 QUICK = {"XLA_FLAGS": os.environ["XLA_FLAGS"]}
 SMALL = ("--width", "8", "--batch-size", "2", "--steps-per-epoch", "2")
@@ -100,12 +103,22 @@ def write_images(folder: Path, train: tuple[np.ndarray, np.ndarray], test: tuple
     return folder
 
 
+def shared(name: str, fill: Callable[[Path], str]) -> tuple[Path, str]:
+    """A folder that one process of pytest fills for all, and what it printed. Tests that change it take a copy."""
+    folder, printed = SHARED / name, SHARED / f"{name}.txt"
+    with (SHARED / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            printed.write_text(fill(folder))
+    return folder, printed.read_text()
+
+
 @cache
 def finished_run() -> tuple[Path, str]:
-    """A folder in which a user has trained for four epochs, and what that printed. Tests that change it take a copy."""
-    folder = HOME / "finished"
-    folder.mkdir(parents=True)
-    return folder, succeed("train", *DIGITS, *SMALL, *EPOCHS, "--log-every", 1, cwd=folder)
+    """A folder in which a user has trained for four epochs, and what that printed."""
+    return shared("finished", lambda here: succeed("train", *DIGITS, *SMALL, *EPOCHS, "--log-every", 1, cwd=here))
 
 
 RUN = Path("runs/mnist-5k-100-tutorial-s0")  # of `finished_run`, in its folder

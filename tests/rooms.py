@@ -4,11 +4,11 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from outer import HOME, succeed
+from outer import shared, succeed
 from PIL import Image
 
 SIZE = 12
-TINY = ("--width", "8", "--batch-size", "4", "--steps-per-epoch", "20", "--learning-rate", "0.003", "--preset", "supervised")
+TINY = "--preset supervised --width 8 --batch-size 4 --steps-per-epoch 20 --learning-rate 0.003".split()
 
 
 def picture(kind: str, seed: int) -> Image.Image:
@@ -23,7 +23,11 @@ def picture(kind: str, seed: int) -> Image.Image:
 @cache
 def rooms() -> Path:
     """A folder as users have it, with 5 and 3 labels, 40 unlabelled images and 20 to test on; one file is bad."""
-    folder, seed = HOME / "rooms", 0
+    return shared("rooms", _draw)[0]
+
+
+def _draw(folder: Path) -> str:
+    seed = 0
     counts = {("floor", "floor"): 5, ("sky", "sky"): 3, ("test/floor", "floor"): 10, ("test/sky", "sky"): 10}
     counts |= {("unlabelled", "floor"): 20, ("unlabelled/more", "sky"): 20}
     for (where, kind), count in counts.items():
@@ -32,15 +36,13 @@ def rooms() -> Path:
             picture(kind, seed).save(folder / where / f"{seed}.png")
             seed += 1
     (folder / "sky" / "bad.png").write_text("no image")
-    return folder
+    return ""
 
 
 @cache
 def trained() -> tuple[Path, str]:
     """A folder in which a user has trained on them, and what that printed."""
-    here = HOME / "own"
-    here.mkdir(parents=True)
-    return here, succeed("train", *TINY, "--epochs", 2, "--data-dir", rooms(), cwd=here)
+    return shared("own", lambda here: succeed("train", *TINY, "--epochs", 2, "--data-dir", rooms(), cwd=here))
 
 
 RUN = Path("runs/rooms-8-supervised-s0")

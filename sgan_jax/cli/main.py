@@ -156,7 +156,7 @@ def _use_compilation_cache() -> None:
     """Compiled steps are kept per user and machine; whatever the user set in the environment wins."""
     from sgan_jax.data import cache
 
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.01")  # small ones add up
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         with contextlib.suppress(UserError):  # no home directory: compile every time
             folder = cache.root() / "xla"

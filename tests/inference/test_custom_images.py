@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ from sgan_jax.errors import UserError
 from sgan_jax.inference.evaluate import evaluate
 from sgan_jax.runs.opened import open_run
 
+Does = Callable[..., str]
 
-def test_check_counts_the_images_and_names_files_that_are_left_out(tmp_path: Path) -> None:
-    printed = succeed("data", "check", rooms(), cwd=tmp_path)
+
+def test_check_counts_the_images_and_names_files_that_are_left_out(does: Does) -> None:
+    printed = does("data", "check", rooms())
     assert "floor              5       10\nsky                3       10\nunlabelled        40\n" in printed
     assert "left out: 1 file\n  sky/bad.png: no image that Pillow reads\n" in printed
 
@@ -37,14 +40,13 @@ def test_training_takes_all_labels_and_learns_the_classes() -> None:
     assert f"finished: {RUN}\n" in printed
 
 
-def test_the_same_command_resumes_and_other_images_are_refused() -> None:
-    here, _ = trained()
-    assert "finished at step 40" in succeed("train", *TINY, "--epochs", 2, "--data-dir", rooms(), cwd=here)
-    resized = call("train", *TINY, "--epochs", 2, "--data-dir", rooms(), "--image-size", 16, cwd=here)
-    assert resized.returncode == 2 and "dataset was rooms (" in resized.stderr
+def test_the_same_command_resumes_and_other_images_are_refused(does: Does, fails: Does) -> None:
+    train = ("train", *TINY, "--epochs", 2, "--data-dir", rooms(), "--run", trained()[0] / RUN)
+    assert "finished at step 40" in does(*train)
+    assert "dataset was rooms (" in fails(*train, "--image-size", 16)
 
 
-def test_the_same_images_with_other_names_of_classes_are_refused(tmp_path: Path) -> None:
+def test_the_same_images_with_other_names_of_classes_are_refused(tmp_path: Path, fails: Does) -> None:
     images, run = tmp_path / "rooms", tmp_path / "run"
     shutil.copytree(rooms(), images)
     shutil.copytree(trained()[0] / RUN, run)
@@ -53,8 +55,8 @@ def test_the_same_images_with_other_names_of_classes_are_refused(tmp_path: Path)
         (folder / "sky").rename(folder / "stars")
     with pytest.raises(UserError, match=r"rooms: stars: no class of .*run, whose classes are floor, sky$"):
         evaluate(open_run(run), str(images))
-    resumed = call("train", *TINY, "--epochs", 2, "--data-dir", images, "--run", run, cwd=tmp_path)
-    assert resumed.returncode == 2 and "classes were floor, sky, now floor, stars" in resumed.stderr
+    resumed = fails("train", *TINY, "--epochs", 2, "--data-dir", images, "--run", run)
+    assert "classes were floor, sky, now floor, stars" in resumed
 
 
 # --- without test images ---
@@ -75,8 +77,8 @@ def untested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 QUICKEST = ("--preset", "supervised", "--width", 8, "--batch-size", 8, "--steps", 1, "--data-dir", "rooms", "--run")
 
 
-def test_without_test_images_labels_may_be_withheld_for_validation(untested: Path, capsys) -> None:
-    printed = succeed("train", *QUICKEST, "run", "--validation", 3, cwd=untested)
+def test_without_test_images_labels_may_be_withheld_for_validation(untested: Path, does: Does, capsys) -> None:
+    printed = does("train", *QUICKEST, "run", "--validation", 3)
     assert "validation accuracy" in printed and "test accuracy" not in printed
     (line,) = metrics(untested / "run")
     assert {"train_accuracy", "validation_accuracy", "ema_validation_accuracy"} <= line.keys()
@@ -92,16 +94,16 @@ def test_without_test_images_labels_may_be_withheld_for_validation(untested: Pat
         assert (untested / "rooms" / mistake["file"]).exists() and mistake["file"].startswith(f"{mistake['true']}/")
 
 
-def test_without_test_and_validation_images_those_for_training_are_evaluated(untested: Path, capsys) -> None:
-    printed = succeed("train", *QUICKEST, "run", cwd=untested)
+@pytest.mark.usefixtures("untested")
+def test_without_test_and_validation_images_those_for_training_are_evaluated(does: Does, fails: Does, capsys) -> None:
+    printed = does("train", *QUICKEST, "run")
     assert "train accuracy" in printed and "validation" not in printed and "test accuracy" not in printed
     assert "8 labelled, 20 unlabelled, none for the test\nlabelled: floor 5, sky 3\n" in printed
     assert Eval(run=Path("run"))() == 0
     evaluated = capsys.readouterr().out
     assert "Train Accuracy: " in evaluated and "Validation" not in evaluated and "Test" not in evaluated
-    swept = call("sweep", "--labels", 4, "--draws", 1, "--data-dir", "rooms", cwd=untested)
-    assert swept.returncode == 2
-    assert swept.stderr.splitlines()[-1] == "sgan: error: rooms: no test images; a sweep compares errors on them"
+    swept = fails("sweep", "--labels", 4, "--draws", 1, "--data-dir", "rooms")
+    assert swept == "rooms: no test images; a sweep compares errors on them"
 
 
 # --- predictions ---

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
@@ -14,7 +14,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from outer import NOTICE, STEPS, call, command, copy_of_finished_run, environment, succeed
+from outer import NOTICE, STEPS, command, copy_of_finished_run, environment, succeed
 
 from sgan_jax.cli.report import Report
 from sgan_jax.config import Config, to_json
@@ -26,6 +26,8 @@ from sgan_jax.report.page import render
 from sgan_jax.report.serve import PageServer, _Handler, page_server
 from sgan_jax.runs import predictions
 from sgan_jax.runs.directory import RunDir
+
+Does = Callable[..., str]
 
 VOID = {"meta", "link", "img", "br"}
 SIDE = 28
@@ -92,9 +94,9 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_of_a_run_shows_all_of_it_and_refers_to_nothing_outside(tmp_path: Path) -> None:
+def test_the_page_of_a_run_shows_all_of_it_and_refers_to_nothing_outside(tmp_path: Path, does: Does) -> None:
     run = copy_of_finished_run(tmp_path)
-    assert succeed("report", cwd=tmp_path) == f"{run.resolve()}/report.html\n"
+    assert does("report") == f"{run.resolve()}/report.html\n"
     text = (run / "report.html").read_text()
     page = Page(text)
     assert page.open == [], "every element is closed"
@@ -228,22 +230,18 @@ def test_damaged_predictions_are_an_error_of_one_line(run: RunDir) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_eval_replaces_damaged_predictions(tmp_path: Path) -> None:
+def test_eval_replaces_damaged_predictions(tmp_path: Path, does: Does, fails: Does) -> None:
     run = RunDir(copy_of_finished_run(tmp_path))
     run.predictions_file(8).write_bytes(b"")
-    done = call("report", cwd=tmp_path)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
-    succeed("eval", cwd=tmp_path)
-    succeed("report", "--out", "page.html", cwd=tmp_path)
+    assert "damaged" in fails("report")
+    does("eval")
+    does("report", "--out", "page.html")
     assert (tmp_path / "page.html").exists()
 
 
-def test_a_report_of_a_run_that_is_missing_is_one_line(tmp_path: Path) -> None:
-    done = call("report", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (
-        2,
-        "sgan: error: runs/latest: no such run directory; train first, or name a run directory with --run\n",
-    )
+def test_a_report_of_a_run_that_is_missing_is_one_line(fails: Does) -> None:
+    message = "runs/latest: no such run directory; train first, or name a run directory with --run"
+    assert fails("report") == message
 
 
 def ask(port: int, path: str = "/", host: str | None = None) -> tuple[int, str]:

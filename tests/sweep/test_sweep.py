@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tyro
 from kills import KILLED
-from outer import DIGITS, HOME, NOTICE, SMALL, call, command, environment, metrics, succeed, write_images
+from outer import DIGITS, NOTICE, SMALL, call, command, environment, metrics, shared, succeed, write_images
 
 from sgan_jax.cli.sweep import Sweep, shown
 from sgan_jax.config import Config, ModelConfig, changed, to_json
@@ -40,10 +40,8 @@ TRIALS = ["supervised-10-s0", "supervised-20-s0", "supervised-10-s1", "supervise
 
 @cache
 def finished_sweep() -> tuple[Path, str]:
-    """A folder in which a user has made the sweep of ARGUMENTS, and what that printed; tests take a copy."""
-    folder = HOME / "swept"
-    folder.mkdir(parents=True)
-    return folder, succeed("sweep", *ARGUMENTS, cwd=folder)
+    """A folder in which a user has made the sweep of ARGUMENTS, and what that printed."""
+    return shared("swept", lambda folder: succeed("sweep", *ARGUMENTS, cwd=folder))
 
 
 @pytest.fixture
@@ -486,7 +484,10 @@ def test_other_images_are_one_line_whatever_the_preset(out, tmp_path):
         ({"draws": 10**9}, "draws: 1000000000; must be between 1 and 10000"),
         ({"preset": "fast,tutrial"}, "unknown preset 'tutrial'; choose one of"),
         ({"head": "staked"}, "unknown head 'staked'; choose one of"),
-        ({"preset": "joint", "head": "real_fake"}, "model.head real_fake: has no classifier whose error a sweep could measure"),
+        (
+            {"preset": "joint", "head": "real_fake"},
+            "model.head real_fake: has no classifier whose error a sweep could measure",
+        ),
         ({"batch_size": 0}, "batch_size: 0; must be between 1 and 65536"),
         ({"dataset": "auto", "data_dir": "missing"}, "data.data_dir missing: does not exist"),
         ({"out": Path("file")}, "file: cannot be written (File exists); choose another out"),

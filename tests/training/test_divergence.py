@@ -43,7 +43,18 @@ def test_the_first_step_of_a_dispatch_with_nan_or_infinity_is_named_with_its_ter
 
 
 def test_a_run_that_diverges_stops_with_the_step_the_term_and_the_last_good_checkpoint(sgan, fails, tmp_path) -> None:
-    wild = (*DIGITS, *SMALL[:4], "--objective.name", "supervised", "--learning-rate", "1e37", "--steps-per-epoch", 50, "--run", "run")
+    wild = (
+        *DIGITS,
+        *SMALL[:4],
+        "--objective.name",
+        "supervised",
+        "--learning-rate",
+        "1e37",
+        "--steps-per-epoch",
+        50,
+        "--run",
+        "run",
+    )
     line = fails("train", *wild)
     assert line.startswith("run: step ") and " is nan; there is no checkpoint yet: " in line
     assert "--on-nan rollback resumes from it with other randomness; a smaller --learning-rate may help" in line
