@@ -8,7 +8,7 @@ from outer import shared, succeed
 from PIL import Image
 
 SIZE = 12
-TINY = "--preset supervised --width 8 --batch-size 4 --steps-per-epoch 20 --learning-rate 0.003".split()
+TINY = ("--preset", "supervised", "--width", 8, "--batch-size", 4, "--steps-per-epoch", 20, "--learning-rate", 0.003)
 
 
 def picture(kind: str, seed: int) -> Image.Image:

@@ -21,6 +21,7 @@ from sgan_jax.inference.evaluate import evaluate
 from sgan_jax.runs.opened import open_run
 
 Does = Callable[..., str]
+Sgan = Callable[..., tuple[object, str, str]]
 
 
 def test_check_counts_the_images_and_names_files_that_are_left_out(does: Does) -> None:
@@ -40,13 +41,14 @@ def test_training_takes_all_labels_and_learns_the_classes() -> None:
     assert f"finished: {RUN}\n" in printed
 
 
-def test_the_same_command_resumes_and_other_images_are_refused(does: Does, fails: Does) -> None:
+def test_the_same_command_resumes_and_other_images_are_refused(does: Does, sgan: Sgan) -> None:
     train = ("train", *TINY, "--epochs", 2, "--data-dir", rooms(), "--run", trained()[0] / RUN)
     assert "finished at step 40" in does(*train)
-    assert "dataset was rooms (" in fails(*train, "--image-size", 16)
+    status, _, error = sgan(*train, "--image-size", 16)
+    assert status == 2 and "dataset was rooms (" in error
 
 
-def test_the_same_images_with_other_names_of_classes_are_refused(tmp_path: Path, fails: Does) -> None:
+def test_the_same_images_with_other_names_of_classes_are_refused(tmp_path: Path, sgan: Sgan) -> None:
     images, run = tmp_path / "rooms", tmp_path / "run"
     shutil.copytree(rooms(), images)
     shutil.copytree(trained()[0] / RUN, run)
@@ -55,8 +57,8 @@ def test_the_same_images_with_other_names_of_classes_are_refused(tmp_path: Path,
         (folder / "sky").rename(folder / "stars")
     with pytest.raises(UserError, match=r"rooms: stars: no class of .*run, whose classes are floor, sky$"):
         evaluate(open_run(run), str(images))
-    resumed = fails("train", *TINY, "--epochs", 2, "--data-dir", images, "--run", run)
-    assert "classes were floor, sky, now floor, stars" in resumed
+    status, _, error = sgan("train", *TINY, "--epochs", 2, "--data-dir", images, "--run", run)
+    assert status == 2 and "classes were floor, sky, now floor, stars" in error
 
 
 # --- without test images ---
@@ -95,15 +97,16 @@ def test_without_test_images_labels_may_be_withheld_for_validation(untested: Pat
 
 
 @pytest.mark.usefixtures("untested")
-def test_without_test_and_validation_images_those_for_training_are_evaluated(does: Does, fails: Does, capsys) -> None:
+def test_without_test_and_validation_images_those_for_training_are_evaluated(does: Does, sgan: Sgan, capsys) -> None:
     printed = does("train", *QUICKEST, "run")
     assert "train accuracy" in printed and "validation" not in printed and "test accuracy" not in printed
     assert "8 labelled, 20 unlabelled, none for the test\nlabelled: floor 5, sky 3\n" in printed
     assert Eval(run=Path("run"))() == 0
     evaluated = capsys.readouterr().out
     assert "Train Accuracy: " in evaluated and "Validation" not in evaluated and "Test" not in evaluated
-    swept = fails("sweep", "--labels", 4, "--draws", 1, "--data-dir", "rooms")
-    assert swept == "rooms: no test images; a sweep compares errors on them"
+    status, _, error = sgan("sweep", "--labels", 4, "--draws", 1, "--data-dir", "rooms")
+    assert status == 2
+    assert error.splitlines()[-1] == "sgan: error: rooms: no test images; a sweep compares errors on them"
 
 
 # --- predictions ---

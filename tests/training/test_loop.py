@@ -339,7 +339,8 @@ def test_data_that_moved_is_found_where_the_command_says(run, train, does, fails
 
 
 # Blocks of 512 bytes or 1 KiB, as the shell has it: indices are smaller, and then a picture, or an array, is larger.
-@pytest.mark.parametrize("blocks", [pytest.param(4, marks=pytest.mark.slow), 40])
+@pytest.mark.slow
+@pytest.mark.parametrize("blocks", [4, 40])
 def test_a_full_disk_is_one_line_and_leaves_a_run_that_can_be_resumed(blocks, train, tmp_path):
     reference()  # compiles what a run needs: JAX warns of each compiled step that it has no room to keep
     train_command = command("train", *DIGITS, *SMALL, *EPOCHS, "--run", "run")
