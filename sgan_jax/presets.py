@@ -300,6 +300,11 @@ def recommended(facts: ImageFacts) -> tuple[str, str]:
     return row.preset, row.reason
 
 
+def generator_learns(config: Config) -> bool:
+    """Whether the objective trains the generator; if not, its images are noise from the first step to the last."""
+    return config.objective.name != "supervised"
+
+
 def drawing_note(config: Config) -> str:
     """A note where the generator is not made for drawing, with presets whose generator is; else nothing."""
     note = _NOT_FOR_DRAWING.get(config.objective.name, "")

@@ -20,7 +20,7 @@ from sgan_jax.metrics import per_class
 from sgan_jax.metrics.calibration import calibration_error, reliability
 from sgan_jax.metrics.measure import Measure, is_number, losses, measures
 from sgan_jax.metrics.names import MEANINGS
-from sgan_jax.presets import drawing_note
+from sgan_jax.presets import drawing_note, generator_learns
 from sgan_jax.report import pictures
 from sgan_jax.report.charts import charts, words
 from sgan_jax.runs import predictions
@@ -102,6 +102,7 @@ def render(run: RunDir, refresh: int = 0) -> str:
         terms=_terms(lines),
         samples=_samples(run, dataset.image_shape),
         drawing=drawing_note(config),
+        generator_learns=generator_learns(config),
         predictions=_predictions(run, list(dataset.class_names)),
         labels=_labels(record),
         propagated=record.trust.described(config.propagation) if record.trust else "",

@@ -196,7 +196,9 @@ def test_a_page_tells_where_the_generator_is_not_made_for_drawing(run: RunDir, o
     record = json.loads(run.config_file.read_text())
     record["config"]["objective"]["name"] = objective
     run.config_file.write_text(json.dumps(record))
-    assert ("For generated pictures take the preset tutorial or fast" in render(run)) == noted
+    page = render(run)
+    assert ("For generated pictures take the preset tutorial or fast" in page) == noted
+    assert ('alt="generated images' in page) == (objective != "supervised"), "noise is not shown"
 
 
 def test_a_run_of_one_epoch_has_figures_and_terms_and_no_chart(run: RunDir) -> None:
