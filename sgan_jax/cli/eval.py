@@ -1,4 +1,4 @@
-"""`eval`: figures of a checkpoint's classifier."""
+"""`eval`: figures of a checkpoint's classifier, or of its generator."""
 
 import json
 import math
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sgan_jax.cli.flags import Device, File, Int, Text
+from sgan_jax.errors import UserError
 from sgan_jax.metrics.measure import percent
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Eval:
-    """Print the accuracy of a checkpoint's classifier on the training and test images, or on other labelled images."""
+    """Print the accuracy of a checkpoint's classifier on the training and test images, or on other labelled images.
+
+    With --generator: how near generated images come to real ones, by the features of another run's classifier.
+    """
 
     ckpt: str = "latest"
     """step_7200, latest, best (by validation accuracy), or the path of a checkpoint."""
@@ -29,6 +33,12 @@ class Eval:
     """Kind of device to compute on, or one of several, such as gpu:1; by default the first that JAX has."""
     top_k: Int = None
     """For the accuracy by the K most probable classes; by default 5 where there are more classes than that."""
+    generator: bool = False
+    """Measure the generator, not the classifier."""
+    features: File = None
+    """For --generator: a run whose classifier gives the features, trained on images of the same shape."""
+    images: Int = None
+    """For --generator: how many images are compared; by default as many as there are to test on, at most 10000."""
     json: bool = False
     """Print one JSON object instead of text."""
 
@@ -37,11 +47,30 @@ class Eval:
         from sgan_jax.inference.evaluate import evaluate, save_evaluation
         from sgan_jax.runs.opened import open_run
 
+        if self.generator:
+            return self._measure_generator()
+        for name in ("features", "images"):
+            if getattr(self, name) is not None:
+                raise UserError(f"‹{name}›: only of a generator; give ‹generator› as well")
         result = evaluate(open_run(self.run, self.ckpt), self.data_dir, self.labels_file, self.top_k)
         print(json.dumps(_as_json(result)) if self.json else _as_text(result))
         save_evaluation(result)  # after the figures, which are worth having where the directory cannot be written
         if not self.json:
             print(f"\nconfusion matrix: {result.confusion_file}")
+        return 0
+
+    def _measure_generator(self) -> int:
+        from sgan_jax.cli import eval_generator
+        from sgan_jax.inference.generator import evaluate_generator
+        from sgan_jax.runs.opened import open_run
+
+        if self.features is None:
+            raise UserError("‹generator›: needs ‹features› RUN, a run whose classifier was trained apart")
+        if self.top_k is not None:
+            raise UserError("‹top_k›: of a classifier; leave ‹generator› or it out")
+        opened, reference = open_run(self.run, self.ckpt), open_run(self.features)
+        result = evaluate_generator(opened, reference, self.data_dir, self.labels_file, self.images)
+        print(json.dumps(eval_generator.as_json(result)) if self.json else eval_generator.as_text(result))
         return 0
 
 

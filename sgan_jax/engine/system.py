@@ -117,6 +117,18 @@ class System(NamedTuple):
         """What a discriminator's output layer takes, float32 `[B, F]`, of uint8 images; without dropout."""
         return self._discriminated("features", model, images)
 
+    def features_and_logits(self, model: Model, images: np.ndarray | jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Both in one pass."""
+        disc = self.disc
+
+        def both(model: Model, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+            out = disc.bound(model)(scale(images), None)
+            return out.features, out.class_logits
+
+        outputs: tuple[jax.Array, jax.Array] = self._program("both", lambda: jax.jit(both))(model, images)
+        trim_growth()
+        return outputs
+
     def _discriminated(self, field: str, model: Model, images: np.ndarray | jax.Array) -> jax.Array:
         """One field of `DiscOut`, of uint8 images; without dropout."""
         disc = self.disc

@@ -98,10 +98,7 @@ def evaluate(
     if dataset is None and data_dir is not None:
         return _of_other(opened, Path(data_dir), None if labels_file is None else Path(labels_file), top_k)
     if dataset is None:
-        name, record = opened.run.dataset(), opened.record.dataset
-        raise UserError(
-            f"{name}: {opened.run.path} was trained on other data, {record.name}; give its folder with ‹data.data_dir›"
-        )
+        raise _other_data(opened)
     labelled = opened.run.labelled()
     by_name = subsets(dataset, labelled[len(labelled) - opened.config.data.validation :])
     held_out = held_out_subset(by_name)
@@ -110,6 +107,31 @@ def evaluate(
     if held_out is None:
         return result
     return result._replace(predictions=predictions.collect(held_out, by_name[held_out], of_classes))
+
+
+def data_of(opened: Opened, data_dir: str | None = None, labels_file: str | None = None) -> Dataset:
+    """The data set that a run was trained on.
+
+    Args:
+      opened: the run.
+      data_dir: where its images are now, if they were moved.
+      labels_file: where the CSV file of their labels is now, if it was moved.
+
+    Raises:
+      UserError: the data are missing, or there are other ones.
+    """
+    dataset = _data_of(opened, data_dir, labels_file)
+    if dataset is None:
+        raise _other_data(opened, data_dir)
+    return dataset
+
+
+def _other_data(opened: Opened, where: str | None = None) -> UserError:
+    name = where or opened.run.dataset()
+    return UserError(
+        f"{name}: {opened.run.path} was trained on other data, {opened.record.dataset.name}; give its folder with "
+        "‹data.data_dir›"
+    )
 
 
 def _of_other(opened: Opened, path: Path, labels_file: Path | None, top_k: int) -> EvaluationResult:

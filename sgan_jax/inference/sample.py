@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from sgan_jax.engine.system import derive_keys
@@ -29,6 +30,20 @@ def generate(opened: Opened, count: int, seed: int | None = None) -> np.ndarray:
         raise UserError(f"‹seed›: {seed}; must be between 0 and 4294967295")
     keys = derive_keys(opened.config.seed if seed is None else seed)
     return opened.system.generate(opened.state.model("g"), keys.samples, count)
+
+
+def generate_many(opened: Opened, count: int) -> np.ndarray:
+    """Generated images of the run's own latents, uint8 `[count, H, W, C]`, MAX_SAMPLES at a time.
+
+    Args:
+      opened: the run, opened at a checkpoint.
+      count: how many; the first ones are the same for any number.
+    """
+    key, model = derive_keys(opened.config.seed).samples, opened.state.model("g")
+    batches = range(-(-count // MAX_SAMPLES))
+    # Of one size: where layers normalise over the batch, an image depends on how many there are.
+    made = [opened.system.generate(model, jax.random.fold_in(key, batch), MAX_SAMPLES) for batch in batches]
+    return np.concatenate(made)[:count]
 
 
 def sample(opened: Opened, count: int = 100, seed: int | None = None, out: Path | None = None) -> Path:

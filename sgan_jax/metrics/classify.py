@@ -41,6 +41,29 @@ def class_logits(
     return logits
 
 
+def features_and_logits(
+    compute: Callable[[Any, ImageArray], tuple[jax.Array, jax.Array]],
+    model: Model,
+    images: ImageArray,
+    indices: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features, float32 `[N, F]`, and class logits, float32 `[N, K]`, of every image, a batch at a time.
+
+    Args:
+      compute: `System.features_and_logits`.
+      model: the discriminator.
+      images: uint8 `[N, H, W, C]`, at least one.
+      indices: as of `class_logits`.
+    """
+    total = len(images) if indices is None else len(indices)
+    parts = [
+        [np.array(output[:count]) for output in compute(model, batch)]
+        for batch, count in _batches(images, total, indices)
+    ]
+    features, logits = map(np.concatenate, zip(*parts, strict=True))
+    return features, logits
+
+
 def _batches(images: ImageArray, total: int, indices: np.ndarray | None) -> Iterable[tuple[ImageArray, int]]:
     """Batches of one size, each with the number of its images before the filling."""
     size = max(1, min(BATCH_SIZE, total))

@@ -103,20 +103,21 @@ def manifolds(real: np.ndarray, generated: np.ndarray, neighbours: int = NEIGHBO
     )
 
 
-def nearest(images: np.ndarray, others: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def nearest(images: np.ndarray, others: np.ndarray, own: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The nearest of other images to each image.
 
     Args:
       images: `[N, F]`.
-      others: `[M, F]`; by default the other ones of `images`.
+      others: `[M, F]`.
+      own: where an image itself stands among the others, integers `[N]`; None: they do not hold it.
 
     Returns:
       Its index, int64 `[N]`, and its squared distance, float64 `[N]`.
     """
     indices, squares = [], []
-    for rows, distances in _distances(images, images if others is None else others):
-        if others is None:
-            distances[np.arange(len(distances)), np.arange(rows.start, rows.start + len(distances))] = np.inf
+    for rows, distances in _distances(images, others):
+        if own is not None:
+            distances[np.arange(len(distances)), own[rows]] = np.inf
         indices.append(distances.argmin(axis=1))
         squares.append(distances.min(axis=1))
     return np.concatenate(indices), np.concatenate(squares)
@@ -132,7 +133,7 @@ def too_near(squares: np.ndarray, usual: np.ndarray) -> float:
     Returns:
       0..1; about 0.01 for real images.
     """
-    return float((squares < np.quantile(usual, 0.01)).mean())
+    return float((squares <= np.quantile(usual, 0.01)).mean())
 
 
 def entropy(counts: np.ndarray) -> float:

@@ -84,17 +84,18 @@ def test_a_generator_of_one_shape_is_precise_and_covers_little() -> None:
 def test_the_nearest_image_is_not_the_image_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generated, "_ROWS", 2)
     points = np.array([[0.0], [1.0], [3.0], [3.5], [9.0]])
-    indices, squares = nearest(points)
+    indices, squares = nearest(points, points, np.arange(5))
     assert indices.tolist() == [1, 0, 3, 2, 3]
     np.testing.assert_allclose(squares, [1, 1, 0.25, 0.25, 5.5**2])
     indices, squares = nearest(points, points[[4, 0]])
     assert indices.tolist() == [1, 1, 1, 1, 0]
     np.testing.assert_allclose(squares, [0, 1, 9, 12.25, 0])
+    assert nearest(points[[2, 0]], points, np.array([2, 0]))[0].tolist() == [3, 1]
 
 
 def test_copies_are_too_near_and_one_real_image_in_a_hundred() -> None:
     real = DRAW.normal(size=(1000, 4))
-    usual = nearest(real)[1]
+    usual = nearest(real, real, np.arange(1000))[1]
     assert too_near(usual, usual) == pytest.approx(0.01, abs=1e-3)
     copies = np.concatenate([real[:30], DRAW.normal(size=(70, 4))])
     assert 0.3 <= too_near(nearest(copies, real)[1], usual) < 0.4

@@ -1,0 +1,60 @@
+"""What `eval --generator` prints."""
+
+from typing import TYPE_CHECKING, Any
+
+from sgan_jax.metrics.measure import Measure, label, number, percent
+
+if TYPE_CHECKING:
+    from sgan_jax.inference.generator import GeneratorEvaluation
+
+_SMALL = {"kernel_distance"}  # shown in thousandths
+
+
+def as_text(result: "GeneratorEvaluation") -> str:
+    """A table of the figures and their floor, and the classes that were drawn."""
+    lines = [f"*** {result.notice} ***"] if result.notice else []
+    accuracy = "" if result.reference_accuracy is None else f", {percent(result.reference_accuracy)}% of test images"
+    lines += [
+        f"step {result.step}: {result.images:,} generated images beside as many training images",
+        f"features: {result.reference} at step {result.reference_step}{accuracy} (SHA-256 "
+        f"{result.reference_digest[:12]})",
+        "",
+        f"{'':36}generated  {'test images' if result.floor else ''}".rstrip(),
+    ]
+    for name, measure in result.figures.items():
+        floor = _shown(name, result.floor[name]) if result.floor else ""
+        lines.append(f"{_named(name, measure):36}{_shown(name, measure):>9}  {floor:>11}".rstrip())
+    total = sum(result.histogram.values())
+    width = max(5, *map(len, result.histogram))
+    lines += ["", f"{'class':{width}}  of generated images"]
+    lines += [f"{name:{width}}  {100 * count / total:17.1f}%" for name, count in result.histogram.items()]
+    return "\n".join(lines)
+
+
+def as_json(result: "GeneratorEvaluation") -> dict[str, Any]:
+    """The same as one object; shares are fractions."""
+    return {
+        "run": str(result.run),
+        "step": result.step,
+        "notice": result.notice,
+        "images": result.images,
+        "features": {
+            "run": str(result.reference),
+            "step": result.reference_step,
+            "sha256": result.reference_digest,
+            "test_accuracy": result.reference_accuracy,
+        },
+        "generated": {name: measure.value for name, measure in result.figures.items()},
+        "test_images": {name: measure.value for name, measure in result.floor.items()},
+        "kernel_distance_deviation": result.kernel_deviation,
+        "histogram": result.histogram,
+    }
+
+
+def _named(name: str, measure: Measure) -> str:
+    unit = "thousandths" if name in _SMALL else measure.unit
+    return f"{label(name)}, {unit}" if unit else label(name)
+
+
+def _shown(name: str, measure: Measure) -> str:
+    return number(Measure(1000 * measure.value)) if name in _SMALL else number(measure)

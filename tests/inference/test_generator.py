@@ -1,0 +1,124 @@
+"""`eval --generator`: figures of a run's generator by the features of another run's classifier."""
+
+import json
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from outer import HOME, RUN, copy_of_finished_run, finished_run
+
+import sgan_jax
+from sgan_jax.data.dataset import Dataset
+from sgan_jax.data.load import load_embedded
+from sgan_jax.inference.generator import evaluate_generator
+from sgan_jax.inference.sample import MAX_SAMPLES, generate, generate_many
+from sgan_jax.runs.directory import RunDir
+from sgan_jax.runs.opened import Opened, open_run
+
+Does = Callable[..., str]
+SMALL = {"model.networks": "compact", "model.width": 16, "batch_size": 20, "steps": 60, "steps_per_epoch": 60}
+
+
+@cache
+def reference() -> Path:
+    """A classifier of the embedded digits, trained on 1,000 labels."""
+    config = sgan_jax.preset("supervised", SMALL, dataset="mnist-5k", labels=1000, learning_rate=0.003)
+    return sgan_jax.train(config, HOME / "reference").run
+
+
+def opened() -> Opened:
+    return open_run(finished_run()[0] / RUN)
+
+
+def test_the_figures_of_a_generator_stand_beside_those_of_test_images(does: Does, tmp_path: Path) -> None:
+    copy_of_finished_run(tmp_path)
+    command = ("eval", "--generator", "--features", reference(), "--images", 300)
+    printed = does(*command)
+    assert "300 generated images beside as many training images" in printed
+    measured = json.loads(does(*command, "--json"))
+    assert measured["features"]["sha256"][:12] in printed
+    assert measured["features"]["test_accuracy"] > 0.5
+    generated, floor = measured["generated"], measured["test_images"]
+    assert generated.keys() == floor.keys()
+    for name in ("frechet_distance", "kernel_distance"):  # two shades of noise after eight steps
+        assert generated[name] > 5 * abs(floor[name])
+    for name in ("recall", "coverage"):
+        assert generated[name] < 0.5 * floor[name]
+    assert 0.8 < floor["precision"] <= 1 and 0.7 < floor["density"] < 1.3
+    assert 0 < floor["copies_of_training_images"] < 0.05
+    assert floor["class_entropy"] == pytest.approx(np.log2(10), abs=0.1)
+    assert sum(measured["histogram"].values()) == 300 and len(measured["histogram"]) == 10
+    assert json.loads(does(*command, "--json")) == measured, "nothing random is left out of the seeds"
+
+
+def test_a_generator_that_copies_training_images_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    digits = load_embedded()
+    copies = digits.train_images[:200]
+    monkeypatch.setattr("sgan_jax.inference.generator.generate_many", lambda *_: copies)
+    result = evaluate_generator(opened(), open_run(reference()), count=200)
+    assert result.figures["copies_of_training_images"].value > 0.95
+    assert result.figures["duplicates"].value < 0.1
+    monkeypatch.setattr("sgan_jax.inference.generator.generate_many", lambda *_: copies[np.arange(200) % 10])
+    result = evaluate_generator(opened(), open_run(reference()), count=200)
+    assert result.figures["duplicates"].value == 1.0
+    assert result.figures["coverage"].value < 0.5
+
+
+def test_generated_images_are_the_same_for_any_number() -> None:
+    assert generate_many(opened(), 3).shape == (3, 28, 28, 1)
+    many = generate_many(opened(), MAX_SAMPLES + 5)
+    np.testing.assert_array_equal(many[:3], generate_many(opened(), 3))
+    assert (many[MAX_SAMPLES:] != many[:5]).any()
+    assert len(np.unique(generate(opened(), 5), axis=0)) == 5
+
+
+def test_without_enough_test_images_there_is_no_floor(tmp_path: Path) -> None:
+    digits = load_embedded()
+    images, labels = digits.train_images[:60], digits.train_labels[:60]
+    dataset = Dataset("few", images, labels, images[:0], labels[:0], digits.class_names, custom=True)
+    config = sgan_jax.preset("supervised", SMALL | {"steps": 1, "steps_per_epoch": 1}, labels=20)
+    run = sgan_jax.train(config, tmp_path / "run", dataset).run
+    np.savez(tmp_path / "few.npz", x_train=images, y_train=labels)
+    result = evaluate_generator(open_run(run), open_run(reference()), str(tmp_path / "few.npz"))
+    assert (result.images, result.floor) == (60, {})
+
+
+def test_slips_are_one_line(fails: Does, tmp_path: Path) -> None:
+    run = copy_of_finished_run(tmp_path)
+    colour = np.zeros((6, 8, 8, 3), np.uint8)
+    labels = np.arange(6, dtype=np.int32) % 2
+    other = Dataset("other", colour, labels, colour[:0], labels[:0], ("a", "b"), custom=True)
+    config = sgan_jax.preset("supervised", width=2, batch_size=2, steps=1)
+    sgan_jax.train(config, tmp_path / "colour", other)
+    for arguments, message in (
+        (("--generator",), "--generator: needs --features RUN, a run whose classifier was trained apart"),
+        (("--features", reference()), "--features: only of a generator; give --generator as well"),
+        (("--images", 5), "--images: only of a generator; give --generator as well"),
+        (("--generator", "--features", run), f"--features {run}: the run that is measured; expected a classifier "),
+        (
+            ("--generator", "--features", "colour"),
+            "--features colour: a classifier of images of 8 x 8 x 3; expected 28",
+        ),
+        (("--generator", "--features", "none"), "none: no such run directory"),
+        (("--generator", "--features", reference(), "--images", 5), "--images: 5; must be between 6 and 4000"),
+        (("--generator", "--features", reference(), "--images", 4001), "--images: 4001; must be between 6 and 4000"),
+        (("--generator", "--features", reference(), "--top-k", 2), "--top-k: of a classifier; leave --generator or it"),
+    ):
+        assert fails("eval", *arguments).startswith(message)
+
+
+def test_too_many_features_are_one_line(fails: Does, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy_of_finished_run(tmp_path)
+    monkeypatch.setattr("sgan_jax.inference.generator.MOST_FEATURES", 10)
+    message = fails("eval", "--generator", "--features", reference())
+    assert "features an image; expected at most 10; a run of --model.networks residual has few" in message
+
+
+def test_a_reference_without_its_figures_has_no_accuracy(tmp_path: Path) -> None:
+    shutil.copytree(reference(), tmp_path / "moved")
+    RunDir(tmp_path / "moved").metrics_file.unlink()
+    result = evaluate_generator(opened(), open_run(tmp_path / "moved"), count=20)
+    assert result.reference_accuracy is None
