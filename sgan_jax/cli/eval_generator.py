@@ -32,7 +32,7 @@ def as_text(result: "GeneratorEvaluation") -> str:
 
 
 def as_json(result: "GeneratorEvaluation") -> dict[str, Any]:
-    """The same as one object; shares are fractions."""
+    """The same as one object, percentages as fractions."""
     return {
         "run": str(result.run),
         "step": result.step,

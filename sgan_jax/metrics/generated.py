@@ -2,7 +2,7 @@
 
 All functions take features as `[N, F]`, one row an image, and compute in float64. Figures depend on the features and on
 the number of images, so only those of the same classifier and number can be compared. What training images score
-against images that were held out, with the same number, is the floor.
+against as many test images is the floor.
 """
 
 from collections.abc import Iterator
@@ -109,7 +109,7 @@ def nearest(images: np.ndarray, others: np.ndarray, own: np.ndarray | None = Non
     Args:
       images: `[N, F]`.
       others: `[M, F]`.
-      own: where an image itself stands among the others, integers `[N]`; None: they do not hold it.
+      own: where an image itself stands among the others, integers `[N]`; None: it is not among them.
 
     Returns:
       Its index, int64 `[N]`, and its squared distance, float64 `[N]`.
@@ -138,8 +138,8 @@ def too_near(squares: np.ndarray, usual: np.ndarray) -> float:
 
 def entropy(counts: np.ndarray) -> float:
     """Entropy of a histogram `[K]`, in bits; log2 K if all classes are equally frequent."""
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log2(shares)).sum())
+    p = counts[counts > 0] / counts.sum()
+    return float(-(p * np.log2(p)).sum())
 
 
 def _radii(features: np.ndarray, neighbours: int) -> np.ndarray:
