@@ -1,8 +1,9 @@
-"""`sample`: a grid of generated images."""
+"""`sample`: generated images as a grid, or as an animation."""
 
 from dataclasses import dataclass
 
 from sgan_jax.cli.flags import Device, File, Int
+from sgan_jax.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,26 @@ class Sample:
     """Seed of the latents; by default the run's own fixed ones."""
     device: Device = None
     """Kind of device to compute on, or one of several, such as gpu:1; by default the first that JAX has."""
+    walk: bool = False
+    """Draw the way from one image to another in each row."""
+    gif: bool = False
+    """Make an animation of the grids that training drew, instead of drawing one."""
     out: File = None
-    """PNG to write; by default samples/step_N-sample.png in the run directory."""
+    """File to write; by default samples/step_N-sample.png, step_N-walk.png or training.gif in the run directory."""
 
     def __call__(self) -> int:
         """Runs the command."""
-        from sgan_jax.inference.sample import sample
+        from sgan_jax.inference.sample import animate, generate, sample, walk
+        from sgan_jax.runs.find import existing
         from sgan_jax.runs.opened import open_run
 
-        print(sample(open_run(self.run, self.ckpt), self.count, self.seed, self.out))
+        if self.gif:
+            for name in ("ckpt", "count", "seed", "walk"):
+                if getattr(self, name) != getattr(Sample, name):
+                    raise UserError(f"‹{name}›: of a new grid; leave ‹gif› or it out")
+            print(animate(existing(self.run), self.out))
+            return 0
+        opened = open_run(self.run, self.ckpt)
+        images = (walk if self.walk else generate)(opened, self.count, self.seed)
+        print(sample(opened, images, "walk" if self.walk else "sample", self.out))
         return 0

@@ -139,11 +139,14 @@ class System(NamedTuple):
 
     def generate(self, model: Model, key: jax.Array, count: int) -> np.ndarray:
         """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents."""
-        gen = self.gen
-        program = self._program("generate", lambda: jax.jit(lambda m, latents: gen.bound(m)(latents)))
         # At least so many at once: where layers normalise over the batch, an image depends on how many there are.
-        latents = jax.random.normal(key, (max(count, SMALLEST_BATCH), *gen.input_shape))
-        images = program(model, latents)[:count]
+        latents = jax.random.normal(key, (max(count, SMALLEST_BATCH), *self.gen.input_shape))
+        return self.generate_from(model, latents)[:count]
+
+    def generate_from(self, model: Model, latents: jax.Array) -> np.ndarray:
+        """Generated images as uint8 `[N, H, W, C]`, of latents float32 `[N, latent]`."""
+        gen = self.gen
+        images = self._program("generate", lambda: jax.jit(lambda m, latents: gen.bound(m)(latents)))(model, latents)
         trim_growth()
         return np.asarray(jnp.clip(jnp.round((images + 1.0) * 127.5), 0, 255).astype(jnp.uint8))
 

@@ -1,15 +1,20 @@
 """Generates images with a run's generator. The data set is not needed."""
 
+import re
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from sgan_jax.engine.system import derive_keys
 from sgan_jax.errors import UserError
 from sgan_jax.report import pictures
+from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.opened import Opened
 
+WALK = 10  # images from one latent vector to another: a row of a grid
+_GRID = re.compile(r"step_(\d+)\.png")
 MAX_SAMPLES = 1000  # they are generated as one batch, which takes about 3 MB an image
 
 
@@ -26,10 +31,13 @@ def generate(opened: Opened, count: int, seed: int | None = None) -> np.ndarray:
     """
     if not 1 <= count <= MAX_SAMPLES:
         raise UserError(f"‹count›: {count}; must be between 1 and {MAX_SAMPLES}")
+    return opened.system.generate(opened.state.model("g"), _samples_key(opened, seed), count)
+
+
+def _samples_key(opened: Opened, seed: int | None) -> jax.Array:
     if seed is not None and not 0 <= seed < 2**32:
         raise UserError(f"‹seed›: {seed}; must be between 0 and 4294967295")
-    keys = derive_keys(opened.config.seed if seed is None else seed)
-    return opened.system.generate(opened.state.model("g"), keys.samples, count)
+    return derive_keys(opened.config.seed if seed is None else seed).samples
 
 
 def generate_many(opened: Opened, count: int) -> np.ndarray:
@@ -46,22 +54,76 @@ def generate_many(opened: Opened, count: int) -> np.ndarray:
     return np.concatenate(made)[:count]
 
 
-def sample(opened: Opened, count: int = 100, seed: int | None = None, out: Path | None = None) -> Path:
-    """Draws a grid of generated images as a PNG.
+def walk(opened: Opened, count: int, seed: int | None = None) -> np.ndarray:
+    """Generated images between pairs of latents, WALK of each pair: the first and last are of the two themselves.
+
+    Between them latents are interpolated along a sphere, as these in the middle of a straight line are too short for
+    the normal distribution that the generator was trained on (White, arXiv 1609.04468, section 2.1).
 
     Args:
       opened: the run, opened at a checkpoint.
-      count: as of `generate`.
+      count: how many images; a multiple of WALK, up to MAX_SAMPLES.
       seed: as of `generate`.
+
+    Returns:
+      uint8 `[count, H, W, C]`.
+
+    Raises:
+      UserError: `count` or `seed` is out of range.
+    """
+    if count % WALK or not WALK <= count <= MAX_SAMPLES:
+        raise UserError(f"‹count›: {count}; must be a multiple of {WALK} up to {MAX_SAMPLES} for a walk")
+    size = opened.system.gen.input_shape
+    ends = jax.random.normal(_samples_key(opened, seed), (2, count // WALK, 1, *size))
+    latents = between(ends[0], ends[1], jnp.linspace(0.0, 1.0, WALK)[None, :, None])
+    return opened.system.generate_from(opened.state.model("g"), latents.reshape(count, *size))
+
+
+def between(start: jax.Array, end: jax.Array, part: jax.Array) -> jax.Array:
+    """The point after `part`, 0 to 1, of the arc from one vector to another; vectors along the last axis."""
+    lengths = (jnp.linalg.norm(one, axis=-1, keepdims=True) for one in (start, end))
+    cosine = (start * end).sum(axis=-1, keepdims=True) / jnp.prod(jnp.stack(list(lengths)), axis=0)
+    angle = jnp.arccos(cosine.clip(-1.0, 1.0))
+    return (jnp.sin((1 - part) * angle) * start + jnp.sin(part * angle) * end) / jnp.sin(angle)
+
+
+def sample(opened: Opened, images: np.ndarray, kind: str = "sample", out: Path | None = None) -> Path:
+    """Draws generated images as a grid, a PNG.
+
+    Args:
+      opened: the run, opened at a checkpoint.
+      images: uint8 `[N, H, W, C]`.
+      kind: of images, part of the file's name.
       out: the file; by default among the run's own sample grids.
 
     Returns:
       The file.
 
     Raises:
-      UserError: `count` or `seed` is out of range, or the file cannot be written.
+      UserError: the file cannot be written.
     """
-    images = generate(opened, count, seed)
-    path = out or opened.run.sample_file(opened.step).with_name(f"step_{opened.step}-sample.png")
+    path = out or opened.run.sample_file(opened.step).with_name(f"step_{opened.step}-{kind}.png")
     pictures.save_grid(images, path)
+    return path
+
+
+def animate(run: RunDir, out: Path | None = None) -> Path:
+    """Makes an animation of a run's sample grids, which training drew after each epoch from the same latents.
+
+    Args:
+      run: the run directory.
+      out: the GIF; by default beside the grids.
+
+    Returns:
+      The file.
+
+    Raises:
+      UserError: there are no grids, one is damaged or of another size, or the file cannot be written.
+    """
+    folder = run.sample_file(0).parent
+    steps = sorted(int(match[1]) for path in folder.glob("step_*.png") if (match := _GRID.fullmatch(path.name)))
+    if not steps:
+        raise UserError(f"{folder}: no sample grids; `train` draws one after each epoch")
+    path = out or folder / "training.gif"
+    pictures.save_animation([run.sample_file(step) for step in steps], path)
     return path

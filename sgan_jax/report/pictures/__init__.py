@@ -5,7 +5,7 @@ from sgan_jax.report.pictures.confusion import confusion_colors, confusion_figur
 from sgan_jax.report.pictures.curves import curves_svg, reliability_svg
 from sgan_jax.report.pictures.diagram import Layer, Network, arrange, diagram_figure, save_diagram
 from sgan_jax.report.pictures.errors import Curve, Point, errors_figure, save_errors
-from sgan_jax.report.pictures.grid import enlargement, grid, grid_width, png_of, save_grid, size_of
+from sgan_jax.report.pictures.grid import enlargement, grid, grid_width, png_of, save_animation, save_grid, size_of
 
 __all__ = [
     "Curve",
@@ -26,6 +26,7 @@ __all__ = [
     "png_of",
     "readable_ink",
     "reliability_svg",
+    "save_animation",
     "save_confusion",
     "save_diagram",
     "save_errors",

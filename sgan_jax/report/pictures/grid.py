@@ -1,12 +1,15 @@
 """Grids of images."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from sgan_jax.errors import UserError
 from sgan_jax.report.pictures.canvas import write
 
+_FRAME = 400  # milliseconds of an animation's frame
 TILE = 64  # pixels up to which the tiles of a grid are enlarged
 
 
@@ -20,6 +23,29 @@ def save_grid(images: np.ndarray, path: str | Path, columns: int = 10, pad: int 
     png = png_of(grid(images, columns, pad))
     write(path, png)
     return png
+
+
+def save_animation(files: Sequence[Path], path: Path) -> None:
+    """Write pictures of one size as the frames of a GIF that repeats; the last one stays longer.
+
+    Raises:
+        UserError: a picture is damaged or of another size, or the file cannot be written.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    frames = []
+    for file in files:
+        try:
+            with Image.open(file) as picture:
+                frames.append(picture.convert("L" if picture.mode == "L" else "RGB"))
+        except (OSError, SyntaxError, UnidentifiedImageError) as error:
+            raise UserError(f"{file}: damaged ({error}); remove it") from error
+        if frames[-1].size != frames[0].size:
+            raise UserError(f"{file}: of another size than {files[0]}; remove one of them")
+    times = [_FRAME] * (len(frames) - 1) + [5 * _FRAME]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
+    write(path, buffer.getvalue())
 
 
 def png_of(pixels: np.ndarray) -> bytes:
