@@ -38,7 +38,8 @@ class Eval:
     features: File = None
     """For --generator: a run whose classifier gives the features, trained on images of the same shape."""
     images: Int = None
-    """For --generator: how many images are compared; by default as many as there are to test on, at most 10000."""
+    """For --generator: how many images are compared; by default as many as there are to test on, at most 10000 and
+    no more than there are to train on."""
     json: bool = False
     """Print one JSON object instead of text."""
 
@@ -65,9 +66,9 @@ class Eval:
         from sgan_jax.runs.opened import open_run
 
         if self.features is None:
-            raise UserError("‹generator›: needs ‹features› RUN, a run whose classifier was trained apart")
+            raise UserError("‹generator›: needs ‹features› RUN, a run whose classifier was trained separately")
         if self.top_k is not None:
-            raise UserError("‹top_k›: of a classifier; leave ‹generator› or it out")
+            raise UserError("‹top_k›: of a classifier; leave out ‹generator› or ‹top_k›")
         opened, reference = open_run(self.run, self.ckpt), open_run(self.features)
         result = evaluate_generator(opened, reference, self.data_dir, self.labels_file, self.images)
         print(json.dumps(eval_generator.as_json(result)) if self.json else eval_generator.as_text(result))

@@ -21,7 +21,7 @@ class Sample:
     device: Device = None
     """Kind of device to compute on, or one of several, such as gpu:1; by default the first that JAX has."""
     walk: bool = False
-    """Draw the way from one image to another in each row."""
+    """Interpolate between two images in each row."""
     gif: bool = False
     """Make an animation of the grids that training drew, instead of drawing one."""
     out: File = None
@@ -36,7 +36,7 @@ class Sample:
         if self.gif:
             for name in ("ckpt", "count", "seed", "walk"):
                 if getattr(self, name) != getattr(Sample, name):
-                    raise UserError(f"‹{name}›: of a new grid; leave ‹gif› or it out")
+                    raise UserError(f"‹{name}›: of a new grid; leave out ‹gif› or ‹{name}›")
             print(animate(existing(self.run), self.out))
             return 0
         opened = open_run(self.run, self.ckpt)

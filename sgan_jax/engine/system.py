@@ -118,14 +118,16 @@ class System(NamedTuple):
         return self._discriminated("features", model, images)
 
     def features_and_logits(self, model: Model, images: np.ndarray | jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Both in one pass."""
+        """Features, float32 `[B, F]`, and class logits, float32 `[B, K]`, as of `features` and `classify`."""
         disc = self.disc
 
-        def both(model: Model, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def outputs_of(model: Model, images: jax.Array) -> tuple[jax.Array, jax.Array]:
             out = disc.bound(model)(scale(images), None)
             return out.features, out.class_logits
 
-        outputs: tuple[jax.Array, jax.Array] = self._program("both", lambda: jax.jit(both))(model, images)
+        outputs: tuple[jax.Array, jax.Array] = self._program("features_and_logits", lambda: jax.jit(outputs_of))(
+            model, images
+        )
         trim_growth()
         return outputs
 

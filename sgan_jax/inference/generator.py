@@ -1,4 +1,4 @@
-"""Measures a run's generator by the features of a classifier that was trained apart."""
+"""Measures a run's generator by the features of a separately trained classifier."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from sgan_jax.metrics.generated import (
     too_near,
 )
 from sgan_jax.metrics.measure import PERCENT, Measure, is_number
+from sgan_jax.presets import generator_learns
 from sgan_jax.runs import checkpoint
 from sgan_jax.runs.opened import Opened
 
@@ -30,12 +31,12 @@ MOST_FEATURES = 2048  # as many as Inception has; the covariance is of their squ
 
 
 class GeneratorEvaluation(NamedTuple):
-    """Figures of a checkpoint's generator, and the floor of each: what held-out images score in their place."""
+    """Figures of a checkpoint's generator, and the floor of each: what test images score in their place."""
 
     run: Path
     step: int
     notice: str  # a warning that belongs to every result of the run, or nothing
-    images: int  # n: generated images, training images and held-out images alike
+    images: int  # n, of generated images, of training images and of test images
     reference: Path  # the run whose classifier gave the features
     reference_step: int
     reference_digest: str  # SHA-256 of its state
@@ -47,21 +48,10 @@ class GeneratorEvaluation(NamedTuple):
 
 
 class _Described(NamedTuple):
-    """Images as the reference sees them."""
+    """What the reference makes of images."""
 
     features: np.ndarray  # float32 [N, F]
     classes: np.ndarray  # int64 [N]
-
-
-class _Reference(NamedTuple):
-    """A classifier that describes images."""
-
-    opened: Opened
-
-    def describe(self, images: np.ndarray, indices: np.ndarray | None = None) -> _Described:
-        compute, model = self.opened.system.features_and_logits, self.opened.state.model("d")
-        features, logits = classify.features_and_logits(compute, model, images, indices)
-        return _Described(features, logits.argmax(axis=1))
 
 
 def evaluate_generator(
@@ -78,23 +68,25 @@ def evaluate_generator(
       reference: another run, of a classifier for images of the same shape, whose features are compared.
       data_dir: where the run's images are now, if they were moved.
       labels_file: where the CSV file of their labels is now, if it was moved.
-      count: n, how many images of each kind are compared; by default as many as there are to test on, at most
-        MOST_IMAGES.
+      count: n, how many images of each kind are compared; by default as many as there are both to train and to test
+        on, at most MOST_IMAGES.
 
     Raises:
-      UserError: the reference does not fit, the data are missing, or there are fewer images than `count`.
+      UserError: the run does not train its generator or streams its images, the reference does not fit, the data are
+        missing, or there are fewer images than `count`.
     """
-    described = _reference(opened, reference)
+    _check(opened, reference)
     dataset = data_of(opened, data_dir, labels_file)
-    training, held_out = len(dataset.train_images), len(dataset.test_images)
-    n = _count(count, training, held_out)
+    if dataset.streamed is not None:
+        raise UserError(f"{dataset.name}: streamed from disk; a generator is measured where the images fit in memory")
+    training, tests = len(dataset.train_images), len(dataset.test_images)
+    n = _count(count, min(training, MOST_TRAINING), tests)
     random = np.random.default_rng(0)
-    chosen = np.sort(random.permutation(training)[:MOST_TRAINING])
-    own = np.sort(random.permutation(len(chosen))[:n])  # of the chosen ones, those that are compared
-    known = described.describe(dataset.train_images, chosen)
-    real = _Real(known, own)
-    generated = described.describe(generate_many(opened, n))
-    test = np.sort(random.permutation(held_out)[:n])
+    candidates = np.sort(random.permutation(training)[:MOST_TRAINING])  # of which one may be copied
+    compared = np.sort(random.permutation(len(candidates))[:n])
+    real = _Real(_describe(reference, dataset.train_images, candidates).features, compared)
+    generated = _describe(reference, generate_many(opened, n))
+    test = np.sort(random.permutation(tests)[:n])
     figures, deviation = real.against(generated)
     return GeneratorEvaluation(
         run=opened.run.path,
@@ -106,19 +98,19 @@ def evaluate_generator(
         reference_digest=checkpoint.digest(jax.device_get(reference.state)),
         reference_accuracy=_accuracy(reference),
         figures=figures,
-        floor=real.against(described.describe(dataset.test_images, test))[0] if held_out >= n else {},
+        floor=real.against(_describe(reference, dataset.test_images, test))[0] if tests >= n else {},
         kernel_deviation=deviation,
         histogram=dict(zip(reference.class_names, _counts(generated, reference).tolist(), strict=True)),
     )
 
 
 class _Real:
-    """Training images, and how near these are to one another."""
+    """Features of training images: of those that are compared, and of all that may be copied."""
 
-    def __init__(self, known: _Described, own: np.ndarray):
-        self.known, self.features = known.features, known.features[own]
-        self.apart = nearest(self.features, self.features, np.arange(len(own)))[1]  # among so many
-        self.apart_in_all = nearest(self.features, self.known, own)[1]
+    def __init__(self, candidates: np.ndarray, compared: np.ndarray):
+        self.candidates, self.features = candidates, candidates[compared]
+        self.to_compared = nearest(self.features, self.features, np.arange(len(compared)))[1]
+        self.to_candidates = nearest(self.features, candidates, compared)[1]
 
     def against(self, images: _Described) -> tuple[dict[str, Measure], float]:
         """The figures of other images, and the deviation of the kernel distance."""
@@ -133,19 +125,29 @@ class _Real:
             "density": Measure(of_manifolds.density, "", n),
             "coverage": Measure(of_manifolds.coverage, PERCENT, n),
             "class_entropy": Measure(entropy(np.bincount(images.classes)), "bits", n),
-            "duplicates": Measure(too_near(nearest(features, features, np.arange(n))[1], self.apart), PERCENT, n),
+            "duplicates": Measure(too_near(nearest(features, features, np.arange(n))[1], self.to_compared), PERCENT, n),
             "copies_of_training_images": Measure(
-                too_near(nearest(features, self.known)[1], self.apart_in_all), PERCENT, n
+                too_near(nearest(features, self.candidates)[1], self.to_candidates), PERCENT, n
             ),
         }
         return figures, kernel.deviation
 
 
-def _reference(opened: Opened, reference: Opened) -> _Reference:
+def _describe(reference: Opened, images: np.ndarray, indices: np.ndarray | None = None) -> _Described:
+    compute, model = reference.system.features_and_logits, reference.state.model("d")
+    features, logits = classify.features_and_logits(compute, model, images, indices)
+    return _Described(features, logits.argmax(axis=1))
+
+
+def _check(opened: Opened, reference: Opened) -> None:
     path = reference.run.path
+    if not generator_learns(opened.config):
+        raise UserError(f"{opened.run.path}: its objective does not train the generator, which draws noise")
     reference.needs_classifier("give features")
     if path.resolve() == opened.run.path.resolve():
-        raise UserError(f"‹features› {path}: the run that is measured; expected a classifier that was trained apart")
+        raise UserError(
+            f"‹features› {path}: the run that is measured; expected a classifier that was trained separately"
+        )
     if reference.image_shape != opened.image_shape:
         theirs, ours = (" x ".join(map(str, one.image_shape)) for one in (reference, opened))
         raise UserError(
@@ -158,15 +160,17 @@ def _reference(opened: Opened, reference: Opened) -> _Reference:
             f"‹features› {path}: {size:,} features an image; expected at most {MOST_FEATURES:,}; a run of "
             "‹model.networks› residual has few"
         )
-    return _Reference(reference)
 
 
-def _count(count: int | None, training: int, held_out: int) -> int:
+def _count(count: int | None, training: int, tests: int) -> int:
     """How many images of each kind are compared."""
-    most = min(training, held_out or training)
-    count = min(MOST_IMAGES, most) if count is None else count
-    if not NEIGHBOURS < count <= training:
-        raise UserError(f"‹images›: {count}; must be between {NEIGHBOURS + 1} and {training}, the training images")
+    least = NEIGHBOURS + 1
+    if training < least:
+        raise UserError(f"{training} training images; expected at least {least} to measure a generator")
+    if count is None:
+        return min(MOST_IMAGES, training, tests if tests >= least else training)
+    if not least <= count <= training:
+        raise UserError(f"‹images›: {count}; must be between {least} and {training}, the training images")
     return count
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sgan_jax.engine.system import derive_keys
+from sgan_jax.engine.system import SMALLEST_BATCH, derive_keys
 from sgan_jax.errors import UserError
 from sgan_jax.report import pictures
 from sgan_jax.runs.directory import RunDir
@@ -41,24 +41,23 @@ def _samples_key(opened: Opened, seed: int | None) -> jax.Array:
 
 
 def generate_many(opened: Opened, count: int) -> np.ndarray:
-    """Generated images of the run's own latents, uint8 `[count, H, W, C]`, MAX_SAMPLES at a time.
+    """Generated images, uint8 `[count, H, W, C]`, of latents that the run's seed fixes.
 
     Args:
       opened: the run, opened at a checkpoint.
       count: how many; the first ones are the same for any number.
     """
     key, model = derive_keys(opened.config.seed).samples, opened.state.model("g")
-    batches = range(-(-count // MAX_SAMPLES))
+    keys = [jax.random.fold_in(key, batch) for batch in range(-(-count // MAX_SAMPLES))]
     # Of one size: where layers normalise over the batch, an image depends on how many there are.
-    made = [opened.system.generate(model, jax.random.fold_in(key, batch), MAX_SAMPLES) for batch in batches]
-    return np.concatenate(made)[:count]
+    return np.concatenate([opened.system.generate(model, k, MAX_SAMPLES) for k in keys])[:count]
 
 
 def walk(opened: Opened, count: int, seed: int | None = None) -> np.ndarray:
     """Generated images between pairs of latents, WALK of each pair: the first and last are of the two themselves.
 
-    Between them latents are interpolated along a sphere, as these in the middle of a straight line are too short for
-    the normal distribution that the generator was trained on (White, arXiv 1609.04468, section 2.1).
+    Between them latents are interpolated along an arc. Those in the middle of a straight line would be shorter than
+    the latents of training (White, arXiv 1609.04468, section 2.1).
 
     Args:
       opened: the run, opened at a checkpoint.
@@ -73,18 +72,27 @@ def walk(opened: Opened, count: int, seed: int | None = None) -> np.ndarray:
     """
     if count % WALK or not WALK <= count <= MAX_SAMPLES:
         raise UserError(f"‹count›: {count}; must be a multiple of {WALK} up to {MAX_SAMPLES} for a walk")
-    size = opened.system.gen.input_shape
-    ends = jax.random.normal(_samples_key(opened, seed), (2, count // WALK, 1, *size))
-    latents = between(ends[0], ends[1], jnp.linspace(0.0, 1.0, WALK)[None, :, None])
-    return opened.system.generate_from(opened.state.model("g"), latents.reshape(count, *size))
+    key, model, size = _samples_key(opened, seed), opened.state.model("g"), opened.system.gen.input_shape
+    # Where layers normalise over the batch, most of it has to be as in training, and the same for each row.
+    others = jax.random.normal(key, (SMALLEST_BATCH, *size))
+
+    def row(index: int) -> np.ndarray:
+        start, end = jax.random.normal(jax.random.fold_in(key, index), (2, 1, *size))
+        latents = between(start, end, jnp.linspace(0.0, 1.0, WALK)[:, None])
+        return opened.system.generate_from(model, jnp.concatenate([latents, others]))[:WALK]
+
+    return np.concatenate([row(index) for index in range(count // WALK)])
 
 
 def between(start: jax.Array, end: jax.Array, part: jax.Array) -> jax.Array:
-    """The point after `part`, 0 to 1, of the arc from one vector to another; vectors along the last axis."""
-    lengths = (jnp.linalg.norm(one, axis=-1, keepdims=True) for one in (start, end))
-    cosine = (start * end).sum(axis=-1, keepdims=True) / jnp.prod(jnp.stack(list(lengths)), axis=0)
+    """The point after `part`, 0 to 1, of the arc from one vector to another, or of a line if they are parallel."""
+    lengths = jnp.linalg.norm(start, axis=-1, keepdims=True) * jnp.linalg.norm(end, axis=-1, keepdims=True)
+    cosine = (start * end).sum(axis=-1, keepdims=True) / lengths
     angle = jnp.arccos(cosine.clip(-1.0, 1.0))
-    return (jnp.sin((1 - part) * angle) * start + jnp.sin(part * angle) * end) / jnp.sin(angle)
+    parallel = jnp.sin(angle) < 1e-4  # no arc leads from one to the other, or the arc is a line
+    sine = jnp.where(parallel, 1.0, jnp.sin(angle))
+    arc = (jnp.sin((1 - part) * angle) * start + jnp.sin(part * angle) * end) / sine
+    return jnp.where(parallel, (1 - part) * start + part * end, arc)
 
 
 def sample(opened: Opened, images: np.ndarray, kind: str = "sample", out: Path | None = None) -> Path:

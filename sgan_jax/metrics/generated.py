@@ -1,4 +1,4 @@
-"""How near generated images come to real ones, measured on features of a classifier that was trained apart.
+"""How near generated images come to real ones, measured on features of a separately trained classifier.
 
 All functions take features as `[N, F]`, one row an image, and compute in float64. Figures depend on the features and on
 the number of images, so only those of the same classifier and number can be compared. What training images score
@@ -26,7 +26,8 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
       generated: `[M, F]`.
 
     Returns:
-      In squared units of the features; 0 for the same features.
+      In squared units of the features; 0 for the same features. At least 0, which rounding may miss by a little where
+      there are fewer images than features.
     """
     real, generated = (np.asarray(features, np.float64) for features in (real, generated))
     covariances = [np.atleast_2d(np.cov(features, rowvar=False)) for features in (real, generated)]
@@ -34,7 +35,7 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     of_product = np.linalg.eigvalsh(root @ covariances[1] @ root)
     traces = sum(np.trace(covariance) for covariance in covariances) - 2 * np.sqrt(of_product.clip(0)).sum()
-    return float(np.square(real.mean(axis=0) - generated.mean(axis=0)).sum() + traces)
+    return float(max(0.0, np.square(real.mean(axis=0) - generated.mean(axis=0)).sum() + traces))
 
 
 class KernelDistance(NamedTuple):
@@ -53,12 +54,16 @@ def kernel_distance(real: np.ndarray, generated: np.ndarray, seed: int = 0) -> K
     Args:
       real: `[N, F]`.
       generated: `[M, F]`.
-      seed: of the SUBSETS subsets, each of SUBSET_SIZE images of either kind, or of as many as there are.
+      seed: of the SUBSETS subsets, each of SUBSET_SIZE images of either kind; of half of the images if these are
+        fewer than twice as many, or all subsets would be the same.
     """
-    random, size = np.random.default_rng(seed), min(SUBSET_SIZE, len(real), len(generated))
+    random, size = np.random.default_rng(seed), min(SUBSET_SIZE, len(real) // 2, len(generated) // 2)
     estimates = []
     for _ in range(SUBSETS):
-        x, y = (np.asarray(one[random.choice(len(one), size, False)], np.float64) for one in (real, generated))
+        x, y = (
+            np.asarray(features[random.choice(len(features), size, False)], np.float64)
+            for features in (real, generated)
+        )
         within = [(kernel.sum() - np.trace(kernel)) / (size * (size - 1)) for kernel in (_kernel(x, x), _kernel(y, y))]
         estimates.append(sum(within) - 2 * _kernel(x, y).mean())
     return KernelDistance(float(np.mean(estimates)), float(np.std(estimates)))
@@ -69,7 +74,7 @@ def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 class Manifolds(NamedTuple):
-    """How two sets of images cover each other; each is a fraction 0..1 but `density`, which may be larger."""
+    """How two sets of images cover each other; each is a fraction 0..1, except `density`, which may be larger."""
 
     precision: float  # of generated images that lie among real ones
     recall: float  # of real images that lie among generated ones
@@ -80,8 +85,8 @@ class Manifolds(NamedTuple):
 def manifolds(real: np.ndarray, generated: np.ndarray, neighbours: int = NEIGHBOURS) -> Manifolds:
     """Precision and recall, density and coverage.
 
-    The neighbourhood of an image reaches to its k-th nearest of its own kind. Kynkaanniemi et al., arXiv 1904.06991,
-    eq. 1 and 2; Naeem et al., arXiv 2002.09797, eq. 2 and 4.
+    The neighbourhood of an image reaches to its k-th nearest of its own kind, which is outside of it, as in the code of
+    Naeem et al. Kynkaanniemi et al., arXiv 1904.06991, eq. 1 and 2; Naeem et al., arXiv 2002.09797, eq. 2 and 4.
 
     Args:
       real: `[N, F]`, more images than `neighbours`.
@@ -124,16 +129,16 @@ def nearest(images: np.ndarray, others: np.ndarray, own: np.ndarray | None = Non
 
 
 def too_near(squares: np.ndarray, usual: np.ndarray) -> float:
-    """The share of images that are nearer to their nearest one than 99 of 100 real images are to another real one.
+    """The fraction of images that are nearer to their nearest one than 99 of 100 real images are to another real one.
+
+    Real images that are there twice do not count among the 100: copies of an image would be as near as usual.
 
     Args:
       squares: squared distances of the images, `[N]`.
       usual: those of real images to the nearest other real one, `[M]`.
-
-    Returns:
-      0..1; about 0.01 for real images.
     """
-    return float((squares <= np.quantile(usual, 0.01)).mean())
+    different = usual[usual > 1e-6 * usual.max()]
+    return float((squares <= (np.quantile(different, 0.01) if len(different) else 0.0)).mean())
 
 
 def entropy(counts: np.ndarray) -> float:

@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import io
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -22,7 +23,7 @@ import onnxruntime
 import pytest
 from awkward import write_awkward
 from nets import shallow
-from outer import HOME, ROOT, environment, succeed
+from outer import HOME, ROOT, environment
 from PIL import Image
 from rooms import RUN, trained
 from safetensors.numpy import load as load_tensors
@@ -274,9 +275,10 @@ def test_no_file_names_folders_of_the_machine_that_trained(format: str, kind: st
     assert [folder for folder in folders if folder.encode() in content] == []
 
 
-def test_files_go_into_the_run_directory() -> None:
-    here, _ = trained()
-    assert succeed("export", "--kind", "generator", "--averaged", cwd=here) == f"{here / RUN}/export/generator.onnx\n"
+def test_files_go_into_the_run_directory(does: Callable[..., str], tmp_path: Path) -> None:
+    run = shutil.copytree(trained()[0] / RUN, tmp_path / "run")
+    assert does("export", "--run", "run", "--kind", "generator", "--averaged") == "run/export/generator.onnx\n"
+    assert (run / "export/generator.onnx").stat().st_size > 1000
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,9 @@ def test_training_takes_all_labels_and_learns_the_classes() -> None:
     assert f"finished: {RUN}\n" in printed
 
 
-def test_the_same_command_resumes_and_other_images_are_refused(does: Does, sgan: Sgan) -> None:
-    train = ("train", *TINY, "--epochs", 2, "--data-dir", rooms(), "--run", trained()[0] / RUN)
+def test_the_same_command_resumes_and_other_images_are_refused(does: Does, sgan: Sgan, tmp_path: Path) -> None:
+    shutil.copytree(trained()[0] / RUN, tmp_path / "run")
+    train = ("train", *TINY, "--epochs", 2, "--data-dir", rooms(), "--run", "run")
     assert "finished at step 40" in does(*train)
     status, _, error = sgan(*train, "--image-size", 16)
     assert status == 2 and "dataset was rooms (" in error
@@ -171,7 +172,7 @@ def test_a_name_that_is_not_text_does_not_cost_the_others(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_folder_that_is_streamed_trains_and_resumes_to_the_bit(tmp_path: Path, capsys) -> None:
-    arguments = (*TINY, "--data-dir", rooms(), "--stream", "True")
+    arguments = ("--preset", "joint", *TINY[2:], "--data-dir", rooms(), "--stream", "True")  # uses unlabelled images
     done = call("train", *arguments, "--epochs", 2, "--run", "whole", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "unlabelled images are read from disk when a step needs them (--stream)" in done.stderr

@@ -230,7 +230,7 @@ def test_a_random_state_gives_another_seed_at_each_fit_and_an_integer_of_any_kin
 def test_a_grid_of_numpys_numbers_is_searched() -> None:
     grid = {
         "batch_size": np.arange(2, 3),
-        "learning_rate": np.logspace(-3, -3, 1),
+        "learning_rate": np.logspace(-2, -2, 1),
         "settings": [{"model.width": np.int32(2), "ema_decay": np.float32(0.5)}],
         "averaged": np.array([True]),
         "image_shape": [np.array([12, 36])],
@@ -239,7 +239,7 @@ def test_a_grid_of_numpys_numbers_is_searched() -> None:
     search.fit(X[:8].reshape(8, -1), KINDS[:8])
     config = search.best_estimator_.record_.config
     assert (config.batch_size, config.model.width, config.ema_decay) == (2, 2, 0.5)
-    assert config.adam.learning_rate == 0.001
+    assert config.adam.learning_rate == 0.01
     assert search.best_estimator_.image_shape_ == (12, 36, 1)
 
 

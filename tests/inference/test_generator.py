@@ -3,14 +3,14 @@
 import json
 import shutil
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from outer import HOME, RUN, copy_of_finished_run, finished_run
+from outer import RUN, copy_of_finished_run, finished_run, shared
 
 import sgan_jax
+from sgan_jax.cli.eval_generator import as_text
 from sgan_jax.data.dataset import Dataset
 from sgan_jax.data.load import load_embedded
 from sgan_jax.inference.generator import evaluate_generator
@@ -22,11 +22,10 @@ Does = Callable[..., str]
 SMALL = {"model.networks": "compact", "model.width": 16, "batch_size": 20, "steps": 60, "steps_per_epoch": 60}
 
 
-@cache
 def reference() -> Path:
     """A classifier of the embedded digits, trained on 1,000 labels."""
     config = sgan_jax.preset("supervised", SMALL, dataset="mnist-5k", labels=1000, learning_rate=0.003)
-    return sgan_jax.train(config, HOME / "reference").run
+    return shared("reference", lambda folder: str(sgan_jax.train(config, folder).run))[0]
 
 
 def opened() -> Opened:
@@ -43,7 +42,7 @@ def test_the_figures_of_a_generator_stand_beside_those_of_test_images(does: Does
     assert measured["features"]["test_accuracy"] > 0.5
     generated, floor = measured["generated"], measured["test_images"]
     assert generated.keys() == floor.keys()
-    for name in ("frechet_distance", "kernel_distance"):  # two shades of noise after eight steps
+    for name in ("frechet_distance", "kernel_distance"):  # noise, after eight steps
         assert generated[name] > 5 * abs(floor[name])
     for name in ("recall", "coverage"):
         assert generated[name] < 0.5 * floor[name]
@@ -56,10 +55,14 @@ def test_the_figures_of_a_generator_stand_beside_those_of_test_images(does: Does
 
 def test_a_generator_that_copies_training_images_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     digits = load_embedded()
-    copies = digits.train_images[:200]
+    copies = digits.train_images[np.random.default_rng(1).permutation(4000)[:200]]
     monkeypatch.setattr("sgan_jax.inference.generator.generate_many", lambda *_: copies)
     result = evaluate_generator(opened(), open_run(reference()), count=200)
-    assert result.figures["copies_of_training_images"].value > 0.95
+    assert (
+        result.figures["copies_of_training_images"].value > 0.95 > 0.1 > result.floor["copies_of_training_images"].value
+    )
+    assert result.figures["frechet_distance"].value < 1.2 * result.floor["frechet_distance"].value
+    assert result.figures["coverage"].value > 0.8 * result.floor["coverage"].value
     assert result.figures["duplicates"].value < 0.1
     monkeypatch.setattr("sgan_jax.inference.generator.generate_many", lambda *_: copies[np.arange(200) % 10])
     result = evaluate_generator(opened(), open_run(reference()), count=200)
@@ -75,15 +78,30 @@ def test_generated_images_are_the_same_for_any_number() -> None:
     assert len(np.unique(generate(opened(), 5), axis=0)) == 5
 
 
-def test_without_enough_test_images_there_is_no_floor(tmp_path: Path) -> None:
+def few_images(tmp_path: Path, training: int, tests: int) -> Opened:
+    """A run of one step on so many of the digits, which lie in `few.npz`."""
     digits = load_embedded()
-    images, labels = digits.train_images[:60], digits.train_labels[:60]
-    dataset = Dataset("few", images, labels, images[:0], labels[:0], digits.class_names, custom=True)
-    config = sgan_jax.preset("supervised", SMALL | {"steps": 1, "steps_per_epoch": 1}, labels=20)
-    run = sgan_jax.train(config, tmp_path / "run", dataset).run
-    np.savez(tmp_path / "few.npz", x_train=images, y_train=labels)
-    result = evaluate_generator(open_run(run), open_run(reference()), str(tmp_path / "few.npz"))
-    assert (result.images, result.floor) == (60, {})
+    arrays = digits.train_images[:training], digits.train_labels[:training]
+    held_out = digits.test_images[:tests], digits.test_labels[:tests]
+    config = sgan_jax.preset("joint", {"model.width": 2, "batch_size": 2, "steps": 1, "data.labels": 20})
+    run = sgan_jax.train(
+        config, tmp_path / "run", Dataset("few", *arrays, *held_out, digits.class_names, custom=True)
+    ).run
+    names = ("x_train", "y_train", "x_test", "y_test")
+    np.savez(tmp_path / "few.npz", **dict(zip(names, (*arrays, *(held_out if tests else ())), strict=False)))
+    return open_run(run)
+
+
+@pytest.mark.parametrize(("tests", "count", "images"), [(0, None, 60), (3, None, 60), (20, None, 20), (20, 40, 40)])
+def test_where_test_images_are_few_there_is_no_floor(
+    tests: int, count: int | None, images: int, tmp_path: Path
+) -> None:
+    opened = few_images(tmp_path, 60, tests)
+    result = evaluate_generator(opened, open_run(reference()), str(tmp_path / "few.npz"), count=count)
+    assert (result.images, bool(result.floor)) == (images, tests >= images)
+    text = as_text(result)
+    assert ("test images" in text.splitlines()[3]) == bool(result.floor)
+    assert (f"no floor: there are fewer than {images} test images" in text) != bool(result.floor)
 
 
 def test_slips_are_one_line(fails: Does, tmp_path: Path) -> None:
@@ -93,8 +111,10 @@ def test_slips_are_one_line(fails: Does, tmp_path: Path) -> None:
     other = Dataset("other", colour, labels, colour[:0], labels[:0], ("a", "b"), custom=True)
     config = sgan_jax.preset("supervised", width=2, batch_size=2, steps=1)
     sgan_jax.train(config, tmp_path / "colour", other)
+    noise = f"{tmp_path / 'noise'}: its objective does not train the generator, which draws noise"
+    shutil.copytree(reference(), tmp_path / "noise")
     for arguments, message in (
-        (("--generator",), "--generator: needs --features RUN, a run whose classifier was trained apart"),
+        (("--generator",), "--generator: needs --features RUN, a run whose classifier was trained separately"),
         (("--features", reference()), "--features: only of a generator; give --generator as well"),
         (("--images", 5), "--images: only of a generator; give --generator as well"),
         (("--generator", "--features", run), f"--features {run}: the run that is measured; expected a classifier "),
@@ -103,9 +123,10 @@ def test_slips_are_one_line(fails: Does, tmp_path: Path) -> None:
             "--features colour: a classifier of images of 8 x 8 x 3; expected 28",
         ),
         (("--generator", "--features", "none"), "none: no such run directory"),
+        (("--generator", "--features", run, "--run", tmp_path / "noise"), noise),
         (("--generator", "--features", reference(), "--images", 5), "--images: 5; must be between 6 and 4000"),
         (("--generator", "--features", reference(), "--images", 4001), "--images: 4001; must be between 6 and 4000"),
-        (("--generator", "--features", reference(), "--top-k", 2), "--top-k: of a classifier; leave --generator or it"),
+        (("--generator", "--features", reference(), "--top-k", 2), "--top-k: of a classifier; leave out --generator"),
     ):
         assert fails("eval", *arguments).startswith(message)
 

@@ -14,8 +14,12 @@ from sgan_jax.metrics.generated import (
     too_near,
 )
 
-DRAW = np.random.default_rng(0)
-REAL, OTHER = DRAW.normal(size=(40, 6)), DRAW.normal(0.3, 1.5, (30, 6))
+
+def drawn(*shape: int, seed: int = 0, mean: float = 0.0, deviation: float = 1.0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(mean, deviation, shape)
+
+
+REAL, OTHER = drawn(40, 6), drawn(30, 6, seed=1, mean=0.3, deviation=1.5)
 
 
 def test_the_frechet_distance_is_that_of_the_formula_with_a_matrix_root() -> None:
@@ -25,6 +29,8 @@ def test_the_frechet_distance_is_that_of_the_formula_with_a_matrix_root() -> Non
     assert frechet_distance(REAL, OTHER) == pytest.approx(expected, rel=1e-9)
     assert frechet_distance(OTHER, REAL) == pytest.approx(expected, rel=1e-9)
     assert frechet_distance(REAL, REAL) == pytest.approx(0, abs=1e-9)
+    few = drawn(20, 100)  # images, and features: the covariance has no inverse
+    assert 0 <= frechet_distance(few, few) < 1e-4
 
 
 def test_the_frechet_distance_of_images_that_are_all_moved_is_the_square_of_the_move() -> None:
@@ -41,18 +47,21 @@ def test_the_kernel_distance_is_that_of_pairs_of_different_images(monkeypatch: p
     def kernel(x: np.ndarray, y: np.ndarray) -> float:
         return float((x @ y / 6 + 1) ** 3)
 
-    x, y = REAL[:30], OTHER
-    within = [np.mean([kernel(one[i], one[j]) for i in range(30) for j in range(30) if i != j]) for one in (x, y)]
+    random = np.random.default_rng(5)
+    x, y = (images[random.choice(len(images), 15, False)] for images in (REAL, OTHER))
+    within = [np.mean([kernel(one[i], one[j]) for i in range(15) for j in range(15) if i != j]) for one in (x, y)]
     between = np.mean([kernel(a, b) for a in x for b in y])
-    assert kernel_distance(x, y).mean == pytest.approx(sum(within) - 2 * between, rel=1e-9)
+    assert kernel_distance(REAL, OTHER, seed=5).mean == pytest.approx(sum(within) - 2 * between, rel=1e-9)
 
 
 def test_the_kernel_distance_of_equal_distributions_is_zero_within_its_deviation() -> None:
-    one, other = DRAW.normal(size=(2, 4000, 6))
+    one, other = drawn(2, 4000, 6)
     same, moved = kernel_distance(one, other), kernel_distance(one, other + 0.5)
     assert abs(same.mean) < 2 * same.deviation / np.sqrt(4)  # four subsets have no image in common
     assert moved.mean > 10 * same.deviation
     assert kernel_distance(one, other) == same, "the subsets are drawn by the seed"
+    few = kernel_distance(one[:300], other[:300])
+    assert abs(few.mean) < 2 * few.deviation, "subsets of few images differ as well"
 
 
 def test_precision_recall_density_and_coverage_are_those_of_loops(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,12 +81,11 @@ def test_precision_recall_density_and_coverage_are_those_of_loops(monkeypatch: p
 
 
 def test_a_generator_of_one_shape_is_precise_and_covers_little() -> None:
-    real = DRAW.normal(size=(500, 2))
-    one = DRAW.normal(0, 1e-3, (500, 2))
+    real, one = drawn(500, 2), drawn(500, 2, seed=1, deviation=1e-3)
     precision, recall, density, coverage = manifolds(real, one)
     assert precision == 1.0 and density > 1 and recall < 0.05 and coverage < 0.1
     assert manifolds(real, real + 100) == (0, 0, 0, 0)
-    same = manifolds(real, DRAW.normal(size=(500, 2)))
+    same = manifolds(real, drawn(500, 2, seed=2))
     assert min(same) > 0.85
 
 
@@ -94,11 +102,21 @@ def test_the_nearest_image_is_not_the_image_itself(monkeypatch: pytest.MonkeyPat
 
 
 def test_copies_are_too_near_and_one_real_image_in_a_hundred() -> None:
-    real = DRAW.normal(size=(1000, 4))
+    real = drawn(1000, 4)
     usual = nearest(real, real, np.arange(1000))[1]
     assert too_near(usual, usual) == pytest.approx(0.01, abs=1e-3)
-    copies = np.concatenate([real[:30], DRAW.normal(size=(70, 4))])
+    copies = np.concatenate([real[:30], drawn(70, 4, seed=1)])
     assert 0.3 <= too_near(nearest(copies, real)[1], usual) < 0.4
+
+
+def test_copies_are_too_near_where_real_images_are_there_twice() -> None:
+    real = np.concatenate([drawn(940, 4), drawn(60, 4)])  # 60 of the first ones again
+    usual = nearest(real, real, np.arange(1000))[1]
+    assert too_near(nearest(real[:100] + 1e-6, real)[1], usual) == 1.0
+    assert too_near(usual, usual) == pytest.approx(0.12, abs=0.02)
+    twice = np.repeat(drawn(50, 4), 2, axis=0)
+    all_twice = nearest(twice, twice, np.arange(100))[1]
+    assert too_near(np.zeros(3), np.zeros(4)) == 1.0 and too_near(np.ones(3), all_twice) == 0.0
 
 
 def test_entropy_is_in_bits() -> None:

@@ -31,15 +31,15 @@ def save_animation(files: Sequence[Path], path: Path) -> None:
     Raises:
         UserError: a picture is damaged or of another size, or the file cannot be written.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     frames = []
     for file in files:
         try:
             with Image.open(file) as picture:
                 frames.append(picture.convert("L" if picture.mode == "L" else "RGB"))
-        except (OSError, SyntaxError, UnidentifiedImageError) as error:
-            raise UserError(f"{file}: damaged ({error}); remove it") from error
+        except (OSError, SyntaxError) as error:  # Pillow raises both of damaged files
+            raise UserError(f"{file}: cannot be read ({error}); remove it") from error
         if frames[-1].size != frames[0].size:
             raise UserError(f"{file}: of another size than {files[0]}; remove one of them")
     times = [_FRAME] * (len(frames) - 1) + [5 * _FRAME]
