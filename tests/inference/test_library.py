@@ -1,5 +1,6 @@
 """The program as a library: train, load, classify, generate; and the process is afterwards as it was before."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -148,13 +149,13 @@ def state():
 import sgan_jax, sgan_jax.data.load
 IMPORTS
 before = state()
-tiny = {"width": 2, "batch_size": 2, "steps": 1, "steps_per_epoch": 1}
+tiny = {"width": 2, "batch_size": 2, "steps": 2, "steps_per_epoch": 2}
 result = sgan_jax.train(sgan_jax.preset("supervised", dataset="mnist-5k", labels=10, **tiny), "run")
 run = sgan_jax.load(result.run)
 run.classify(np.zeros((2, 28, 28), np.uint8))
 run.generate(2)
-images = np.random.default_rng(0).integers(0, 256, (8, 12, 12), np.uint8)
-fitted = sgan_jax.SGANClassifier("supervised", **tiny).fit(images, np.arange(8) % 2)
+images = np.random.default_rng(0).integers(0, 256, (30, 12, 12), np.uint8)
+fitted = sgan_jax.SGANClassifier("supervised", **tiny).fit(images, np.where(np.arange(30) < 10, np.arange(30) % 2, -1))
 fitted.predict(images)
 for name in ("cat", "dog", "unlabelled"):
     os.makedirs(f"pets/{name}")
@@ -171,7 +172,11 @@ for name, value in before.items():
 def test_no_call_prints_or_changes_the_process(tmp_path: Path) -> None:
     program = UNCHANGED.replace("IMPORTS", "import sklearn.base, jax, matplotlib, PIL.Image, orbax.checkpoint")
     done = subprocess.run(
-        [sys.executable, "-c", program, "argument"], cwd=tmp_path, env=environment(), capture_output=True, text=True
+        [sys.executable, "-c", program, "argument"],
+        cwd=tmp_path,
+        env=environment(JAX_COMPILATION_CACHE_DIR=os.environ["JAX_COMPILATION_CACHE_DIR"]),  # of the tests below
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
