@@ -81,12 +81,12 @@ _OBJECTS = replace(
 # The trunk, views and rates of all presets for photographs: they differ in how pseudo-labels are chosen.
 _PHOTOGRAPHS = Config(
     objective=_of("supervised"),
-    epochs=12,
+    epochs=24,
     steps_per_epoch=300,
     batch_size=64,
     unlabelled=160,
     ema_decay=0.995,
-    model=ModelConfig(networks="residual", width=32, dropout=0.0),
+    model=ModelConfig(networks="residual", width=32, dropout=0.0, norm="batch"),
     adam=AdamConfig(learning_rate=1e-3, beta1=0.9, beta2=0.99, schedule="cosine"),
     muon=MuonConfig(0.01),
     weak=AugmentConfig(crop=4, extra=("mirror",), border="reflect"),

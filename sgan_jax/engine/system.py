@@ -45,6 +45,7 @@ from sgan_jax.objectives.alignment import ALIGNMENTS
 from sgan_jax.objectives.modifiers import PseudoLabels, with_augmentation, with_consistency
 from sgan_jax.objectives.table import OBJECTIVES
 from sgan_jax.objectives.thresholds import RULES, Settings
+from sgan_jax.presets import PRESETS
 from sgan_jax.types import Data, Metrics, Model, Net, Objective, TrainState
 
 SMALLEST_BATCH = 100  # of generated images
@@ -174,8 +175,10 @@ def check_names(config: Config) -> None:
       UserError: names it and what there is to choose from.
     """
     own = choose(NETWORKS, config.model.networks, "networks").settings
+    of_preset = PRESETS.get(config.preset, Config()).model  # whose networks the user may have changed
     for name, having in settings_of_some_networks().items():
-        if name not in own and (value := getattr(config.model, name)) != getattr(ModelConfig, name):
+        value = getattr(config.model, name)
+        if name not in own and value not in (getattr(ModelConfig, name), getattr(of_preset, name)):
             raise UserError(f"‹model.{name}›: {value}; only ‹model.networks› {' and '.join(having)} have it")
     head = choose(HEADS, config.model.head, "head")
     entry = choose(OBJECTIVES, config.objective.name, "objective")

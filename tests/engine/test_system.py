@@ -27,6 +27,7 @@ from sgan_jax.config import (
 from sgan_jax.engine.system import build, check_names
 from sgan_jax.errors import UserError
 from sgan_jax.models.networks.table import NETWORKS, Networks
+from sgan_jax.presets import PRESETS
 from sgan_jax.types import DiscOut, Net
 
 TINY = Config(model=ModelConfig(width=1, latent=2))
@@ -141,6 +142,12 @@ def test_a_setting_that_the_networks_do_not_have_is_refused(name: str, value: An
         with pytest.raises(UserError) as error:
             check_names(changed(Config(), {"model.networks": networks, f"model.{name}": value}))
         assert str(error.value) == (f"model.{name}: {value}; only model.networks residual and wide_residual have it")
+
+
+def test_a_setting_of_a_preset_is_no_mistake_where_the_user_takes_other_networks() -> None:
+    check_names(changed(PRESETS["photos"], {"model.networks": "compact"}))
+    with pytest.raises(UserError, match="blocks: 2; only"):
+        check_names(changed(PRESETS["photos"], {"model.networks": "compact", "model.blocks": 2}))
 
 
 BRIGHTER = AugmentConfig(extra=("brightness",))
