@@ -91,7 +91,11 @@ print(grown(lambda: system.classify(model, images)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator only")
-@pytest.mark.parametrize(("program", "most"), [(BLOCKS, 400), (CLASSIFIER, 400)], ids=["blocks", "classifier"])
+@pytest.mark.parametrize(
+    ("program", "most"),
+    [(BLOCKS, 400), pytest.param(CLASSIFIER, 400, marks=pytest.mark.slow)],
+    ids=["blocks", "classifier"],
+)
 def test_holes_that_no_block_fits_into_any_more_are_given_back(program: str, most: int) -> None:
     done = subprocess.run([sys.executable, "-P", "-c", program], env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -332,7 +332,9 @@ def test_every_objective_fits_images_of_20_by_36_pixels(objective: str) -> None:
     assert jax.tree.map(jnp.shape, state) == jax.tree.map(jnp.shape, arguments[0])
 
 
-@pytest.mark.parametrize("networks", sorted(NETWORKS))
+@pytest.mark.parametrize(
+    "networks", [pytest.param(name, marks=[pytest.mark.slow] * (name == "wide_residual")) for name in sorted(NETWORKS)]
+)
 def test_every_pair_of_networks_trains_on_images_of_20_by_36_pixels_classifies_and_makes_them(networks: str) -> None:
     system = small_system("joint", networks)
     data = Data(jnp.asarray(OBLONG[:2]), jnp.array([0, 2], jnp.int32), jnp.asarray(OBLONG))

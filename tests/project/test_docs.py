@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from outer import HOME, ROOT, RUN, copy_of_finished_run, environment, succeed
@@ -72,7 +72,12 @@ def follow(page: Path, folder: Path, slow: bool) -> str:
     return printed
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if typed(page, slow=False)], ids=lambda page: page.name)
+def marked(page: Path) -> Any:
+    """The page as a parameter: those whose commands take over five seconds together are slow."""
+    return pytest.param(page, id=page.name, marks=[pytest.mark.slow] * (page.name in ("export.md", "watching.md")))
+
+
+@pytest.mark.parametrize("page", [marked(page) for page in PAGES if typed(page, slow=False)])
 def test_the_quick_commands_of_a_page_work_as_written(page: Path, prepared: Path) -> None:
     follow(page, prepared, slow=False)
 

@@ -688,6 +688,7 @@ def test_published_figures_name_their_source_and_are_errors_in_percent():
         assert all(labels >= 10 and 0.5 < mean < 80 for labels, (mean, _) in one.errors.items())
 
 
+@pytest.mark.slow
 def test_trials_that_end_early_are_done_and_their_classifiers_are_averaged(does, fails, tmp_path) -> None:
     patient = (*DIGITS, *SMALL, "--labels", 20, "--draws", 1, "--ensemble", 2, "--epochs", 6, "--out", "out")
     early = ("--validation", 10, "--patience", 1, "--keep", 1)

@@ -33,6 +33,7 @@ def test_labels_alone_have_no_baseline() -> None:
         labels_alone(PRESETS["supervised"])
 
 
+@pytest.mark.slow
 def test_a_run_and_its_baseline_are_trained_compared_and_resumed(tmp_path: Path, does: Does) -> None:
     train = ("train", "--preset", "fast", *SIZES, "--run", "run", "--baseline")
     printed = does(*train)

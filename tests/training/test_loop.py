@@ -287,7 +287,7 @@ SMALLEST = Config(
 
 
 def test_epochs_of_one_dispatch_leave_what_single_steps_leave(tmp_path, monkeypatch, capsys):
-    config = changed(SMALLEST, {"steps": 8, "objective.name": "joint"})
+    config = changed(SMALLEST, {"steps": 8})  # of a generator as well: in tests/engine/test_step.py
     monkeypatch.setattr(recorder, "METRICS_EVERY", 2)
     loop.train(config, Options(tmp_path / "single"), listener=Terminal(log_every=3))
     on_cpu = dispatch.steps_at_once

@@ -92,6 +92,7 @@ def test_a_full_disk_leaves_the_last_whole_checkpoint_and_more_space_lets_the_ru
         subprocess.run(["umount", "-l", disk], check=True)
 
 
+@pytest.mark.slow
 def test_a_preempted_run_saves_and_ends_within_ten_seconds(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command("train", *DIGITS, *SMALL[:4], "--steps-per-epoch", 100_000, "--log-every", 1, "--run", "run"),
@@ -111,7 +112,8 @@ def test_a_preempted_run_saves_and_ends_within_ten_seconds(tmp_path: Path) -> No
     assert len(list((tmp_path / "run" / "checkpoints").glob("step_*"))) == 1
 
 
-@pytest.mark.parametrize("finish", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "to the end"])
+@pytest.mark.slow
+@pytest.mark.parametrize("finish", [False, True], ids=["", "to the end"])
 def test_a_run_that_is_still_comparing_images_ends_as_soon_and_may_begin_again(finish: bool, tmp_path: Path) -> None:
     arguments = ("train", "--preset", "best", *DIGITS, "--width", 8, "--steps", 1, "--run", "run")
     fresh = {"SGAN_CACHE": str(tmp_path / "cache"), "XLA_FLAGS": ""}
