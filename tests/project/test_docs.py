@@ -74,7 +74,8 @@ def follow(page: Path, folder: Path, slow: bool) -> str:
 
 def marked(page: Path) -> Any:
     """The page as a parameter: those whose commands take over five seconds together are slow."""
-    return pytest.param(page, id=page.name, marks=[pytest.mark.slow] * (page.name in ("export.md", "predict.md", "watching.md")))
+    long = page.name in ("export.md", "predict.md", "watching.md")
+    return pytest.param(page, id=page.name, marks=[pytest.mark.slow] * long)
 
 
 @pytest.mark.parametrize("page", [marked(page) for page in PAGES if typed(page, slow=False)])
