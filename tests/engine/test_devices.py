@@ -181,7 +181,7 @@ for a, b in zip(jax.tree.leaves((one.params, one.aux)), jax.tree.leaves((eight.p
 assert one.aux["pseudo_labels"]["rule"]["mean"] != 1 / 3
 assert "batch" in text_8 and '"batch"' not in text_1
 
-mean = Net(lambda key: None, lambda _, x, statistics: x.mean() + statistics, (8,), list, lambda: 3.0)
+mean = Net(lambda key: None, lambda _, x, statistics, training: x.mean() + statistics, (8,), list, lambda: 3.0)
 assert float(jax.jit(team(8, 8).spread(mean).bound(Model(None, 2.0)))(jax.numpy.arange(8.0))) == 5.5
 print("equal")
 """
