@@ -112,33 +112,28 @@ class System(NamedTuple):
 
     def classify(self, model: Model, images: np.ndarray | jax.Array) -> jax.Array:
         """Class logits, float32 `[B, K]`, of uint8 images `[B, H, W, C]` by a discriminator; without dropout."""
-        return self._discriminated("class_logits", model, images)
+        return self._discriminated(("class_logits",), model, images)[0]
 
     def features(self, model: Model, images: np.ndarray | jax.Array) -> jax.Array:
         """What a discriminator's output layer takes, float32 `[B, F]`, of uint8 images; without dropout."""
-        return self._discriminated("features", model, images)
+        return self._discriminated(("features",), model, images)[0]
 
     def features_and_logits(self, model: Model, images: np.ndarray | jax.Array) -> tuple[jax.Array, jax.Array]:
         """Features, float32 `[B, F]`, and class logits, float32 `[B, K]`, as of `features` and `classify`."""
+        features, logits = self._discriminated(("features", "class_logits"), model, images)
+        return features, logits
+
+    def _discriminated(self, fields: tuple[str, ...], model: Model, images: np.ndarray | jax.Array) -> list[jax.Array]:
+        """Fields of `DiscOut`, of uint8 images; without dropout."""
         disc = self.disc
 
-        def outputs_of(model: Model, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def outputs(model: Model, images: jax.Array) -> list[jax.Array]:
             out = disc.bound(model)(scale(images), None)
-            return out.features, out.class_logits
+            return [getattr(out, field) for field in fields]
 
-        outputs: tuple[jax.Array, jax.Array] = self._program("features_and_logits", lambda: jax.jit(outputs_of))(
-            model, images
-        )
+        made: list[jax.Array] = self._program(fields, lambda: jax.jit(outputs))(model, images)
         trim_growth()
-        return outputs
-
-    def _discriminated(self, field: str, model: Model, images: np.ndarray | jax.Array) -> jax.Array:
-        """One field of `DiscOut`, of uint8 images; without dropout."""
-        disc = self.disc
-        program = self._program(field, lambda: jax.jit(lambda m, x: getattr(disc.bound(m)(scale(x), None), field)))
-        out: jax.Array = program(model, images)
-        trim_growth()
-        return out
+        return made
 
     def generate(self, model: Model, key: jax.Array, count: int) -> np.ndarray:
         """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents."""
