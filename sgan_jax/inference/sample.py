@@ -47,7 +47,7 @@ def generate_many(opened: Opened, count: int) -> np.ndarray:
       opened: the run, opened at a checkpoint.
       count: how many; the first ones are the same for any number.
     """
-    key, model = derive_keys(opened.config.seed).samples, opened.state.model("g")
+    key, model = _samples_key(opened, None), opened.state.model("g")
     keys = [jax.random.fold_in(key, batch) for batch in range(-(-count // MAX_SAMPLES))]
     # Of one size: where layers normalise over the batch, an image depends on how many there are.
     return np.concatenate([opened.system.generate(model, k, MAX_SAMPLES) for k in keys])[:count]

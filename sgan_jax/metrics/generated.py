@@ -124,7 +124,7 @@ def nearest(images: np.ndarray, others: np.ndarray, own: np.ndarray | None = Non
         if own is not None:
             distances[np.arange(len(distances)), own[rows]] = np.inf
         indices.append(distances.argmin(axis=1))
-        squares.append(distances.min(axis=1))
+        squares.append(distances[np.arange(len(distances)), indices[-1]])
     return np.concatenate(indices), np.concatenate(squares)
 
 
