@@ -168,6 +168,34 @@ class ObjectiveConfig:
     manifold_weight: float = _field(1e-3, "Weight of d/manifold.", NOT_NEGATIVE)
     invariance_weight: float = _field(1e-3, "Weight of d/invariance.", NOT_NEGATIVE)
     tangents: int = _field(4, "Tangents of d/invariance at each image.", COUNT)
+    gradient_penalty: float = _field(1.0, "Weight of p/gradient_penalty (R1) in triple.", NOT_NEGATIVE)
+    classifier_pairs: float = _field(
+        0.5, "alpha of triple: weight of the classifier's own pairs; 0: they are real.", FRACTION
+    )
+    generated_weight: float = _field(
+        0.1, "Weight of d/generated, the classifier's loss on generated images, in triple.", NOT_NEGATIVE
+    )
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """The generator, and the discriminator of pairs that it plays against where the objective has one."""
+
+    networks: str | None = _field(
+        None, "Networks whose generator, and discriminator of pairs, are taken; by default model.networks."
+    )
+    width: int | None = _field(None, "Their width; by default model.width.", Range(1, LARGEST))
+    dropout: float = _field(0.0, "Fraction of the features that the discriminator of pairs drops.", FRACTION)
+    images: int | None = _field(
+        None,
+        "Unlabelled, and generated, images of their losses a step; by default all, with consistency batch_size.",
+        Range(1, LARGEST),
+    )
+    learning_rate: float | None = _field(
+        None, "Adam's learning rate for both; by default adam.learning_rate.", POSITIVE
+    )
+    beta1: float | None = _field(None, "Adam's beta1 for both; by default adam.beta1.", FRACTION)
+    averaged: bool = _field(False, "Draw images with the generator's averaged weights.")
 
 
 @dataclass(frozen=True)
@@ -357,6 +385,7 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     adam: AdamConfig = field(default_factory=AdamConfig)
     muon: MuonConfig = field(default_factory=MuonConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -653,6 +682,9 @@ def _conflicts(config: Config) -> Iterator[str]:
     if data.labels is not None and data.validation >= data.labels:
         least = "; expected at least 2 labels, one to train on" if data.labels < 2 else ""
         yield f"‹data.validation›: {data.validation}; {between(0, data.labels - 1)}{least}"
+    if config.generator.images is not None and config.generator.images > (config.unlabelled or config.batch_size):
+        most = f"the unlabelled images of a step, {config.unlabelled or config.batch_size}"
+        yield f"‹generator.images›: {config.generator.images}; must be at most {most}"
     if config.patience and not data.validation:
         yield f"‹patience›: {config.patience}; counts epochs by validation accuracy; give ‹data.validation›, too"
     if config.patience and "accuracy" not in config.evaluators:

@@ -107,6 +107,14 @@ class Net(NamedTuple):
     statistics: Callable[[], Statistics] | None = None  # makes the first ones
     by_example: bool = True  # whether an output depends on its own input only, and not on others of the batch
     output_layer: str = ""  # the layer of the logits or pixels, by its name in the parameters
+    classes: int = 0  # K of a generator that draws the class asked for; 0 of an unconditional one
+
+    def inputs(self, key: jax.Array, count: int) -> tuple[jax.Array, ...]:
+        """What a generator takes, drawn anew: latents `[count, latent]` and, where it is conditional, their classes."""
+        latents = jax.random.normal(key, (count, *self.input_shape))
+        if not self.classes:
+            return (latents,)
+        return latents, jax.random.randint(jax.random.fold_in(key, 1), (count,), 0, self.classes)
 
     def bound(self, model: Model, training: bool = False) -> Callable[..., Any]:
         """`apply` with parameters and, where it has any, statistics, in training or after it."""
@@ -117,7 +125,7 @@ class Net(NamedTuple):
 
 Discriminate = Callable[[jax.Array, jax.Array | None], DiscOut]  # (images, key) with parameters bound
 Generate = Callable[..., jax.Array]  # latents, perhaps with classes -> images; with parameters bound
-DrawLatents = Callable[[jax.Array, int], jax.Array]  # (key, count) -> latents [count, latent]
+DrawInputs = Callable[[jax.Array, int], tuple[jax.Array, ...]]  # as `Net.inputs`
 
 
 class Bound(NamedTuple):
@@ -125,7 +133,7 @@ class Bound(NamedTuple):
 
     players: Mapping[str, Callable[..., Any]]  # every player's network
     teachers: Mapping[str, Callable[..., Any]]  # with averaged parameters, which are constants to a move
-    latents: DrawLatents
+    inputs: DrawInputs  # of the generator
     aux: Aux  # as the step began, with what earlier moves of the step changed
 
     @property
@@ -144,8 +152,12 @@ class Bound(NamedTuple):
         return self.teachers["d"]
 
     def generate(self, key: jax.Array, count: int) -> jax.Array:
-        """`count` images of fresh latents."""
-        return self.gen(self.latents(key, count))
+        """`count` images of fresh latents, and of random classes where the generator is conditional."""
+        return self.gen(*self.inputs(key, count))
+
+    def generate_classes(self, key: jax.Array, classes: jax.Array) -> jax.Array:
+        """An image of each of the classes, int32 `[B]`, by a conditional generator."""
+        return self.gen(self.inputs(key, len(classes))[0], classes)
 
 
 class Terms(NamedTuple):

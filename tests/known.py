@@ -47,7 +47,7 @@ def bound(
     aux: Aux | None = None,
 ) -> Bound:
     """The two players, as a move gets them."""
-    return Bound({"d": disc, "g": gen}, {"d": teacher}, latents, aux or {})
+    return Bound({"d": disc, "g": gen}, {"d": teacher}, lambda key, count: (latents(key, count),), aux or {})
 
 
 class Players:
@@ -67,21 +67,28 @@ class Players:
         real_logit = jnp.asarray(np.full(size, np.log(ODDS[source])), jnp.float32)
         return DiscOut(images.reshape(size, -1), class_logits, real_logit)
 
-    def gen(self, latents: jax.Array) -> jax.Array:
+    def teacher(self, images: jax.Array, key: jax.Array | None) -> DiscOut:
+        assert key is None, "a teacher has no dropout"
+        return self.disc(images, jax.random.key(99 + len(self.inputs)))
+
+    def gen(self, latents: jax.Array, classes: jax.Array | None = None) -> jax.Array:
         return jnp.full((len(latents), 2, 2, 1), 3.0)
 
     def latents(self, key: jax.Array, count: int) -> jax.Array:
         self.keys[f"latents {len(self.keys)}"] = key
         return no_latents(key, count)
 
-    def bound(self) -> Bound:
-        return bound(self.disc, self.gen, latents=self.latents)
+    def bound(self, of_pairs: bool = False) -> Bound:
+        two = bound(self.disc, self.gen, latents=self.latents)
+        if not of_pairs:
+            return two
+        return two._replace(players={**two.players, "p": self.disc}, teachers={"d": self.teacher})
 
 
-def play(move: Move) -> tuple[Terms, Players]:
-    """The move's terms, with players of known outputs."""
+def play(move: Move, of_pairs: bool = False) -> tuple[Terms, Players]:
+    """The move's terms, with players of known outputs; `of_pairs` with a discriminator of pairs and a teacher."""
     players = Players()
-    return move.terms(players.bound(), BATCH, jax.random.key(0)), players
+    return move.terms(players.bound(of_pairs), BATCH, jax.random.key(0)), players
 
 
 def numbers(values: dict[str, jax.Array]) -> dict[str, float]:

@@ -51,12 +51,26 @@ def dense_gen() -> Net:
     return Net(init, lambda params, z: jnp.tanh(z @ params["w"]).reshape(-1, *SHAPE), (LATENT,), list)
 
 
+def conditional_gen() -> Net:
+    """A generator of one dense layer and an offset for each class."""
+    gen = dense_gen()
+
+    def init(key: jax.Array) -> Params:
+        return gen.init(key) | {"offset": jax.random.normal(key, (CLASSES, 64))}
+
+    def apply(params: Params, z: jax.Array, classes: jax.Array) -> jax.Array:
+        return jnp.tanh(z @ params["w"] + params["offset"][classes]).reshape(-1, *SHAPE)
+
+    return gen._replace(init=init, apply=apply, classes=CLASSES)
+
+
 def constant(value: float, output: Callable[[Params, Any], Any], input_shape: tuple[int, ...]) -> Net:
     """A network with a single number as its parameter."""
     return Net(lambda key: jnp.float32(value), lambda params, x, *_: output(params, x), input_shape, list)
 
 
 DISC, GEN = dense_disc(), dense_gen()
+OF_PAIRS = {"g": conditional_gen(), "p": dense_disc("separate")}
 
 
 def recipe_of(

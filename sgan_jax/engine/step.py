@@ -62,7 +62,7 @@ def init_state(key: jax.Array, recipe: Recipe, examples: jax.Array | None = None
         if examples is None:
             params[name] = net.init(k)
         elif name == "g":
-            params[name] = net.init(k, jax.random.normal(jax.random.fold_in(k, 1), (len(examples), *net.input_shape)))
+            params[name] = net.init(k, *net.inputs(jax.random.fold_in(k, 1), len(examples)))
         else:
             params[name] = net.init(k, scale(examples))
     opt = {slot: recipe.optimizers[slot].init(params[player]) for slot, player in owners(recipe.objective).items()}
@@ -127,16 +127,13 @@ def make_train_step(recipe: Recipe, sample: Callable[[Data, Recipe, jax.Array], 
     """
     nets, owner = recipe.nets, owners(recipe.objective)
 
-    def latents(key: jax.Array, count: int) -> jax.Array:
-        return jax.random.normal(key, (count, *nets["g"].input_shape))
-
     def make_move(state: TrainState, move: Move, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         def loss(descending: dict[str, Params]) -> tuple[jax.Array, tuple[Metrics, dict[str, Any]]]:
             params = state.params | descending
             now = state._replace(params=params)
             players = {name: net.bound(now.model(name), training=True) for name, net in nets.items()}
             teachers = {name: net.bound(now.model(name, True), training=True) for name, net in nets.items()}
-            terms = move.terms(Bound(players, teachers, latents, state.aux), batch, key)
+            terms = move.terms(Bound(players, teachers, nets["g"].inputs, state.aux), batch, key)
             merge(terms.loss, terms.watch)  # or one would hide the other
             return sum(terms.loss.values(), jnp.zeros(())), (Metrics(terms.loss, terms.watch), terms.aux)
 

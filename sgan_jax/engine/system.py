@@ -38,17 +38,21 @@ from sgan_jax.engine.step import (
 )
 from sgan_jax.errors import UserError
 from sgan_jax.models.heads import HEADS
+from sgan_jax.models.layers import with_moments_of
 from sgan_jax.models.networks.table import NETWORKS, settings_of_some_networks
 from sgan_jax.models.ops import convolutions
 from sgan_jax.models.pixels import scale
 from sgan_jax.objectives.alignment import ALIGNMENTS
-from sgan_jax.objectives.modifiers import PseudoLabels, with_augmentation, with_consistency
+from sgan_jax.objectives.modifiers import PseudoLabels, on_fewer, with_augmentation, with_consistency
 from sgan_jax.objectives.table import OBJECTIVES
 from sgan_jax.objectives.thresholds import RULES, Settings
 from sgan_jax.presets import PRESETS
 from sgan_jax.types import Data, Metrics, Model, Net, Objective, TrainState
 
 SMALLEST_BATCH = 100  # of generated images
+MOMENT_LATENTS = 1000  # the moments of this many latents replace those of a batch
+PLAYERS = {"d": "discriminator", "g": "generator", "p": "discriminator of pairs"}
+COLUMNS = 10  # of a grid of images
 
 
 class Keys(NamedTuple):
@@ -70,6 +74,7 @@ class System(NamedTuple):
     recipe: Recipe
     classifies: bool
     programs: dict[Any, Any]  # compiled functions by what they are of, kept for further runs
+    draws_averaged: bool = False  # whether the generator draws with its averaged weights
 
     @property
     def disc(self) -> Net:
@@ -80,6 +85,14 @@ class System(NamedTuple):
     def gen(self) -> Net:
         """The generator."""
         return self.recipe.nets["g"]
+
+    def networks(self) -> dict[str, Net]:
+        """The networks by what they are called."""
+        return {PLAYERS.get(player, player): net for player, net in self.recipe.nets.items()}
+
+    def drawing(self, state: TrainState, averaged: bool = False) -> Model:
+        """The generator that draws: with averaged weights where these are asked for, or the configuration says so."""
+        return state.model("g", averaged or self.draws_averaged)
 
     def init(self, key: jax.Array, examples: jax.Array | None = None) -> TrainState:
         """A fresh state; `examples` are some of the images, uint8, by which networks may scale their layers."""
@@ -135,18 +148,49 @@ class System(NamedTuple):
         trim_growth()
         return made
 
-    def generate(self, model: Model, key: jax.Array, count: int) -> np.ndarray:
-        """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents."""
-        # At least so many at once: where layers normalise over the batch, an image depends on how many there are.
-        latents = jax.random.normal(key, (max(count, SMALLEST_BATCH), *self.gen.input_shape))
-        return self.generate_from(model, latents)[:count]
+    def generate(self, model: Model, key: jax.Array, count: int, classes: np.ndarray | None = None) -> np.ndarray:
+        """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents.
 
-    def generate_from(self, model: Model, latents: jax.Array) -> np.ndarray:
-        """Generated images as uint8 `[N, H, W, C]`, of latents float32 `[N, latent]`."""
+        Args:
+          model: the generator.
+          key: of the latents.
+          count: how many.
+          classes: of a conditional generator's images, `[count]`; by default one class after the other.
+        """
+        # At least so many at once: where layers normalise over the batch, an image depends on how many there are.
+        latents, *_ = self.gen.inputs(key, max(count, SMALLEST_BATCH))
+        return self.generate_from(model, latents, classes)[:count]
+
+    def in_rows(self, count: int) -> np.ndarray | None:
+        """Classes of `count` images, one a row of a grid, after the last class the first; None: it is unconditional."""
+        return np.arange(count) // COLUMNS % self.gen.classes if self.gen.classes else None
+
+    def generate_from(self, model: Model, latents: jax.Array, classes: np.ndarray | None = None) -> np.ndarray:
+        """Generated images as uint8 `[N, H, W, C]`, of latents float32 `[N, latent]`.
+
+        Args:
+          model: the generator.
+          latents: of the images.
+          classes: of a conditional generator's images; of those after the last one, as by default, one class after the
+            other.
+        """
         gen = self.gen
-        images = self._program("generate", lambda: jax.jit(lambda m, latents: gen.bound(m)(latents)))(model, latents)
+        inputs: list[Any] = [latents]
+        if gen.classes:
+            cycle = np.arange(len(latents), dtype=np.int32) % gen.classes
+            given = cycle[:0] if classes is None else np.asarray(classes, np.int32)
+            inputs.append(np.concatenate([given, cycle[len(given) :]]))
+        images = self._program("generate", lambda: jax.jit(self._images))(model, *inputs)
         trim_growth()
         return np.asarray(jnp.clip(jnp.round((images + 1.0) * 127.5), 0, 255).astype(jnp.uint8))
+
+    def _images(self, model: Model, latents: jax.Array, *classes: jax.Array) -> jax.Array:
+        gen = self.gen
+        if gen.by_example or not classes:
+            return gen.bound(model)(latents, *classes)
+        # The norms over a batch of one class would take away what the class adds.
+        moments = gen.inputs(jax.random.key(0), MOMENT_LATENTS)
+        return with_moments_of(gen, model, *moments)(latents, *classes)
 
     def _program(self, name: object, make: Callable[[], Any]) -> Any:
         """The compiled function of that name, made at its first use."""
@@ -175,6 +219,8 @@ def check_names(config: Config) -> None:
         value = getattr(config.model, name)
         if name not in own and value not in (getattr(ModelConfig, name), getattr(of_preset, name)):
             raise UserError(f"‹model.{name}›: {value}; only ‹model.networks› {' and '.join(having)} have it")
+    if config.generator.networks is not None:
+        choose(NETWORKS, config.generator.networks, "‹generator.networks›")
     head = choose(HEADS, config.model.head, "head")
     entry = choose(OBJECTIVES, config.objective.name, "objective")
     for view, settings in (("augment", config.augment), ("weak", config.weak)):
@@ -231,7 +277,7 @@ def _build(config: Config, image_shape: tuple[int, int, int], classes: int, maps
     own = {name: getattr(model, name) for name in made.settings}
     nets = {
         "d": made.discriminator(image_shape, classes, head, model.width, model.dropout, maps, **own),
-        "g": made.generator(image_shape, model.latent, model.width, maps),
+        **_adversaries(config, image_shape, classes, maps),
     }
     objective = _objective(config, classes, head.classifies, nets["d"])
     recipe = Recipe(
@@ -243,7 +289,21 @@ def _build(config: Config, image_shape: tuple[int, int, int], classes: int, maps
         config.ema_decay,
         config.class_balance,
     )
-    return System(recipe, head.classifies, {})
+    return System(recipe, head.classifies, {}, config.generator.averaged)
+
+
+def _adversaries(
+    config: Config, image_shape: tuple[int, int, int], classes: int, maps: convolutions.Maps
+) -> dict[str, Net]:
+    """The generator and, where the objective has one, the discriminator of its own that it plays against."""
+    settings, model = config.generator, config.model
+    made = NETWORKS[settings.networks or model.networks]
+    width = settings.width or model.width
+    of_pairs = OBJECTIVES[config.objective.name].of_pairs
+    nets = {"g": made.generator(image_shape, model.latent, width, maps, classes if of_pairs else 0)}
+    if of_pairs:  # a logit of "real" and one a class: a projection discriminator, `objectives.pairs`
+        nets["p"] = made.discriminator(image_shape, classes, HEADS["separate"], width, settings.dropout, maps)
+    return nets
 
 
 def _objective(config: Config, classes: int, classifies: bool, disc: Net) -> Objective:
@@ -267,8 +327,9 @@ def _objective(config: Config, classes: int, classifies: bool, disc: Net) -> Obj
         pseudo = _pseudo_labels(config.consistency, classes)
         if pseudo.averaged and disc.statistics is not None:
             pseudo = pseudo._replace(statistics=disc.statistics())
-        objective = with_consistency(objective, student, config.consistency.weight, pseudo, teacher)
-    return objective
+        images = config.generator.images
+        return with_consistency(objective, student, config.consistency.weight, pseudo, teacher, images)
+    return on_fewer(objective, config.generator.images) if config.generator.images else objective
 
 
 def _pseudo_labels(settings: ConsistencyConfig, classes: int) -> PseudoLabels:
@@ -299,7 +360,10 @@ def _optimizers(config: Config, objective: Objective, disc: Net) -> dict[str, op
         return optimizers.each(optax.cosine_decay_schedule(peak, config.total_steps), updates[slot])
 
     def of_slot(slot: str, player: str) -> optax.GradientTransformation:
-        adam, muon = config.adam, config.muon
+        adam, muon, generator = config.adam, config.muon, config.generator
+        if player != "d":
+            beta1 = adam.beta1 if generator.beta1 is None else generator.beta1
+            adam = replace(adam, learning_rate=generator.learning_rate or adam.learning_rate, beta1=beta1)
         plain = optimizers.adam(rate(adam.learning_rate, slot), adam.beta1, adam.beta2, adam.epsilon, adam.epsilon_root)
         if player != "d" or not muon.learning_rate:
             return plain

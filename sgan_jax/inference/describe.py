@@ -1,4 +1,4 @@
-"""Describes both networks of a configuration, layer by layer."""
+"""Describes the networks of a configuration, layer by layer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from sgan_jax.types import Layer
 class NetworkDescription(NamedTuple):
     """The layers of a network, in order."""
 
-    name: str  # "discriminator" or "generator"
+    name: str  # as of `System.networks`
     layers: list[Layer]
 
     @property
@@ -25,7 +25,7 @@ class NetworkDescription(NamedTuple):
 
 
 def describe(config: Config, image_shape: tuple[int, int, int], classes: int) -> list[NetworkDescription]:
-    """Descriptions of the discriminator and the generator.
+    """Descriptions of the discriminator, the generator and, if there is one, the discriminator of pairs.
 
     Args:
       config: what the networks are built from.
@@ -47,8 +47,7 @@ def describe(config: Config, image_shape: tuple[int, int, int], classes: int) ->
         if not 1 <= value <= LARGEST_SIDE:
             raise UserError(f"{setting}: {shown}; must be between 1 and {LARGEST_SIDE}")
     system = build(config, image_shape, classes)
-    networks = (("discriminator", system.disc), ("generator", system.gen))
-    return [NetworkDescription(name, network.layers()) for name, network in networks]
+    return [NetworkDescription(name, network.layers()) for name, network in system.networks().items()]
 
 
 def draw(networks: Sequence[NetworkDescription], path: Path) -> None:
@@ -57,7 +56,7 @@ def draw(networks: Sequence[NetworkDescription], path: Path) -> None:
     Raises:
       UserError: the file cannot be written.
     """
-    reads = {"discriminator": ("generated images", "training images")}
+    reads = dict.fromkeys(("discriminator", "discriminator of pairs"), ("generated images", "training images"))
     drawn = [
         pictures.Network(name, [pictures.Layer(*layer) for layer in layers], reads.get(name))
         for name, layers in sorted(networks, key=lambda network: network.name in reads)

@@ -18,7 +18,13 @@ MEANINGS: dict[str, str] = {
     "d/manifold": "How fast the predicted classes change as the latents of generated images change.",
     "d/invariance": "How fast the predicted classes change along the manifold of generated images.",
     "d/consistency": "How far the classes of augmented unlabelled images are from those that the teacher predicts.",
+    "d/generated": "Cross-entropy of generated images with the classes that they were to show.",
+    "d/pairs": "Minus how little the discriminator of pairs takes the classifier's for real; low where it takes them.",
+    "p/real": "How little the discriminator of pairs takes images and their classes for real; 0 is best for it.",
+    "p/fake": "How much the discriminator of pairs takes generated images for real ones of their class.",
+    "p/classifier": "How much the discriminator of pairs takes the classifier's pairs for real.",
+    "p/gradient_penalty": "How steep the discriminator of pairs is at real images (R1).",
     "d/fairness": "Minus a cross-entropy of the teacher's and the classifier's class frequencies; at most 0.",
 }
 
-WATCHED = re.compile(r"[dg]/(\w*accuracy|confident)")  # fractions of images, which no player descends
+WATCHED = re.compile(r"[dgp]/(\w*accuracy|confident)")  # fractions of images, which no player descends

@@ -255,13 +255,13 @@ class BatchNorm(nn.Module):
         return in_float32(normal)(x) + bias.reshape(1, -1)
 
 
-def with_moments_of(gen: Net, model: Model, latents: jax.Array) -> Callable[[jax.Array], jax.Array]:
+def with_moments_of(gen: Net, model: Model, *inputs: jax.Array) -> Callable[..., jax.Array]:
     """A generator, latents -> images, whose images do not depend on the others of their batch.
 
     Args:
-      gen: the generator.
+      gen: the generator; a conditional one takes the classes after the latents.
       model: its parameters.
-      latents: what batch norms take mean and variance of, once and for all, `[B, latent]`.
+      inputs: what batch norms take mean and variance of, once and for all, as of `Net.inputs`.
     """
     moments: dict[tuple[str, ...], tuple[jax.Array, jax.Array]] = {}
 
@@ -278,30 +278,43 @@ def with_moments_of(gen: Net, model: Model, latents: jax.Array) -> Callable[[jax
         return moments[context.module.path] if is_moments(context) else next_call(*args, **kwargs)
 
     with nn.intercept_methods(note):
-        gen.bound(model)(latents)
+        gen.bound(model)(*inputs)
 
-    def apply(latents: jax.Array) -> jax.Array:
+    def apply(*inputs: jax.Array) -> jax.Array:
         with nn.intercept_methods(keep):
-            images: jax.Array = gen.bound(model)(latents)
+            images: jax.Array = gen.bound(model)(*inputs)
         return images
 
     return apply
 
 
-def as_generator(module: nn.Module, latent: int, dtype: DTypeLike) -> Net:
+def as_generator(module: nn.Module, latent: int, dtype: DTypeLike, classes: int = 0) -> Net:
     """A module `latents -> images` as a generator.
 
     Args:
       module: takes `[B, latent]`, gives `[B, H, W, C]` in [-1, 1].
       latent: length of a latent vector.
       dtype: of what the layers compute; parameters and images are float32.
+      classes: K of a conditional generator: its module takes `[B, latent + K]`, the class's place in the last K being
+        as large as a latent vector is long. Mirza and Osindero, arXiv 1411.1784, section 3.2.
     """
 
-    def apply(params: Params, latents: jax.Array) -> jax.Array:
-        images: Any = module.apply(*_cast(dtype, {"params": params}, latents))
+    def whole(latents: jax.Array, labels: jax.Array) -> jax.Array:
+        return jnp.concatenate([latents, math.sqrt(latent) * jax.nn.one_hot(labels, classes)], axis=1)
+
+    def apply(params: Params, latents: jax.Array, labels: jax.Array | None = None) -> jax.Array:
+        inputs = latents if labels is None else whole(latents, labels)
+        images: Any = module.apply(*_cast(dtype, {"params": params}, inputs))
         return _cast(jnp.float32, images)[0]
 
-    return _net(module, (latent,), apply, ())
+    net = _net(module, (latent + classes,), apply, ())
+    if not classes:
+        return net
+
+    def init(key: jax.Array, latents: jax.Array | None = None, labels: jax.Array | None = None) -> Params:
+        return net.init(key) if latents is None or labels is None else net.init(key, whole(latents, labels))
+
+    return net._replace(init=init, input_shape=(latent,), classes=classes)
 
 
 def _cast(dtype: DTypeLike, *trees: Any) -> list[Any]:

@@ -50,9 +50,9 @@ def with_manifold(objective: Objective, weight: float = 1e-3) -> Objective:
 
     def smooth(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
         k_latents, k_direction, k_disc = jax.random.split(key, 3)
-        latents = nets.latents(k_latents, len(batch.unl_images))
+        latents, *classes = nets.inputs(k_latents, len(batch.unl_images))
         direction = jax.random.normal(k_direction, latents.shape)
-        images, along = jax.lax.stop_gradient(jax.jvp(nets.gen, (latents,), (direction,)))
+        images, along = jax.lax.stop_gradient(jax.jvp(lambda z: nets.gen(z, *classes), (latents,), (direction,)))
         _, slope = jax.jvp(lambda x: nets.disc(x, k_disc).class_logits, (images,), (along,))
         return Terms(loss={"d/manifold": weight * jnp.square(slope).sum(axis=-1).mean()}, watch={})
 
@@ -79,9 +79,9 @@ def with_invariance(objective: Objective, weight: float = 1e-3, tangents: int = 
 
     def invariant(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
         k_latents, k_directions, k_disc = jax.random.split(key, 3)
-        latents = nets.latents(k_latents, len(batch.unl_images))
+        latents, *classes = nets.inputs(k_latents, len(batch.unl_images))
         directions = jax.random.normal(k_directions, (tangents, *latents.shape))
-        images, push = jax.linearize(nets.gen, latents)
+        images, push = jax.linearize(lambda z: nets.gen(z, *classes), latents)
         along = jax.vmap(push)(directions)  # [T, B, H, W, C]
         columns, _ = jnp.linalg.qr(jnp.moveaxis(along.reshape(*along.shape[:2], -1), 0, -1))  # [B, H W C, T]
         across = jnp.moveaxis(columns, -1, 0).reshape(-1, *images.shape)
@@ -112,6 +112,7 @@ def with_consistency(
     weight: float = 1.0,
     pseudo: PseudoLabels = PseudoLabels(),  # noqa: B008 - a constant
     teacher: View | None = None,
+    images: int | None = None,
 ) -> Objective:
     """The objective with a classifier that is to predict for an augmented image what its teacher predicts.
 
@@ -128,13 +129,14 @@ def with_consistency(
     and alignment follow the teacher all the same, and "d/fairness" has the rule's weights.
 
     Args:
-      objective: any in which the discriminator moves, for a head that classifies; it gets as many of the unlabelled
-        images as there are labelled ones. Its first move of the discriminator gets the term.
+      objective: any in which the discriminator moves, for a head that classifies. Its first move of the discriminator
+        gets the term.
       student: view of the unlabelled images that the classifier is trained on.
       weight: of the term.
       pseudo: the rule and who the teacher is. "d/threshold", the mean over the classes, is reported of a rule with
         state.
       teacher: view of the unlabelled images that the teacher gets; by default the images as they are.
+      images: so many of the unlabelled images the objective's own terms get; by default as many as there are labelled.
     """
 
     def agree(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
@@ -156,13 +158,19 @@ def with_consistency(
         of_teacher = statistics_of(taught, averaged=pseudo.averaged)
         return Terms(loss, watch, joined((statistics_of(out), of_teacher, aux)))
 
-    def on_fewer(terms: Term) -> Term:
-        return lambda nets, batch, key: terms(nets, batch.first_unlabelled(len(batch.lab_images)), key)
-
-    fewer = tuple(move._replace(terms=on_fewer(move.terms)) for move in objective)
+    fewer = on_fewer(objective, images)
     first = {} if pseudo.statistics is None else {f"d{AVERAGED_STATISTICS}": pseudo.statistics}
     first |= _state(pseudo.rule.first, pseudo.alignment.first)
     return _added_to_discriminator(fewer, agree, first)
+
+
+def on_fewer(objective: Objective, count: int | None) -> Objective:
+    """The objective on the first `count` of a batch's unlabelled images; with None on as many as are labelled."""
+
+    def fewer(terms: Term) -> Term:
+        return lambda nets, batch, key: terms(nets, batch.first_unlabelled(count or len(batch.lab_images)), key)
+
+    return tuple(move._replace(terms=fewer(move.terms)) for move in objective)
 
 
 def _judged(

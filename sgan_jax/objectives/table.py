@@ -7,6 +7,7 @@ from sgan_jax.objectives.adversarial import joint, tutorial
 from sgan_jax.objectives.categorical import catgan
 from sgan_jax.objectives.matching import complement, feature_matching
 from sgan_jax.objectives.modifiers import with_invariance, with_manifold
+from sgan_jax.objectives.pairs import triple
 from sgan_jax.objectives.supervised import supervised
 from sgan_jax.types import Objective
 
@@ -22,6 +23,7 @@ class Entry(NamedTuple):
     weights: tuple[str, ...] = ()  # names of the arguments that the configuration sets
     by_example: bool = False  # whether the discriminator must treat images one by one
     uses_unlabelled: bool = True  # whether any term is of unlabelled images
+    of_pairs: bool = False  # whether its generator is conditional and has a discriminator of pairs, player "p"
 
     def objective(self, classifies: bool, weights: Mapping[str, float] | None = None) -> Objective:
         """The objective for a head that classifies, or does not.
@@ -59,5 +61,6 @@ OBJECTIVES: dict[str, Entry] = {
     "catgan": Entry(catgan, needs_classifier=True),
     "complement": Entry(complement, True, (*_MATCHING, "entropy_weight", "pull_away_weight")),
     "invariance": Entry(_invariance, True, (*_MATCHING, "invariance_weight", "tangents")),
+    "triple": Entry(triple, True, ("gradient_penalty", "classifier_pairs", "generated_weight"), of_pairs=True),
     "manifold": Entry(_manifold, True, (*_MATCHING, "manifold_weight")),
 }

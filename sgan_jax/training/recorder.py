@@ -171,7 +171,9 @@ class Recorder:
         self._judge(step, evaluated)
         if self.early_end:
             evaluated = self._evaluate(step, state, ends=True)
-        images = self.system.generate(state.model("g"), self.keys.samples, SAMPLES)
+        images = self.system.generate(
+            self.system.drawing(state), self.keys.samples, SAMPLES, self.system.in_rows(SAMPLES)
+        )
         png = pictures.save_grid(images, self.outputs.run.sample_file(step))
         if self.outputs.board:
             self.outputs.board.picture(step, "samples", png)

@@ -182,7 +182,7 @@ def setup(prepared: Prepared) -> Setup:
     counts = np.bincount(dataset.train_labels[labelled], minlength=dataset.num_classes).tolist()
     images = dataset.train_images if dataset.streamed is None else dataset.streamed
     height, width, channels = dataset.train_images.shape[1:]
-    networks = {"discriminator": system.disc, "generator": system.gen}
+    networks = system.networks()
     return Setup(
         device=available()[0].device_kind,
         devices=group.mesh.size,

@@ -6,24 +6,24 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
-from small import DATA, EMA, KEY, LATENT, SHAPE, constant, equal, recipe_of, take_steps
+from small import DATA, DISC, EMA, GEN, KEY, LATENT, OF_PAIRS, SHAPE, constant, equal, recipe_of, take_steps
 
 from sgan_jax.engine.step import Recipe, init_state, make_train_step, owners, updates_a_step
 from sgan_jax.objectives.adversarial import tutorial
 from sgan_jax.objectives.table import OBJECTIVES
-from sgan_jax.types import Batch, Bound, DiscOut, Move, Objective, Terms
+from sgan_jax.types import Batch, Bound, DiscOut, Move, Net, Objective, Terms
 
 MOVES = [
-    pytest.param(move, id=f"{name} {index}")
+    pytest.param(move, {"d": DISC, "g": GEN} | (OF_PAIRS if OBJECTIVES[name].of_pairs else {}), id=f"{name} {index}")
     for name in sorted(OBJECTIVES)
     for index, move in enumerate(OBJECTIVES[name].objective(True))
 ]
 
 
-@pytest.mark.parametrize("move", MOVES)
-def test_move_changes_its_players_and_their_slots_only(move: Move) -> None:
+@pytest.mark.parametrize(("move", "nets"), MOVES)
+def test_move_changes_its_players_and_their_slots_only(move: Move, nets: dict[str, Net]) -> None:
     # The state has the other player's slot as well, which belongs to a move that is not made here.
-    whole = recipe_of((move, *tutorial()))
+    whole = recipe_of((move, *tutorial()), nets)
     before = init_state(KEY, whole)
     step = jax.jit(make_train_step(whole._replace(objective=(move,))))
     after, _ = step(before, DATA, KEY)
@@ -31,7 +31,7 @@ def test_move_changes_its_players_and_their_slots_only(move: Move) -> None:
     slots = {name for name in before.opt if not equal(before.opt[name], after.opt[name])}
     assert players == set(move.slots)
     assert slots == set(move.slots.values())
-    assert len(before.params) == 2 and len(before.opt) > len(slots)
+    assert len(before.params) == len(nets) and len(before.opt) > len(slots)
 
 
 def test_a_slot_belongs_to_one_player() -> None:

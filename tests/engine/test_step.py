@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
-from small import CLASSES, DATA, GEN, KEY, dense_disc, equal, host, recipe_of
+from small import CLASSES, DATA, GEN, KEY, OF_PAIRS, dense_disc, equal, host, recipe_of
 
 from sgan_jax.engine.step import TrainStep, init_state, make_train_step, repeat
 from sgan_jax.engine.system import build
@@ -50,6 +50,7 @@ LOSSES = {  # beside that of the labelled images
     "complement": SCORES | {"d/entropy", "g/features", "g/pull_away"},
     "invariance": SCORES | {"d/invariance", "g/features"},
     "manifold": SCORES | {"d/manifold", "g/features"},
+    "triple": {"d/pairs", "d/generated", "p/real", "p/gradient_penalty", "p/fake", "p/classifier"},
 }
 OF_SCORES = {"d/real_accuracy", "d/fake_accuracy"}  # what is watched where there are scores
 FITTING = [
@@ -66,7 +67,9 @@ def kinds(tree: Any) -> list[Any]:
 
 @pytest.mark.parametrize(("head", "objective"), FITTING)
 def test_every_head_fits_every_objective(head: str, objective: str) -> None:
-    recipe = recipe_of(OBJECTIVES[objective].objective(HEADS[head].classifies), {"d": dense_disc(head), "g": GEN})
+    entry = OBJECTIVES[objective]
+    nets = {"d": dense_disc(head), "g": GEN} | (OF_PAIRS if entry.of_pairs else {})
+    recipe = recipe_of(entry.objective(HEADS[head].classifies), nets)
     state = jax.eval_shape(lambda key: init_state(key, recipe), KEY)
     after, metrics = jax.eval_shape(make_train_step(recipe), state, DATA, KEY)
 
@@ -77,7 +80,8 @@ def test_every_head_fits_every_objective(head: str, objective: str) -> None:
     assert set(metrics.loss) == LOSSES[objective] | ({"d/supervised"} if classifies else set())
     watched = {"d/accuracy"} if classifies else set()
     watched |= OF_SCORES if LOSSES[objective] >= SCORES else set()
-    assert set(metrics.watch) == watched | ({"g/fool"} if objective == "joint" else set())
+    watched |= {"p/real_accuracy", "p/fake_accuracy"} if entry.of_pairs else set()
+    assert set(metrics.watch) == watched | ({"g/fool"} if objective in ("joint", "triple") else set())
     assert {(value.shape, value.dtype) for value in jax.tree.leaves(metrics)} == {((), jnp.dtype("float32"))}
 
 

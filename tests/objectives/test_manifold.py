@@ -48,7 +48,7 @@ def test_manifold_term_is_the_limit_of_differences_along_the_same_directions() -
     def bend(w: jax.Array, v: jax.Array) -> Bound:
         nets = linear(w, v)
         disc = lambda x, key: nets.disc(jnp.tanh(x), key)  # noqa: E731
-        return bound(disc, lambda z: jnp.sin(nets.gen(z)), latents=nets.latents)
+        return bound(disc, lambda z: jnp.sin(nets.gen(z)), latents=lambda *given: nets.inputs(*given)[0])
 
     key = jax.random.split(jax.random.key(0))[1]  # of the second term
     k_latents, k_direction, _ = jax.random.split(key, 3)

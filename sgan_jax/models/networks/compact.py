@@ -68,7 +68,11 @@ def discriminator(
 
 
 def generator(
-    image_shape: tuple[int, int, int], latent: int = 100, width: int = 32, maps: Maps = MATRIX_PRODUCTS
+    image_shape: tuple[int, int, int],
+    latent: int = 100,
+    width: int = 32,
+    maps: Maps = MATRIX_PRODUCTS,
+    classes: int = 0,
 ) -> Net:
     """Improved GAN's generator (`mlp`), cheap enough to leave the time to the classifier.
 
@@ -77,5 +81,6 @@ def generator(
       latent: length of a latent vector.
       width: the hidden layers have 16 times as many units.
       maps: how the layers compute.
+      classes: K of a conditional generator; 0 of an unconditional one.
     """
-    return mlp_generator(image_shape, latent, 32 * width, maps)
+    return mlp_generator(image_shape, latent, 32 * width, maps, classes)

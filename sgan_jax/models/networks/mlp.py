@@ -137,7 +137,11 @@ def discriminator(
 
 
 def generator(
-    image_shape: tuple[int, int, int], latent: int = 100, width: int = 1000, maps: Maps = MATRIX_PRODUCTS
+    image_shape: tuple[int, int, int],
+    latent: int = 100,
+    width: int = 1000,
+    maps: Maps = MATRIX_PRODUCTS,
+    classes: int = 0,
 ) -> Net:
     """Three dense layers, batch-normalised softplus between them; an image depends on its batch.
 
@@ -146,6 +150,7 @@ def generator(
       latent: length of a latent vector.
       width: twice the units of the hidden layers, as the discriminator's.
       maps: how the layers compute.
+      classes: K of a conditional generator; 0 of an unconditional one.
     """
-    net = as_generator(_Generator(width, image_shape, maps), latent, maps.dtype)
+    net = as_generator(_Generator(width, image_shape, maps), latent, maps.dtype, classes)
     return net._replace(by_example=False, output_layer="pixels")

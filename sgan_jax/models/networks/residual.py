@@ -113,7 +113,11 @@ def discriminator(
 
 
 def generator(
-    image_shape: tuple[int, int, int], latent: int = 100, width: int = 32, maps: Maps = MATRIX_PRODUCTS
+    image_shape: tuple[int, int, int],
+    latent: int = 100,
+    width: int = 32,
+    maps: Maps = MATRIX_PRODUCTS,
+    classes: int = 0,
 ) -> Net:
     """The tutorial's generator with twice as many channels as the trunk's first convolution.
 
@@ -122,5 +126,6 @@ def generator(
       latent: length of a latent vector.
       width: half of the channels of each transposed convolution.
       maps: how the layers compute.
+      classes: K of a conditional generator; 0 of an unconditional one.
     """
-    return tutorial_generator(image_shape, latent, 2 * width, maps)
+    return tutorial_generator(image_shape, latent, 2 * width, maps, classes)

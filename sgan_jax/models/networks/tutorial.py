@@ -96,7 +96,11 @@ def discriminator(
 
 
 def generator(
-    image_shape: tuple[int, int, int], latent: int = 100, width: int = 128, maps: Maps = MATRIX_PRODUCTS
+    image_shape: tuple[int, int, int],
+    latent: int = 100,
+    width: int = 128,
+    maps: Maps = MATRIX_PRODUCTS,
+    classes: int = 0,
 ) -> Net:
     """The tutorial's generator: 1,164,289 parameters for 28 x 28 x 1 images.
 
@@ -107,6 +111,7 @@ def generator(
       latent: length of a latent vector.
       width: channels of each transposed convolution.
       maps: how the layers compute; parameters and images are float32.
+      classes: K of a conditional generator; 0 of an unconditional one.
     """
     module = _Generator(halvings(image_shape, 2, 12), width, image_shape, maps)
-    return as_generator(module, latent, maps.dtype)._replace(output_layer="image")
+    return as_generator(module, latent, maps.dtype, classes)._replace(output_layer="image")
