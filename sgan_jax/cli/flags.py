@@ -18,6 +18,15 @@ Float = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", **_NOT_GIVEN)]
 Preset = Annotated[str, tyro.conf.arg(help=f"Named configuration: {', '.join(PRESETS)}.")]
 Device = Annotated[str | None, tyro.conf.arg(metavar="cpu|gpu|tpu|gpu:1", **_NOT_GIVEN)]
 File = Annotated[Path | None, tyro.conf.arg(metavar="PATH", **_NOT_GIVEN)]
+ClassName = Annotated[
+    str | None,
+    tyro.conf.arg(
+        name="class",
+        metavar="NAME",
+        help="Class to draw, of a generator that draws classes (both); by default each in a row.",
+        **_NOT_GIVEN,
+    ),
+]
 ImageSize = Annotated[str | None, tyro.conf.arg(metavar="N|HEIGHTxWIDTH", **_NOT_GIVEN)]  # read by `parse_size`
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sgan_jax.cli.flags import Device, File, Int
+from sgan_jax.cli.flags import ClassName, Device, File, Int
 from sgan_jax.errors import UserError
 
 
@@ -18,6 +18,7 @@ class Sample:
     """How many images."""
     seed: Int = None
     """Seed of the latents; by default the run's own fixed ones."""
+    class_name: ClassName = None
     device: Device = None
     """Kind of device to compute on, or one of several, such as gpu:1; by default the first that JAX has."""
     walk: bool = False
@@ -34,12 +35,13 @@ class Sample:
         from sgan_jax.runs.opened import open_run
 
         if self.gif:
-            for name in ("ckpt", "count", "seed", "walk"):
+            for name in ("ckpt", "count", "seed", "class_name", "walk"):
                 if getattr(self, name) != getattr(Sample, name):
-                    raise UserError(f"‹{name}›: of a new grid; leave out ‹gif› or ‹{name}›")
+                    shown = name.removesuffix("_name")
+                    raise UserError(f"‹{shown}›: of a new grid; leave out ‹gif› or ‹{shown}›")
             print(animate(existing(self.run), self.out))
             return 0
         opened = open_run(self.run, self.ckpt)
-        images = (walk if self.walk else generate)(opened, self.count, self.seed)
+        images = (walk if self.walk else generate)(opened, self.count, self.seed, self.class_name)
         print(sample(opened, images, "walk" if self.walk else "sample", self.out))
         return 0

@@ -209,6 +209,21 @@ def _reduce(kind: str) -> Callable[..., str]:
     return reduce
 
 
+def _argmax(graph: Graph, equation: Any, x: Value) -> str:
+    (axis,) = equation.params["axes"]
+    index = graph.node("ArgMax", x, axis=axis, keepdims=0)
+    return graph.node("Cast", index, to=_type(graph, equation.params["index_dtype"]))
+
+
+def _iota(graph: Graph, equation: Any) -> str:
+    shape, axis = equation.params["shape"], equation.params["dimension"]
+    if not all(isinstance(size, int) for size in shape):
+        raise Unsupported("operation 'iota' over the batch")
+    along = np.arange(shape[axis], dtype=equation.params["dtype"])
+    row = along.reshape([-1 if place == axis else 1 for place in range(len(shape))])
+    return graph.name(np.broadcast_to(row, shape).copy())
+
+
 def _matmul(graph: Graph, equation: Any, a: Value, b: Value) -> str:
     (contract, batch) = equation.params["dimension_numbers"]
     if tuple(map(tuple, contract)) != ((1,), (0,)) or any(batch):
@@ -291,6 +306,7 @@ def _batch_size(graph: Graph, equation: Any) -> str:
 
 
 _TABLE: dict[str, Callable[..., str | list[Value]]] = {
+    "argmax": _argmax,
     "broadcast_in_dim": _broadcast,
     "concatenate": _concatenate,
     "conv_general_dilated": _convolution,
@@ -299,6 +315,7 @@ _TABLE: dict[str, Callable[..., str | list[Value]]] = {
     "dot_general": _matmul,
     "erfc": lambda graph, equation, x: graph.node("Sub", _one(equation), graph.node("Erf", x)),
     "integer_pow": _power,
+    "iota": _iota,
     "is_finite": _is_finite,
     "log1p": lambda graph, equation, x: graph.node("Log", graph.node("Add", _one(equation), x)),
     "ne": lambda graph, equation, a, b: graph.node("Not", graph.node("Equal", a, b)),

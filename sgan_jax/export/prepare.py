@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from sgan_jax import __version__
 from sgan_jax.config import to_json, without_folders
 from sgan_jax.data import preprocess
-from sgan_jax.engine.system import build
+from sgan_jax.engine.system import MOMENT_LATENTS, build
 from sgan_jax.errors import UserError
 from sgan_jax.models.layers import with_moments_of
 from sgan_jax.models.ops.convolutions import maps_for
@@ -23,7 +23,6 @@ from sgan_jax.runs.opened import Opened
 from sgan_jax.types import Model, Net
 
 KINDS = ("classifier", "generator")
-MOMENT_LATENTS = 1000  # the moments of this many latents replace those of a batch
 
 ExportedFunction = Callable[[jax.Array], jax.Array]  # images -> probabilities [N, K], or latents -> images
 
@@ -79,8 +78,11 @@ def prepare(opened: Opened, kind: str, averaged: bool = False) -> Exported:
     if kind == "generator":
         metadata["pixels"] = "float32, 0 to 1"
         metadata["latents"] = "normally distributed, of mean 0 and deviation 1"
-        argument = Argument("latents", system.gen.input_shape, jnp.float32)
-        model = opened.state.model("g", averaged)
+        size = system.gen.input_shape[0] + system.gen.classes
+        if system.gen.classes:
+            metadata["class"] = "after the latents a number for each class: that with the largest is drawn"
+        argument = Argument("latents", (size,), jnp.float32)
+        model = system.drawing(opened.state, averaged)
         return Exported(generator(system.gen, model), argument, "images", model, metadata)
     opened.needs_classifier("export")
     metadata["preprocessing"] = preprocess.steps(opened.image_shape)
@@ -98,9 +100,19 @@ def classifier(disc: Net, model: Model) -> ExportedFunction:
 def generator(gen: Net, model: Model) -> ExportedFunction:
     """A function of latents `[N, latent]` that returns images, float32 `[N, H, W, C]` in 0..1.
 
+    A conditional generator's latents are followed by a number for each class, `[N, latent + K]`; that with the largest
+    is drawn.
+
     An image does not depend on the other latents of its batch: where the generator normalises over a batch, it does
     so here by the moments of fixed latents.
     """
-    latents = jax.random.normal(jax.random.key(0), (MOMENT_LATENTS, *gen.input_shape))
-    apply = with_moments_of(gen, model, latents)
-    return lambda latents: (apply(latents) + 1.0) / 2.0
+    apply = with_moments_of(gen, model, *gen.inputs(jax.random.key(0), MOMENT_LATENTS))
+
+    def images(latents: jax.Array) -> jax.Array:
+        if not gen.classes:
+            return (apply(latents) + 1.0) / 2.0
+        (length,) = gen.input_shape
+        latents, of_classes = jax.lax.split(latents, (length, gen.classes), axis=1)
+        return (apply(latents, jnp.argmax(of_classes, axis=1)) + 1.0) / 2.0
+
+    return images

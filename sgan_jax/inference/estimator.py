@@ -23,6 +23,7 @@ from sgan_jax.engine.system import System, build, derive_keys
 from sgan_jax.errors import UserError, reason, spelled
 from sgan_jax.files import write_json
 from sgan_jax.inference.parameters import check, check_count, check_path, check_scored, seed
+from sgan_jax.inference.sample import class_asked
 from sgan_jax.metrics.classify import class_logits, probabilities
 from sgan_jax.models.heads import HEADS
 from sgan_jax.presets import PRESETS
@@ -170,16 +171,21 @@ class SGANClassifier(ClassifierMixin, BaseEstimator):
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
         return float(np.average(self.predict(np.asarray(X)[known]) == y[known], weights=weights))
 
-    def sample(self, count: int = 100, random_state: Any = 0) -> np.ndarray:
-        """Generated images, uint8 `[count, H, W, C]`; `random_state` as of the class."""
+    def sample(self, count: int = 100, random_state: Any = 0, label: Any = None) -> np.ndarray:
+        """Generated images, uint8 `[count, H, W, C]`; `random_state` as of the class.
+
+        `label` is the class of all images, for a generator that draws the class asked for (preset both); by default
+        there is one class after the other.
+        """
         check_is_fitted(self)
         try:
             check_count(count)
             key = derive_keys(seed(random_state)).samples
+            system, state = self._opened()
+            classes = None if label is None else np.full(count, class_asked(system, self.classes_.tolist(), label))
         except UserError as error:
             raise ValueError(_spelled(error)) from None
-        system, state = self._opened()
-        return system.generate(state.model("g"), key, count)
+        return system.generate(system.drawing(state), key, count, classes)
 
     def save(self, path: str | Path) -> Path:
         """Writes a run directory, which `load` reads, and `eval`, `predict` and `export` as well.

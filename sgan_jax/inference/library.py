@@ -24,6 +24,7 @@ from sgan_jax.data.load import Dataset
 from sgan_jax.data.value_range import clip_excursions
 from sgan_jax.engine.system import derive_keys
 from sgan_jax.errors import UserError
+from sgan_jax.inference.sample import class_asked
 from sgan_jax.metrics.classify import class_logits, probabilities
 from sgan_jax.metrics.uncertainty import choose_to_label
 from sgan_jax.presets import PRESETS
@@ -152,10 +153,23 @@ class Run:
             of_classes, lambda indices: class_logits(system.features, model, pixels, width, indices), count
         )
 
-    def generate(self, count: int, seed: int = 0, averaged: bool = False) -> np.ndarray:
-        """Generated images, uint8 `[count, H, W, C]`; the same seed gives the same images."""
-        model = self.opened.state.model("g", averaged)
-        return self.opened.system.generate(model, derive_keys(seed).samples, count)
+    def generate(self, count: int, seed: int = 0, averaged: bool = False, label: str | None = None) -> np.ndarray:
+        """Generated images, uint8 `[count, H, W, C]`; the same seed gives the same images.
+
+        Args:
+          count: how many.
+          seed: of the latents.
+          averaged: use the averaged weights, which some presets draw with by themselves.
+          label: class of all images; by default, where the generator is conditional, one class after the other.
+
+        Raises:
+          UserError: the generator does not draw that class.
+        """
+        classes = (
+            None if label is None else np.full(count, class_asked(self.opened.system, self.opened.class_names, label))
+        )
+        model = self.opened.system.drawing(self.opened.state, averaged)
+        return self.opened.system.generate(model, derive_keys(seed).samples, count, classes)
 
 
 def load(path: str | Path, ckpt: str = "latest") -> Run:

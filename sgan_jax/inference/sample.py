@@ -1,13 +1,15 @@
 """Generates images with a run's generator. The data set is not needed."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sgan_jax.engine.system import SMALLEST_BATCH, derive_keys
+from sgan_jax.engine.system import SMALLEST_BATCH, System, derive_keys
 from sgan_jax.errors import UserError
 from sgan_jax.report import pictures
 from sgan_jax.runs.directory import RunDir
@@ -18,20 +20,45 @@ _GRID = re.compile(r"step_(\d+)\.png")
 MAX_SAMPLES = 1000  # they are generated as one batch, which takes about 3 MB an image
 
 
-def generate(opened: Opened, count: int, seed: int | None = None) -> np.ndarray:
+def generate(opened: Opened, count: int, seed: int | None = None, label: str | None = None) -> np.ndarray:
     """Generated images, uint8 `[count, H, W, C]`.
 
     Args:
       opened: the run, opened at a checkpoint.
       count: how many, 1 to MAX_SAMPLES.
       seed: of the latents, 32 bits; None for the latents of the run's own sample grids.
+      label: the class of all images; by default, where the generator is conditional, each row of a grid has another.
 
     Raises:
-      UserError: `count` or `seed` is out of range.
+      UserError: `count` or `seed` is out of range, or the generator does not draw that class.
     """
     if not 1 <= count <= MAX_SAMPLES:
         raise UserError(f"‹count›: {count}; must be between 1 and {MAX_SAMPLES}")
-    return opened.system.generate(opened.state.model("g"), _samples_key(opened, seed), count)
+    system = opened.system
+    classes = (
+        system.in_rows(count)
+        if label is None
+        else np.full(count, class_asked(opened.system, opened.class_names, label))
+    )
+    return system.generate(system.drawing(opened.state), _samples_key(opened, seed), count, classes)
+
+
+def class_asked(system: System, names: Sequence[Any], label: Any) -> int:
+    """The index of a class that a generator is asked for.
+
+    Args:
+      system: whose generator it is.
+      names: of the classes.
+      label: one of them.
+
+    Raises:
+      UserError: the generator draws no class on request, or there is no such class.
+    """
+    if not system.gen.classes:
+        raise UserError(f"‹class›: {label}; this generator draws no class on request; that of ‹preset› both does")
+    if label not in names:
+        raise UserError(f"‹class›: {label}; expected one of {', '.join(map(str, names))}")
+    return list(names).index(label)
 
 
 def _samples_key(opened: Opened, seed: int | None) -> jax.Array:
@@ -43,17 +70,25 @@ def _samples_key(opened: Opened, seed: int | None) -> jax.Array:
 def generate_many(opened: Opened, count: int) -> np.ndarray:
     """Generated images, uint8 `[count, H, W, C]`, of latents that the run's seed fixes.
 
+    Those of a conditional generator are of one class after the other, again and again.
+
     Args:
       opened: the run, opened at a checkpoint.
       count: how many; the first ones are the same for any number.
     """
-    key, model = _samples_key(opened, None), opened.state.model("g")
+    key, model = _samples_key(opened, None), opened.system.drawing(opened.state)
     keys = [jax.random.fold_in(key, batch) for batch in range(-(-count // MAX_SAMPLES))]
     # Of one size: where layers normalise over the batch, an image depends on how many there are.
     return np.concatenate([opened.system.generate(model, k, MAX_SAMPLES) for k in keys])[:count]
 
 
-def walk(opened: Opened, count: int, seed: int | None = None) -> np.ndarray:
+def classes_of_many(opened: Opened, count: int) -> np.ndarray | None:
+    """The classes of the images of `generate_many`, int64 `[count]`; None where the generator is unconditional."""
+    classes = opened.system.gen.classes
+    return np.arange(count) % MAX_SAMPLES % classes if classes else None
+
+
+def walk(opened: Opened, count: int, seed: int | None = None, label: str | None = None) -> np.ndarray:
     """Generated images between pairs of latents, WALK of each pair: the first and last are of the two themselves.
 
     Between them latents are interpolated along an arc. Those in the middle of a straight line would be shorter than
@@ -63,23 +98,27 @@ def walk(opened: Opened, count: int, seed: int | None = None) -> np.ndarray:
       opened: the run, opened at a checkpoint.
       count: how many images; a multiple of WALK, up to MAX_SAMPLES.
       seed: as of `generate`.
+      label: as of `generate`.
 
     Returns:
       uint8 `[count, H, W, C]`.
 
     Raises:
-      UserError: `count` or `seed` is out of range.
+      UserError: `count` or `seed` is out of range, or the generator does not draw that class.
     """
     if count % WALK or not WALK <= count <= MAX_SAMPLES:
         raise UserError(f"‹count›: {count}; must be a multiple of {WALK} up to {MAX_SAMPLES} for a walk")
-    key, model, size = _samples_key(opened, seed), opened.state.model("g"), opened.system.gen.input_shape
+    key, model, size = _samples_key(opened, seed), opened.system.drawing(opened.state), opened.system.gen.input_shape
     # Where layers normalise over the batch, most of it has to be as in training, and the same for each row.
     others = jax.random.normal(key, (SMALLEST_BATCH, *size))
+    fixed = None if label is None else class_asked(opened.system, opened.class_names, label)
+    number = opened.system.gen.classes
 
     def row(index: int) -> np.ndarray:
         start, end = jax.random.normal(jax.random.fold_in(key, index), (2, 1, *size))
         latents = between(start, end, jnp.linspace(0.0, 1.0, WALK)[:, None])
-        return opened.system.generate_from(model, jnp.concatenate([latents, others]))[:WALK]
+        classes = np.full(WALK, index % number if fixed is None else fixed) if number else None
+        return opened.system.generate_from(model, jnp.concatenate([latents, others]), classes)[:WALK]
 
     return np.concatenate([row(index) for index in range(count // WALK)])
 
