@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sgan_jax.data import memory
-from sgan_jax.data.classes import Meaning, as_classes, as_labels, meaning
+from sgan_jax.data.classes import Meaning, as_classes, as_labels, check_one_each, meaning
 from sgan_jax.data.dataset import UNKNOWN, Dataset
 from sgan_jax.data.folder import set_name
 from sgan_jax.data.images import resize
@@ -114,6 +114,7 @@ def is_npz(path: Path) -> bool:
 def _known_classes(labels: np.ndarray, names: tuple[str, ...], where: str) -> np.ndarray:
     """The index in `names` of each test label, int32 [M]."""
     index = {name: code for code, name in enumerate(names)}
+    check_one_each(labels, where)
     if labels.dtype.kind not in "iuU":
         raise UserError(f"{where}: type {labels.dtype}; expected integers or text as in y_train")
     for value in np.unique(labels):
@@ -187,7 +188,8 @@ def _check_memory(file: np.lib.npyio.NpzFile, names: list[str], path: Path) -> N
 def _check_label_counts(arrays: dict[str, np.ndarray], path: Path, problems: Problems) -> None:
     for x, y in (("x_train", "y_train"), ("x_test", "y_test")):
         with problems:
-            if y in arrays and arrays[y].shape != arrays[x].shape[:1]:
+            # Labels of another number of axes are an error where classes are taken from them.
+            if y in arrays and arrays[y].ndim == 1 and arrays[y].shape != arrays[x].shape[:1]:
                 count = ", ".join(map(str, arrays[x].shape[:1]))
                 raise UserError(
                     f"{path}: {y} has shape {arrays[y].shape}; expected ({count},), a label for each image of {x}"

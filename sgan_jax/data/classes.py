@@ -145,6 +145,7 @@ def as_classes(labels: np.ndarray, where: str) -> tuple[tuple[str, ...], np.ndar
     Raises:
       UserError: the labels have another type or range, a label may mean no label, or there are fewer than two classes.
     """
+    check_one_each(labels, where)
     if labels.dtype.kind not in "iuU":
         raise UserError(f"{where}: type {labels.dtype}; expected integers (-1: no label) or text")
     known = are_known(labels)
@@ -160,6 +161,16 @@ def as_classes(labels: np.ndarray, where: str) -> tuple[tuple[str, ...], np.ndar
     indices = np.full(len(labels), UNKNOWN, np.int32)
     indices[known] = codes
     return tuple(map(str, values)), indices
+
+
+def check_one_each(labels: np.ndarray, where: str) -> None:
+    """Checks that labels are a row, as opposed to a column or a row of zeros and a one for each image.
+
+    Raises:
+      UserError: gives their shape.
+    """
+    if labels.ndim != 1:
+        raise UserError(f"{where}: shape {labels.shape}; expected [N], one label for each image")
 
 
 def check_names(names: Iterable[str], where: object) -> None:
@@ -203,7 +214,7 @@ def _of_floats(array: np.ndarray) -> np.ndarray:
     """Integers, if the floats are whole numbers and NaN: tables store integers so where some are missing."""
     missing = np.isnan(array)
     values = np.where(missing, UNKNOWN, array)
-    whole = missing.any() and (np.abs(values) < 2**53).all() and (values == np.rint(values)).all()
+    whole = missing.any() and (np.abs(values, dtype=np.float64) < 2**53).all() and (values == np.rint(values)).all()
     return values.astype(np.int64) if whole else array
 
 

@@ -108,6 +108,14 @@ ERRORS = {
     "no labels": ({"x_train": X}, r"no array y_train \(there are x_train\)"),
     "half a test": ({"x_train": X, "y_train": Y, "x_test": X}, "one of x_test and y_test only"),
     "too few labels": ({"x_train": X, "y_train": Y[:5]}, r"y_train has shape \(5,\); expected \(6,\)"),
+    "a column of labels": (
+        {"x_train": X, "y_train": Y[:, None]},
+        r"y_train: shape \(6, 1\); expected \[N\], one label",
+    ),
+    "columns of test labels": (
+        {"x_train": X, "y_train": Y, "x_test": X[:1], "y_test": np.eye(1, 3)},
+        r"y_test: shape \(1, 3\); expected \[N\], one label for each image",
+    ),
     "channels first": ({"x_train": np.zeros((6, 3, 8, 8), np.uint8), "y_train": Y}, "channels come last"),
     "two channels": ({"x_train": np.zeros((6, 8, 8, 2), np.uint8), "y_train": Y}, r"shape \(6, 8, 8, 2\); expected"),
     "flat": ({"x_train": X.reshape(6, -1), "y_train": Y}, r"shape \(6, 64\); expected"),
@@ -143,9 +151,11 @@ ERRORS = {
 @pytest.mark.parametrize("case", sorted(ERRORS))
 def test_each_error_is_one_line(tmp_path, case):
     arrays, message = ERRORS[case]
-    with pytest.raises(UserError, match=message) as error:
-        load(data_dir=saved(tmp_path, **arrays))
-    assert "\n" not in str(error.value)
+    path = saved(tmp_path, **arrays)
+    for call in (lambda: load(data_dir=path), lambda: check(path)):
+        with pytest.raises(UserError, match=message) as error:
+            call()
+        assert "\n" not in str(error.value)
 
 
 class Evil:

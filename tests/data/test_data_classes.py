@@ -111,6 +111,7 @@ def test_texts_that_are_classes(text):
         (np.array(["b", NAType(), b"a", np.float32("nan")], object), ("a", "b"), [1, UNKNOWN, 0, UNKNOWN]),
         (np.array(["b", 4, -1, None], object), ("4", "b"), [1, 0, UNKNOWN, UNKNOWN]),
         (np.array([2.0, np.nan, 1.0, -1.0]), ("1", "2"), [1, UNKNOWN, 0, UNKNOWN]),
+        (np.array([2, np.nan, 1], np.float16), ("1", "2"), [1, UNKNOWN, 0]),
         (np.array([2.0, None, 1, np.nan], object), ("1", "2"), [1, UNKNOWN, 0, UNKNOWN]),
         (np.ma.array([4, 9, 6], mask=[False, False, True]), ("4", "9"), [0, 1, UNKNOWN]),
         (np.ma.array(["x", "y", "z"], mask=[True, False, False]), ("y", "z"), [UNKNOWN, 0, 1]),
