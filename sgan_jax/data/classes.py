@@ -7,7 +7,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -31,7 +31,8 @@ _OF_SPREADSHEETS = frozenset({"#value!", "#ref!", "#name?", "#div/0!", "#num!", 
 
 _NOUN = "(images?|imgs?|data|datasets?|sets?|photos?|pictures?|files?|samples?|examples?|pool|part|split)?"
 _UNLABELLED = (
-    "un(lab|label|labelled|labeled|sup|supervised)|nolabels?|(without|not|non)(labels?|labelled|labeled)|labelless"
+    "un(lab|label|labelled|labeled|sup|supervised)|nolabels?(yet)?|(without|not|notyet|non)(labels?|labelled|labeled)"
+    "|labelless"
 )
 _NO_LABEL = re.compile(rf"(images?|data|train|training)?({_UNLABELLED}){_NOUN}\d*")
 _UNCLEAR = frozenset(
@@ -39,7 +40,7 @@ _UNCLEAR = frozenset(
     | {"uncategorized", "unassigned", "unidentified", "undetermined", "untagged", "unsure", "notsure", "undef", "unk"}
     | {"nil", "tbd", "todo", "tosort", "tolabel", "toannotate", "tobelabelled", "tobelabeled", "tobeannotated"}
     | {f"{no}{what}" for no in ("no", "not", "non", "without") for what in ("annotation", "annotated", "class", "tag")}
-    | {"classless", "tagless", "needslabel", "needlabel"}
+    | {"classless", "tagless", "needslabel", "needlabel", "missing", "notavailable", "unavailable", "pending"}
 )
 _ENDINGS = ("", "s", "es", "class", "label", "images")  # `unknowns`, `no classes`, `unknown class`
 _MINUS_ONE = {2**bits - 1: f"uint{bits}" for bits in (8, 16, 32, 64)}  # what -1 becomes in a type without a sign
@@ -55,7 +56,7 @@ class Meaning(Enum):
 
 def meaning(text: str) -> Meaning:
     """What a label or the name of a folder means."""
-    bare, key = text.strip(), letters(text)
+    bare, key = _visible(text).strip(), letters(text)
     negative = _NEGATIVE.fullmatch(bare)
     if bare in _MISSING or bare.casefold() in _MISSING_IN_ANY_CASE or _NO_LABEL.fullmatch(key):
         return Meaning.NO_LABEL
@@ -65,19 +66,24 @@ def meaning(text: str) -> Meaning:
     return Meaning.UNCLEAR if unclear or negative or bare.casefold() in _OF_SPREADSHEETS else Meaning.CLASS
 
 
+def _visible(text: str) -> str:
+    """The text without characters that have no shape, such as a zero-width space or a byte order mark."""
+    return "".join(character for character in text if unicodedata.category(character) != "Cf")
+
+
 def letters(name: str) -> str:
     """The name in small letters and digits alone: `Un-labelled data` is `unlabelleddata`."""
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 
 def has_control(text: str) -> bool:
-    """Whether the text has control characters, such as the end of a line or a tab."""
-    return any(unicodedata.category(character) == "Cc" for character in text)
+    """Whether the text has control characters, such as the end of a line or a tab, or surrogates, which are no text."""
+    return any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 def spelling(name: str) -> str:
     """The name without differences of case, blanks, the form of characters and that of numbers: `01`, `1.0`."""
-    text = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    text = " ".join(unicodedata.normalize("NFKC", _visible(name)).casefold().split())
     number = re.fullmatch(r"0*([0-9]+)(\.0*)?", text)
     return number[1] if number else text
 
@@ -86,12 +92,13 @@ def check_spelling(names: Iterable[str], where: object) -> None:
     """Checks that no two classes differ only in case, blanks, the form of their characters or that of a number.
 
     Raises:
-      UserError: names two such classes, or a class whose name has control characters, such as the end of a line.
+      UserError: names two such classes, or a class whose name has control characters, such as the end of a line, or
+        surrogates.
     """
     first: dict[str, str] = {}
     for name in names:
         if has_control(name):
-            raise UserError(f"{where}: class {name!a:.60}: control characters in its name; rename it")
+            raise UserError(f"{where}: class {name!a:.60}: control characters or surrogates in its name; rename it")
         key = spelling(name)
         if key in first:
             raise UserError(f"{where}: classes '{first[key]}' and '{name}' differ in spelling only; join them")
@@ -184,6 +191,20 @@ def check_names(names: Iterable[str], where: object) -> None:
         if meaning(name) is Meaning.UNCLEAR:
             raise UserError(f"{where}: label '{name}' may mean no label; use -1 if it does, else rename the class")
     check_spelling(names, where)
+    check_together(names, where)
+
+
+def check_together(names: Sequence[str], where: object) -> None:
+    """Checks for classes that may mean no label beside the others, though not by their name alone.
+
+    Raises:
+      UserError: the only class without letters and digits, such as `?`; or a number that -1 becomes without its sign.
+    """
+    signs = [name for name in names if not letters(name)]
+    if len(signs) == 1 < len(names):
+        raise UserError(f"{where}: label '{signs[0]}' may mean no label; use -1 if it does, else rename the class")
+    if all(name.isdecimal() for name in names):
+        _check_numbers(np.array(sorted({int(name) for name in names}), object), where)
 
 
 def note_missing(labels: Iterable[str], where: object) -> None:
@@ -227,7 +248,7 @@ def _plain(value: Any) -> Any:
     return None if is_nan or type(value).__name__ in ("NAType", "NaTType") else value  # the latter are those of pandas
 
 
-def _check_numbers(values: np.ndarray, where: str) -> None:
+def _check_numbers(values: np.ndarray, where: object) -> None:
     """Checks the different labels, sorted, of an array of integers."""
     if values.size and values[0] < 0:
         raise UserError(f"{where}: label {values[0]}; expected 0 or more, or {UNKNOWN} for no label")

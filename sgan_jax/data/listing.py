@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sgan_jax.data.classes import check_spelling
+from sgan_jax.data.classes import check_spelling, check_together
 from sgan_jax.data.dataset import UNKNOWN
 from sgan_jax.data.labels_file import TABLES
 from sgan_jax.data.layout import (
@@ -74,6 +74,8 @@ def _by_folders(folder: Path, at_least: int = 2, problems: Problems = RAISED) ->
     layout = read_layout(folder, names, [] if train_name is None else folders_in(folder / train_name), problems)
     top = folder if layout.train is None else folder / layout.train
     classes = _classes(top, layout.classes, at_least, problems)
+    with problems:
+        check_together(classes, top)
     _check_depth(top, classes, problems)
     train, test = Split(), Split()
     for label, name in enumerate(classes):

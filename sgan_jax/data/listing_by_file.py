@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from sgan_jax.data.classes import check_spelling, spelling
+from sgan_jax.data.classes import check_spelling, check_together, spelling
 from sgan_jax.data.dataset import UNKNOWN
 from sgan_jax.data.labels_file import FileLabels, read_labels
 from sgan_jax.data.layout import Role, check_splits, few, role
@@ -104,6 +104,7 @@ def add_labels(listing: Listing, read: FileLabels, at_least: int = 2) -> Listing
     labels, table = read.known, read.table
     names = {*listing.class_names, *labels.values()}
     check_spelling(sorted(names), table)
+    check_together(sorted(names), table)
     classes = _classes_of(table, names, at_least)
     index = {name: label for label, name in enumerate(classes)}
     places = dict(zip(listing.class_names, listing.places, strict=True))

@@ -4,9 +4,11 @@ import logging
 
 import numpy as np
 import pytest
+from pets import make
 
 from sgan_jax.data.classes import Meaning, are_known, as_classes, as_labels, meaning
 from sgan_jax.data.dataset import UNKNOWN
+from sgan_jax.data.load import load
 from sgan_jax.errors import UserError
 
 
@@ -24,7 +26,21 @@ class NAType:
 
 
 MISSING = ("", " ", "\t\n", "nan", "NaN", "NAN", "NA", "#N/A", "n/a", "None", "NULL", "<NA>", "-1", "-1.0", " -1 ")
-MISSING += ("n.a.", "N.A.", "#N/A N/A", "(null)", "\\N", "-1.#IND", "1.#QNAN", "-1.", "-01", "\u22121", "\u20131")
+MISSING += (
+    "\u200b",
+    "\ufeff",
+    "n.a.",
+    "N.A.",
+    "#N/A N/A",
+    "(null)",
+    "\\N",
+    "-1.#IND",
+    "1.#QNAN",
+    "-1.",
+    "-01",
+    "\u22121",
+    "\u20131",
+)
 SPELLINGS = ("unlabelled", "Unlabeled", "UNLABELLED images", "un-labeled_data", "unsup", "Unsupervised", "no_label")
 OTHERS = (
     "non-labelled",
@@ -35,6 +51,8 @@ OTHERS = (
     "not-labelled",
     "unlabelled2",
     "train_unlabeled",
+    "not yet labelled",
+    "no label yet",
     "unlabelled-pool",
 )
 UNCLEAR = (
@@ -60,6 +78,8 @@ UNCLEAR += (
     "-2",
     "-9999",
     "#REF!",
+    "missing",
+    "not available",
 )
 
 
@@ -146,14 +166,16 @@ def test_classes_that_are_the_same_number_are_an_error(one, other):
         as_classes(np.array([one, other, "cat"]), "y")
 
 
-@pytest.mark.parametrize("other", ["c\nd", "a\0b", "\x1b[1m", "a\tb"])
+@pytest.mark.parametrize("other", ["c\nd", "a\0b", "\x1b[1m", "a\tb", "\udce9"])
 def test_a_class_with_control_characters_is_an_error_of_one_line(other):
-    with pytest.raises(UserError, match="y: class '.*': control characters in its name; rename it") as error:
+    with pytest.raises(
+        UserError, match="y: class '.*': control characters or surrogates in its name; rename it"
+    ) as error:
         as_classes(np.array(["cat", other]), "y")
     assert str(error.value).isprintable()
 
 
-@pytest.mark.parametrize("other", ["Cat", "CAT", "cat ", " cat", "ca\u0074\u00a0"])
+@pytest.mark.parametrize("other", ["Cat", "CAT", "cat ", " cat", "ca\u0074\u00a0", "c\u200bat", "\ufeffcat"])
 def test_classes_that_differ_in_case_or_blanks_only_are_an_error(other):
     with pytest.raises(UserError, match="y: classes '.*' and '.*' differ in spelling only"):
         as_classes(np.array(["cat", "dog", other]), "y")
@@ -170,6 +192,26 @@ def test_a_minus_one_without_its_sign_is_an_error(bits, first):
     if bits < 64:
         with pytest.raises(UserError, match="use -1 for no label"):
             as_classes(np.array(labels, np.int64), "y")
+
+
+@pytest.mark.parametrize("label", ["255", "?", "--", "\u2026"])
+def test_texts_that_may_mean_no_label_beside_the_others_are_an_error_everywhere(tmp_path, label):
+    others = ("0", "1", "2") if label == "255" else ("cat", "dog", "cow")
+    with pytest.raises(UserError, match="no label; use -1 if|use -1 for no label"):
+        as_classes(np.array([*others, label]), "y")
+    folders = make(tmp_path / "folders", dict.fromkeys((*others, label), 1))
+    with pytest.raises(UserError, match=f"{folders}: label .*use -1"):
+        load(data_dir=folders)
+    more = make(
+        tmp_path / "more",
+        dict.fromkeys(others, 1) | {"unlabelled": 1, "labels.csv": f"file,label\nunlabelled/0.png,{label}\n"},
+    )
+    with pytest.raises(UserError, match=r"labels\.csv: label .*use -1"):
+        load(data_dir=more)
+
+
+def test_signs_are_classes_beside_others():
+    assert as_classes(np.array(["+", "-", "?", "0"]), "y")[0] == ("+", "-", "0", "?")
 
 
 @pytest.mark.parametrize("labels", [range(256), (0, 255), (0, 128, 255), range(250, 256), (0, 1, 254)])
