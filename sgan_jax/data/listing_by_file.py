@@ -66,7 +66,7 @@ def list_by_file(files: Contents, read: FileLabels, at_least: int = 2, problems:
     images = set(named_as_images(files.at_top))
     train = [path for path in files.at_top if path in images or path in read.labels]
     train += [path for name in inside if name not in splits.test + splits.left_out for path in inside[name]]
-    classes = _classes_of(table, {label for path in train if (label := read.labels.get(path)) is not None}, at_least)
+    classes = _classes_of(read, {label for path in train if (label := read.labels.get(path)) is not None}, at_least)
     index = {name: label for label, name in enumerate(classes)}
     test = [path for name in splits.test for path in inside[name]]
     left_out = []
@@ -105,7 +105,7 @@ def add_labels(listing: Listing, read: FileLabels, at_least: int = 2) -> Listing
     names = {*listing.class_names, *labels.values()}
     check_spelling(sorted(names), table)
     check_together(sorted(names), table)
-    classes = _classes_of(table, names, at_least)
+    classes = _classes_of(read, names, at_least)
     index = {name: label for label, name in enumerate(classes)}
     places = dict(zip(listing.class_names, listing.places, strict=True))
     by_folder = [index[name] for name in listing.class_names] + [UNKNOWN]  # the last is that of UNKNOWN, -1
@@ -169,10 +169,13 @@ def _by_label(labelled: Iterable[tuple[Path, int]]) -> Split:
     return split
 
 
-def _classes_of(table: Path, labels: Iterable[str], at_least: int) -> list[str]:
-    """The labels of a CSV file in the order of classes."""
+def _classes_of(read: FileLabels, labels: Iterable[str], at_least: int) -> list[str]:
+    """The labels of a CSV file, or of folders as well, in the order of classes."""
     classes = sorted(labels, key=class_order)
     if len(classes) < at_least:
         reason = f"one class only, '{classes[0]}'" if classes else "no training image has a label"
-        raise UserError(f"{table}: {reason}; expected at least two classes")
+        if read.missing:  # perhaps why: files of another spelling
+            lines, first = f"{len(read.missing)} of {read.lines} lines", read.missing[0].name
+            reason += f", and {lines} name no image ({first})"
+        raise UserError(f"{read.table}: {reason}; expected at least two classes")
     return classes

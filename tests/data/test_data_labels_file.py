@@ -217,6 +217,10 @@ ERRORS = {
     ),
     "outside": ({".": 4, "labels.csv": "file,label\n../pets2/0.png,a\n"}, "names an image of"),
     "one class": ({".": 4, "labels.csv": "file,label\n0.png,a\n1.png,a\n"}, "one class only, 'a'"),
+    "one class, as files are spelled in another way": (
+        {".": 4, "labels.csv": "file,label\n0.PNG,a\n1,a\n2.png,b\n"},
+        r"one class only, 'b', and 2 of 3 lines name no image \(0.PNG\); expected at least two classes",
+    ),
     "no labels": ({".": 4, "labels.csv": "file,label\n0.png,\n1.png,NA\n"}, "no training image has a label"),
     "two labels": ({".": 4, "labels.csv": FLAT + "3.png,cow\n"}, "line 5: 3.png has two labels, 'dog' and 'cow'"),
     "label and none": ({".": 4, "labels.csv": FLAT + "3.png,\n"}, "line 5: 3.png has two labels, 'dog' and ''"),
