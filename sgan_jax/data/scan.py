@@ -12,7 +12,8 @@ from sgan_jax.errors import UserError
 # Names in small letters; hidden files are left out as well.
 _CLUTTER = frozenset(
     {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "__pycache__", "lost+found", "system volume information"}
-    | {"$recycle.bin", "recycler", "@eadir", "#recycle", "@recycle", "#snapshot", "@recently-snapshot"}
+    | {"$recycle.bin", "recycler", "recycled", "@eadir", "#recycle", "@recycle", "#snapshot", "@recently-snapshot"}
+    | {"@tmp", "network trash folder", "temporary items", "icon\r", "picasa.ini", "found.000"}
 )
 
 

@@ -162,6 +162,7 @@ def test_a_folder_of_images_in_each_class_is_a_warning_only(tmp_path, caplog):
 
 
 CLUTTER = ["@eaDir", "$RECYCLE.BIN", "lost+found", "__pycache__", "System Volume Information", "__MACOSX", "#recycle"]
+CLUTTER += ["FOUND.000", "Network Trash Folder", "Icon\r"]
 
 
 @pytest.mark.parametrize("name", CLUTTER)
