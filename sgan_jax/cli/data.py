@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from sgan_jax.cli.flags import File, ImageSize, parse_size
-from sgan_jax.cli.spelling import command, flag
+from sgan_jax.cli.spelling import command, flag, one_line
 from sgan_jax.errors import Several, UserError, spelled
 from sgan_jax.presets import ImageFacts, recommended
 
@@ -85,7 +85,7 @@ def _as_one(problems: tuple[UserError, ...], path: Path) -> UserError:
         return problems[0]
     print(f"problems: {len(problems)}")
     for problem in problems:
-        print(f"  {spelled(problem.marked, flag)}")
+        print(f"  {one_line(spelled(problem.marked, flag))}")
     return UserError(f"{path}: {len(problems)} problems, listed above")
 
 
@@ -128,7 +128,7 @@ def _print_left_out(checked: "Checked") -> None:
     if checked.left_out:
         print(f"left out: {_counted(checked.left_out, 'file')}")
         for name, reason in checked.left_out:
-            print(f"  {name}: {reason}")
+            print(f"  {one_line(name)}: {reason}")
 
 
 def _counted(things: Sized, noun: str) -> str:
@@ -159,6 +159,6 @@ def _print_copies(checked: "Checked") -> None:
         if pairs:
             print(f"the same image {kind}: {len(pairs)}")
             for copy in pairs[:SHOWN]:
-                print(f"  {copy.name} is {copy.original}")
+                print(f"  {one_line(copy.name)} is {one_line(copy.original)}")
             if len(pairs) > SHOWN:
                 print("  ...")

@@ -31,7 +31,7 @@ from sgan_jax.cli.predict import Predict
 from sgan_jax.cli.report import Report
 from sgan_jax.cli.runs import Runs
 from sgan_jax.cli.sample import Sample
-from sgan_jax.cli.spelling import FlagFormatter, flag
+from sgan_jax.cli.spelling import FlagFormatter, flag, one_line
 from sgan_jax.cli.sweep import Sweep
 from sgan_jax.cli.train import Train
 from sgan_jax.engine.memory import keep_scratch
@@ -80,7 +80,7 @@ def main() -> None:
         message = _message(error)
         if message is None:
             raise
-        print(f"sgan: error: {spelled(message, flag)}", file=sys.stderr)
+        print(f"sgan: error: {one_line(spelled(message, flag))}", file=sys.stderr)
         status = 2
     sys.exit(status)
 

@@ -11,6 +11,7 @@ import tyro
 
 from sgan_jax.cli.flags import Device, File, Float, Int
 from sgan_jax.cli.settings import flags_of
+from sgan_jax.cli.spelling import command, one_line
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
 
@@ -83,7 +84,7 @@ class Predict:
                 ("--data-dir", str(sheet.folder), "--labels-file", str(self.out)),
             )
             words = [*flags_of(opened.config, NOT_REPEATED), "--init-from", run, *data, "--run", "NEW"]
-            print(f"{fill_in}train on it: bin/train {shlex.join(words)}")
+            print(f"{fill_in}train on it: {command('train')} {shlex.join(words)}")
         return 1 if sheet.left_out else 0
 
     def _sheet(self, opened: "Opened") -> "LabelSheet":
@@ -109,4 +110,4 @@ class Predict:
 
 def _warn(left_out: Iterable["LeftOut"]) -> None:
     for file in left_out:
-        print(f"sgan: warning: {file.path}: left out ({file.reason})", file=sys.stderr)
+        print(f"sgan: warning: {one_line(str(file.path))}: left out ({file.reason})", file=sys.stderr)

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 
+from sgan_jax.cli.spelling import one_line
 from sgan_jax.inference.predict import ImagePrediction
 
 Rows = Sequence[ImagePrediction]
@@ -21,7 +22,8 @@ def as_text(rows: Rows, names: ClassNames) -> str:
     """A line for each image: class, probability in per cent, path."""
     width = max(map(len, names))
     return "".join(
-        f"{row.class_name:{width}}  {100 * round(row.probability, _DIGITS):6.2f}%  {row.path}\n" for row in rows
+        f"{row.class_name:{width}}  {100 * round(row.probability, _DIGITS):6.2f}%  {one_line(str(row.path))}\n"
+        for row in rows
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from sgan_jax.cli.spelling import command
 from sgan_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Runs:
         if self.json:
             print(json.dumps([_as_json(row) | {"latest": row.path.resolve() == latest} for row in rows], indent=2))
         elif not rows:
-            print(f"{self.folder}: no runs; bin/train makes one")
+            print(f"{self.folder}: no runs; {command('train')} makes one")
         else:
             _print_runs(rows, latest, self.folder / LATEST.name)
         for left in [] if self.json else leftovers(self.folder):

@@ -55,7 +55,8 @@ def predict(opened: Opened, paths: Sequence[Path], averaged: bool = False) -> Pr
     opened.needs_classifier("predict")
     files = list(_expand(paths))
     if not files:
-        raise UserError("no images; name image files, or folders of them")
+        empty = f"{', '.join(map(str, paths))}: " if paths else ""
+        raise UserError(f"{empty}no images; name image files, or folders of them")
     return predict_files(opened, files, averaged)
 
 

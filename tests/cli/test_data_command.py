@@ -19,13 +19,13 @@ from sgan_jax.errors import UserError
 
 def test_counts_sizes_and_files_that_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write(tmp_path / "pets")
-    (folder / "cat" / "bad.png").write_text("no image")
+    (folder / "cat" / "bad\n\x1b[1m.png").write_text("no image")
     assert DataCommand("check", folder)() == 0
     assert capsys.readouterr().out == (
         "set: pets (a folder of images)\n"
         "images: 12 of 8 x 8 pixels, grey\n"
         "memory: 768 bytes for the images, and on the device 896 bytes\n"
-        "left out: 1 file\n  cat/bad.png: no image that Pillow reads\n"
+        "left out: 1 file\n  cat/bad\\n\\x1b[1m.png: no image that Pillow reads\n"
         "\nclass       labelled     test\n"
         "cat                3        2\n"
         "dog                2        1\n"

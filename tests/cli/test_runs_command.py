@@ -45,7 +45,7 @@ def test_the_table_as_json(runs: Path, does: Does) -> None:
 
 def test_a_folder_without_runs_and_another_one(runs: Path, does: Does, fails: Does) -> None:
     (runs.parent / "others").mkdir()
-    assert does("runs", "--folder", "others") == "others: no runs; bin/train makes one\n"
+    assert does("runs", "--folder", "others") == "others: no runs; sgan train makes one\n"
     assert json.loads(does("runs", "--folder", "others", "--json")) == []
     assert fails("runs", "--folder", "none") == "none: no such folder of runs"
     runs.rename(runs.with_name("mine"))

@@ -112,7 +112,7 @@ def rows(text: str) -> list[dict[str, str]]:
 def test_uncertain_images_are_a_file_to_fill_in_that_train_reads(run: Path, does: Callable[..., str]) -> None:
     printed = does("predict", "--run", "run", "--uncertain", 2, "--out", "next.csv")
     again = f"--init-from run --data-dir {run.parent}/pets --labels-file next.csv --run NEW\n"
-    assert printed.startswith("next.csv\nfill in its column label, then train on it: bin/train --preset supervised ")
+    assert printed.startswith("next.csv\nfill in its column label, then train on it: sgan train --preset supervised ")
     assert printed.endswith(again) and "--width 2" in printed and "--labels " not in printed
     first, second, *known = rows((run.parent / "next.csv").read_text())
     assert first.keys() == {"file", "label", "prediction", "confidence"}
@@ -124,7 +124,7 @@ def test_uncertain_images_are_a_file_to_fill_in_that_train_reads(run: Path, does
     text = (run.parent / "next.csv").read_text()
     filled = text.replace(f"{first['file']},,", f"{first['file']},bird,").replace(",", ";")
     (run.parent / "next.csv").write_text(f"\ufeff{filled}", encoding="utf-8")  # as a spreadsheet saves it
-    words = shlex.split(printed.partition("bin/train ")[2].replace("NEW", "new"))
+    words = shlex.split(printed.partition("sgan train ")[2].replace("NEW", "new"))
     assert "classes kept: cat, dog; new: bird\n" in does("train", *words)
     of_run = record(run.parent / "new")
     assert of_run["config"]["data"]["labels"] == 3 and of_run["config"]["seed"] == 3
