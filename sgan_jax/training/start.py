@@ -82,6 +82,8 @@ def prepare(config: Config, options: Options, dataset: Dataset | None = None) ->
     validate(config)
     system = build(config, dataset.train_images.shape[1:], dataset.num_classes)
     labelled = labelled_images(config, dataset)
+    if options.profile:
+        options.profile.check(config.total_steps)  # of a run that resumes, fewer are left
     group = team(options.devices, config.batch_size, config.unlabelled)
     steps = options.profile and options.profile.steps
     if not group.same(

@@ -24,6 +24,7 @@ def test_a_trace_that_would_be_empty_is_an_error(tmp_path: Path, fails) -> None:
     traced.check(11)
     line = fails("train", *DIGITS, *SMALL, "--steps", 4, "--profile", "trace", "--run", "run")
     assert line == "--profile-steps: begins with step 11, and this call takes 4"
+    assert not Path("run").exists(), "nothing half-written"
 
 
 def test_folder_is_made_and_both_ends_are_included(tmp_path: Path) -> None:
