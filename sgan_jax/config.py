@@ -499,6 +499,8 @@ def changed(config: Config, values: Mapping[str, Any]) -> Config:
             raise UserError(f"no setting is named '{place}'; the settings are those of `sgan train --help`")
         if not SETTINGS[place].takes(value):
             raise UserError(f"‹{place}›: {value!r:.60}; expected {_kind(SETTINGS[place].kind)}")
+        if place in PATHS and value == "":  # Path("") is the current folder
+            raise UserError(f"‹{place}›: '' is no path; leave it out, or name a file or folder")
         branch, _, name = place.rpartition(".")
         branches.setdefault(branch, {})[name] = value
     own = branches.pop("", {})

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sgan_jax.cli.flags import Device, File, Int, Text
+from sgan_jax.cli.flags import Device, File, Int
 from sgan_jax.errors import UserError
 from sgan_jax.metrics.measure import percent
 
@@ -25,9 +25,9 @@ class Eval:
     """step_7200, latest, best (by validation accuracy), or the path of a checkpoint."""
     run: File = None
     """Run directory; by default runs/latest."""
-    data_dir: Text = None
+    data_dir: File = None
     """Where the run's images lie now, if they were moved; or other labelled images of its classes, or of some."""
-    labels_file: Text = None
+    labels_file: File = None
     """Where the CSV file of labels lies: the run's, if it was moved, or that of the other images."""
     device: Device = None
     """Kind of device to compute on, or one of several, such as gpu:1; by default the first that JAX has."""
@@ -53,12 +53,17 @@ class Eval:
         for name in ("features", "images"):
             if getattr(self, name) is not None:
                 raise UserError(f"‹{name}›: only of a generator; give ‹generator› as well")
-        result = evaluate(open_run(self.run, self.ckpt), self.data_dir, self.labels_file, self.top_k)
+        result = evaluate(open_run(self.run, self.ckpt), *self._data(), self.top_k)
         print(json.dumps(_as_json(result)) if self.json else _as_text(result))
         save_evaluation(result)  # after the figures, which are worth having where the directory cannot be written
         if not self.json:
             print(f"\nconfusion matrix: {result.confusion_file}")
         return 0
+
+    def _data(self) -> tuple[str | None, str | None]:
+        """Where the images are, and their labels."""
+        data_dir, labels_file = (None if path is None else str(path) for path in (self.data_dir, self.labels_file))
+        return data_dir, labels_file
 
     def _measure_generator(self) -> int:
         from sgan_jax.cli import eval_generator
@@ -70,7 +75,7 @@ class Eval:
         if self.top_k is not None:
             raise UserError("‹top_k›: of a classifier; leave out ‹generator› or ‹top_k›")
         opened, reference = open_run(self.run, self.ckpt), open_run(self.features)
-        result = evaluate_generator(opened, reference, self.data_dir, self.labels_file, self.images)
+        result = evaluate_generator(opened, reference, *self._data(), self.images)
         print(json.dumps(eval_generator.as_json(result)) if self.json else eval_generator.as_text(result))
         return 0
 

@@ -44,6 +44,8 @@ def _value(about: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.Prim
     (kind,) = given
 
     def read(texts: list[str]) -> Any:
+        if kind is Path and not texts[0]:  # Path("") is the current folder, which nobody has named
+            raise ValueError("'' is no path; a variable of the shell may be empty")
         try:
             return {"True": True, "False": False}[texts[0]] if kind is bool else kind(texts[0])
         except (ValueError, KeyError):

@@ -226,6 +226,7 @@ def test_another_preset_and_another_head_make_a_run_of_their_own(run, tmp_path, 
             "unknown preset 'tutrial'; choose one of best, best-objects, best-unaugmented",
         ),
         (("--preset", "catgan", "--head", "real_fake"), "head 'real_fake' has no classes, which objective 'catgan' is"),
+        (("--data-dir", ""), "--data-dir: '' is no path; leave it out, or name a file or folder"),
         (("--data-dir", "missing"), "--data-dir missing: does not exist"),
         (("--run", "file"), "file: cannot be written (File exists); choose another --run"),
         (("--run", "file/below"), "file/below: cannot be written (Not a directory); choose another --run"),
@@ -533,8 +534,9 @@ def test_help_is_quick_and_explains_every_flag(command, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_flag_that_does_not_exist_or_has_no_number_is_reported_with_status_2(sgan, tmp_path):
-    for arguments in (("train", "--lables", 100), ("train", "--labels", "many"), ("eval", "--head", "stacked")):
+def test_a_flag_that_does_not_exist_or_has_no_number_or_path_is_reported_with_status_2(sgan, tmp_path):
+    wrong = (("train", "--lables", 100), ("train", "--labels", "many"), ("eval", "--head", "stacked"))
+    for arguments in (*wrong, ("report", "--run", ""), ("predict", "")):
         status, printed, error = sgan(*arguments)
         assert status == 2
         assert str(arguments[1]) in printed + error
