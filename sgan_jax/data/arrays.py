@@ -59,11 +59,6 @@ def load_npz(path: str | Path, size: Size | None = None, problems: Problems = RA
     if "x_unlabelled" in images:
         images["x_train"] = np.concatenate([images["x_train"], images["x_unlabelled"]])
         labels = np.concatenate([labels, np.full(len(images["x_unlabelled"]), UNKNOWN, np.int32)])
-    elif UNKNOWN not in labels:
-        log.warning(
-            "%s: no unlabelled images: those that ‹data.labels› leaves without a label are used as such",
-            path,
-        )
     return Dataset(
         name=set_name(path),
         train_images=images["x_train"],

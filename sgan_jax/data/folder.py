@@ -207,8 +207,8 @@ def _stack(surveyed: Survey, decoded: Iterator[Decoded], most: int, shape: tuple
 
 
 def _warn(surveyed: Survey, left_out: list[LeftOut]) -> None:
-    """Warns of files that are left out or are not there, and of a set without unlabelled images."""
-    listing, train = surveyed.listing, surveyed.train.split
+    """Warns of files that are left out or are not there."""
+    listing = surveyed.listing
     folder = listing.folder
     if listing.missing:
         files = ", ".join(file.name for file in listing.missing[:SHOWN]) + (", ..." if listing.missing[SHOWN:] else "")
@@ -219,10 +219,3 @@ def _warn(surveyed: Survey, left_out: list[LeftOut]) -> None:
         more = f", ... (all: bin/data check {folder})" if len(left_out) > SHOWN else ""
         files = ", ".join(map(str, left_out[:SHOWN])) + more
         log.warning("%s: %d of %d files left out: %s", folder, len(left_out), total, files)
-    if UNKNOWN not in train.labels:
-        log.warning(
-            "%s: no images in '%s': all %d have a class; ‹data.labels› N uses the others without their labels",
-            folder,
-            UNLABELLED[0],
-            len(train.paths),
-        )

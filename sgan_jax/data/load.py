@@ -39,6 +39,7 @@ __all__ = [
     "is_folder_of_images",
     "load",
     "load_embedded",
+    "warned_if_labelled",
 ]
 
 log = logging.getLogger(__name__)
@@ -160,6 +161,17 @@ def _ways_out(dataset: str) -> str:
     if dataset != "mnist":
         return ways
     return f"{ways} (‹data.dataset› auto tries for one), or ‹data.dataset› {EMBEDDED}, inside the package"
+
+
+def warned_if_labelled(dataset: Dataset) -> Dataset:
+    """The set, with a warning of custom images that all have a label: who trains on them may have expected others."""
+    if dataset.custom and dataset.streamed is None and dataset.known.all():
+        log.warning(
+            "%s: no unlabelled images: all %d have a label; ‹data.labels› N uses the others without theirs",
+            dataset.name,
+            len(dataset.train_images),
+        )
+    return dataset
 
 
 def load_file(path: Path, dataset: str, image_size: Size | None, problems: Problems = RAISED) -> Dataset:

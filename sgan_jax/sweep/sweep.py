@@ -13,7 +13,7 @@ from signal import Signals
 from typing import NamedTuple, Protocol
 
 from sgan_jax.config import Config, located, validate
-from sgan_jax.data.load import EMBEDDED, Dataset, load
+from sgan_jax.data.load import EMBEDDED, Dataset, load, warned_if_labelled
 from sgan_jax.engine.devices import available
 from sgan_jax.engine.system import build, check_names
 from sgan_jax.errors import UserError, mendable
@@ -165,7 +165,7 @@ def _load(config: Config, out: Path | None) -> Dataset:
     data = config.data
     custom = data.data_dir, data.image_size, data.stream, data.labels_file
     if data.dataset != "auto" or any(value is not None for value in custom):
-        return load(data.dataset, *custom)
+        return warned_if_labelled(load(data.dataset, *custom))
     places = [out] if out else [ROOT / name for name in ("mnist", EMBEDDED)]
     begun = [name for name in (SweepDir(place).dataset() for place in places) if name]
     return load(begun[0] if len(begun) == 1 else "auto")

@@ -13,7 +13,7 @@ import numpy as np
 from sgan_jax import __version__
 from sgan_jax.config import Config, choose, located, to_json, validate
 from sgan_jax.data.embeddings import with_embeddings
-from sgan_jax.data.load import DEFAULT_LABELS, EMBEDDED, Dataset, choose_labelled, how_many, load
+from sgan_jax.data.load import DEFAULT_LABELS, EMBEDDED, Dataset, choose_labelled, how_many, load, warned_if_labelled
 from sgan_jax.data.stream import installed_grain
 from sgan_jax.engine.devices import Team, available, resolve_precision, team
 from sgan_jax.engine.system import System, build, check_names, uses_unlabelled
@@ -211,7 +211,7 @@ def load_data(config: Config, path: Path | None) -> Dataset:
     data = config.data
     custom = data.data_dir, data.image_size, data.labels_file
     if data.dataset != "auto" or custom != (None, None, None) or data.stream:
-        return load(data.dataset, data.data_dir, data.image_size, data.stream, data.labels_file)
+        return warned_if_labelled(load(data.dataset, *custom[:2], data.stream, data.labels_file))
     if path:
         places = [path]
     else:

@@ -14,10 +14,13 @@ from awkward import lab, turned
 from pets import SIZE, picture, write
 from PIL import Image
 
+from sgan_jax.config import Config, changed
 from sgan_jax.data.check import check
 from sgan_jax.data.images import BadImage, read_header, read_image
+from sgan_jax.data.labelled import load_labelled
 from sgan_jax.data.load import UNKNOWN, load
 from sgan_jax.errors import UserError
+from sgan_jax.training.start import load_data
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -308,11 +311,19 @@ def test_a_folder_whose_name_is_not_text_is_an_error(tmp_path):
         load(data_dir=folder)
 
 
-def test_no_unlabelled_images_are_a_warning(tmp_path, caplog):
+def test_no_unlabelled_images_are_a_warning_for_who_trains_on_them_and_for_nobody_else(tmp_path, caplog):
     folder = write(tmp_path / "pets", test=False)
     shutil.rmtree(folder / "unlabelled")
-    assert load(data_dir=folder).known.all()
-    assert "no images in 'unlabelled': all 5 have a class" in caplog.text
+    np.savez(tmp_path / "pets.npz", x_train=np.ones((5, 8, 8)), y_train=[0, 1, 0, 1, 1])
+    for place in (folder, tmp_path / "pets.npz"):
+        assert load(data_dir=place).known.all()
+        load_labelled(place, (8, 8, 1))
+        assert not caplog.records
+        load_data(changed(Config(), {"data.data_dir": place}), None)
+        assert caplog.messages == [
+            "pets: no unlabelled images: all 5 have a label; ‹data.labels› N uses the others without theirs"
+        ]
+        caplog.clear()
 
 
 def test_settings_that_do_not_apply_are_errors(tmp_path, write_idx, arrays):
