@@ -34,6 +34,7 @@ RULES = ("fixed", "flexmatch", "freematch", "softmatch")
 ALIGNMENTS = ("none", "uniform", "labelled")
 NORMS = ("group", "batch")
 TEACHERS = ("averaged", "student")
+GENERATOR = "generator"  # the evaluator that needs features
 
 
 class Range(NamedTuple):
@@ -366,7 +367,16 @@ class Config:
         short="class_balance",
     )
     ema_decay: float = _field(0.999, "Decay of the averaged weights, a step.", FRACTION)
-    evaluators: tuple[str, ...] = _field(("accuracy",), "What measures the model after each epoch, by name.")
+    evaluators: tuple[str, ...] = _field(
+        ("accuracy",),
+        "What measures the model after each epoch, by name: accuracy, or generator, which needs features.",
+    )
+    features: str | None = _field(
+        None,
+        "Run, or RUN/step_N, of a separately trained classifier: by its features generated images are compared with "
+        "training images after each epoch (evaluator generator); none, as by default: they are not compared.",
+        short="features",
+    )
     init_from: str | None = _field(
         None, "Run, or RUN/step_N, with whose weights the run begins; by default with random ones.", short="init_from"
     )
@@ -398,6 +408,12 @@ class Config:
     def total_steps(self) -> int:
         """Steps from the first to the last."""
         return self.epochs * self.steps_per_epoch if self.steps is None else self.steps
+
+    @property
+    def measured_by(self) -> tuple[str, ...]:
+        """Names of evaluators: those of `evaluators`, and the generator's where there are features for it."""
+        measures_generator = self.features is not None and GENERATOR not in self.evaluators
+        return (*self.evaluators, GENERATOR) if measures_generator else self.evaluators
 
     def uses_propagated_labels(self, step: int) -> bool:
         """Whether the step after `step` steps uses the propagated labels."""
@@ -467,9 +483,9 @@ SOURCE_SETTINGS = frozenset(
     }
 )
 # Settings that name a file or a folder.
-PATHS = frozenset({"data.data_dir", "data.labels_file", "propagation.embeddings", "init_from"})
+PATHS = frozenset({"data.data_dir", "data.labels_file", "propagation.embeddings", "init_from", "features"})
 # Settings of what a run reports and keeps, and of when it ends early; they change none of the steps that it takes.
-REPORT_SETTINGS = frozenset({"evaluators", "keep", "patience"})
+REPORT_SETTINGS = frozenset({"evaluators", "features", "keep", "patience"})
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -624,8 +640,9 @@ def located(config: Config) -> Config:
     """The configuration with files and folders that are found from any working directory."""
     settings = flatten(config)
     paths = {place: str(Path(path).absolute()) for place in PATHS if (path := settings[place])}
-    if config.init_from is not None:  # without links: `runs/latest` is soon another run
-        paths["init_from"] = str(Path(config.init_from).resolve())
+    for place in ("init_from", "features"):  # without links: `runs/latest` is soon another run
+        if (path := settings[place]) is not None:
+            paths[place] = str(Path(path).resolve())
     return changed(config, paths)
 
 
@@ -691,6 +708,8 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield f"‹patience›: {config.patience}; counts epochs by validation accuracy; give ‹data.validation›, too"
     if config.patience and "accuracy" not in config.evaluators:
         yield f"‹patience›: {config.patience}; counts epochs by validation accuracy; expected accuracy in ‹evaluators›"
+    if GENERATOR in config.evaluators and config.features is None:
+        yield f"‹evaluators›: {GENERATOR}; needs ‹features› RUN, a run whose classifier was trained separately"
     if graph.candidates < graph.neighbours:
         least = f"‹propagation.neighbours›, {graph.neighbours}"
         yield f"‹propagation.candidates›: {graph.candidates}; must be at least {least}"

@@ -58,6 +58,7 @@ CHANGED = Config(
     unlabelled=12,
     ema_decay=0.9,
     evaluators=("accuracy", "brightness"),
+    features="runs/b",
     init_from="runs/a",
     keep=3,
     patience=2,
@@ -188,6 +189,7 @@ def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
 def test_files_and_folders_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert located(Config()) == Config()
+    assert located(Config(features="b", init_from="a")) == Config(features=f"{tmp_path}/b", init_from=f"{tmp_path}/a")
     there = located(Config(data=DataConfig(data_dir="digits", labels_file="a.csv")))
     digits, table = str(tmp_path / "digits"), str(tmp_path / "a.csv")
     assert there == located(there) == Config(data=DataConfig(data_dir=digits, labels_file=table))
@@ -236,6 +238,7 @@ def test_configuration_cannot_be_changed_in_place() -> None:
 
 def test_differences_name_what_decides_the_result_and_leave_length_source_and_reports_out() -> None:
     free = {"epochs": 30, "steps": 9, "data.dataset": "mnist", "data.data_dir": "here", "evaluators": ("accuracy",) * 2}
+    free |= {"features": "runs/b"}
     assert differences(Config(), changed(Config(), free)) == []
     other = changed(Config(), {"propagation.alpha": 0.5, "objective.entropy_weight": 0.2, "seed": 1})
     assert differences(Config(), other, frozenset({"seed"})) == [

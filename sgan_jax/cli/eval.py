@@ -36,7 +36,7 @@ class Eval:
     generator: bool = False
     """Measure the generator, not the classifier."""
     features: File = None
-    """For --generator: a run whose classifier gives the features, trained on images of the same shape."""
+    """For --generator: a run, or RUN/step_N, whose classifier gives the features, of images of the same shape."""
     images: Int = None
     """For --generator: how many images are compared; by default as many as there are to test on, at most 10000 and
     no more than there are to train on."""
@@ -74,8 +74,8 @@ class Eval:
             raise UserError("‹generator›: needs ‹features› RUN, a run whose classifier was trained separately")
         if self.top_k is not None:
             raise UserError("‹top_k›: of a classifier; leave out ‹generator› or ‹top_k›")
-        opened, reference = open_run(self.run, self.ckpt), open_run(self.features)
-        result = evaluate_generator(opened, reference, *self._data(), self.images)
+        opened = open_run(self.run, self.ckpt)
+        result = evaluate_generator(opened, self.features, *self._data(), self.images)
         print(json.dumps(eval_generator.as_json(result)) if self.json else eval_generator.as_text(result))
         return 0
 

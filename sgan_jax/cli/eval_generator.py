@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sgan_jax.metrics.measure import Measure, label, number, percent
+from sgan_jax.metrics.measure import Measure, label, number
 
 if TYPE_CHECKING:
     from sgan_jax.inference.generator import GeneratorEvaluation
@@ -13,11 +13,9 @@ _SMALL = {"kernel_distance"}  # shown in thousandths
 def as_text(result: "GeneratorEvaluation") -> str:
     """A table of the figures and their floor, and the classes that were drawn."""
     lines = [f"*** {result.notice} ***"] if result.notice else []
-    accuracy = "" if result.reference_accuracy is None else f", {percent(result.reference_accuracy)}% of test images"
     lines += [
         f"step {result.step}: {result.images:,} generated images beside as many training images",
-        f"features: {result.reference} at step {result.reference_step}{accuracy} (SHA-256 "
-        f"{result.reference_digest[:12]})",
+        f"features: {result.features}",
         "",
         f"{'':36}generated  {'test images' if result.floor else ''}".rstrip(),
     ]
@@ -40,12 +38,7 @@ def as_json(result: "GeneratorEvaluation") -> dict[str, Any]:
         "step": result.step,
         "notice": result.notice,
         "images": result.images,
-        "features": {
-            "run": str(result.reference),
-            "step": result.reference_step,
-            "sha256": result.reference_digest,
-            "test_accuracy": result.reference_accuracy,
-        },
+        "features": result.features.to_json(),
         "generated": {name: measure.value for name, measure in result.figures.items()},
         "test_images": {name: measure.value for name, measure in result.floor.items()},
         "kernel_distance_deviation": result.kernel_deviation,

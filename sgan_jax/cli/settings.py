@@ -33,6 +33,7 @@ COMMON = (
     "data.image_size",
     "data.stream",
     "init_from",
+    "features",
     "propagation.embeddings",
     "model.head",
     "steps_per_epoch",
@@ -124,6 +125,8 @@ def given(command: Any) -> dict[str, Any]:
 def _converted(setting: Setting, value: Any) -> Any:
     if setting.place == "data.image_size":
         return parse_size(value)
+    if setting.place == "features" and value == "none":  # so that a run can be resumed without them
+        return None
     if get_origin(setting.kind) is tuple:
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value

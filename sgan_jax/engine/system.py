@@ -263,7 +263,7 @@ def build(
 
 def _of_system(config: Config) -> Config:
     """The configuration without settings that do not change the system, so that other seeds have the same one."""
-    config = replace(config, preset="", seed=0, evaluators=(), init_from=None, keep=0, patience=0)
+    config = replace(config, preset="", seed=0, evaluators=(), features=None, init_from=None, keep=0, patience=0)
     config = replace(config, data=DataConfig(), propagation=PropagationConfig())
     if config.adam.schedule == "constant":  # or the rate depends on the length
         config = replace(config, epochs=1, steps_per_epoch=1, steps=None)

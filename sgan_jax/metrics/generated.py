@@ -6,6 +6,7 @@ against as many test images is the floor.
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -29,13 +30,13 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
       In squared units of the features; 0 for the same features. At least 0, which rounding may miss by a little where
       there are fewer images than features.
     """
-    real, generated = (np.asarray(features, np.float64) for features in (real, generated))
-    covariances = [np.atleast_2d(np.cov(features, rowvar=False)) for features in (real, generated)]
-    values, vectors = np.linalg.eigh(covariances[0])
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    of_product = np.linalg.eigvalsh(root @ covariances[1] @ root)
-    traces = sum(np.trace(covariance) for covariance in covariances) - 2 * np.sqrt(of_product.clip(0)).sum()
-    return float(max(0.0, np.square(real.mean(axis=0) - generated.mean(axis=0)).sum() + traces))
+    return Real(real).frechet_distance(generated)
+
+
+def _normal(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean `[F]` and covariance `[F, F]` of the features."""
+    features = np.asarray(features, np.float64)
+    return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
 
 
 class KernelDistance(NamedTuple):
@@ -93,19 +94,53 @@ def manifolds(real: np.ndarray, generated: np.ndarray, neighbours: int = NEIGHBO
       generated: `[M, F]`, more than `neighbours`.
       neighbours: k.
     """
-    of_real, of_generated = (_radii(features, neighbours) for features in (real, generated))
-    inside, recalled, covered = np.zeros(len(generated), np.int64), [], []
-    for rows, distances in _distances(real, generated):
-        near = distances < of_real[rows, None]
-        inside += near.sum(axis=0)
-        covered.append(near.any(axis=1))
-        recalled.append((distances < of_generated).any(axis=1))
-    return Manifolds(
-        float((inside > 0).mean()),
-        float(np.concatenate(recalled).mean()),
-        float(inside.mean() / neighbours),
-        float(np.concatenate(covered).mean()),
-    )
+    return Real(real, neighbours).manifolds(generated)
+
+
+class Real:
+    """Features of real images beside which others are compared. What depends on them alone is computed once."""
+
+    def __init__(self, features: np.ndarray, neighbours: int = NEIGHBOURS):
+        """Computes nothing yet.
+
+        Args:
+          features: `[N, F]`.
+          neighbours: k of `manifolds`.
+        """
+        self.features, self.neighbours = features, neighbours
+
+    @cached_property
+    def _mean_covariance_and_root(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        mean, covariance = _normal(self.features)
+        values, vectors = np.linalg.eigh(covariance)
+        return mean, covariance, (vectors * np.sqrt(values.clip(0))) @ vectors.T
+
+    @cached_property
+    def _radii(self) -> np.ndarray:
+        return _radii(self.features, self.neighbours)
+
+    def frechet_distance(self, generated: np.ndarray) -> float:
+        """As of the function of that name."""
+        (mean, covariance, root), (of_generated, other) = self._mean_covariance_and_root, _normal(generated)
+        of_product = np.linalg.eigvalsh(root @ other @ root)
+        traces = np.trace(covariance) + np.trace(other) - 2 * np.sqrt(of_product.clip(0)).sum()
+        return float(max(0.0, np.square(mean - of_generated).sum() + traces))
+
+    def manifolds(self, generated: np.ndarray) -> Manifolds:
+        """As of the function of that name."""
+        of_generated = _radii(generated, self.neighbours)
+        inside, recalled, covered = np.zeros(len(generated), np.int64), [], []
+        for rows, distances in _distances(self.features, generated):
+            near = distances < self._radii[rows, None]
+            inside += near.sum(axis=0)
+            covered.append(near.any(axis=1))
+            recalled.append((distances < of_generated).any(axis=1))
+        return Manifolds(
+            float((inside > 0).mean()),
+            float(np.concatenate(recalled).mean()),
+            float(inside.mean() / self.neighbours),
+            float(np.concatenate(covered).mean()),
+        )
 
 
 def nearest(images: np.ndarray, others: np.ndarray, own: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

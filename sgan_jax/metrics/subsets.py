@@ -1,4 +1,4 @@
-"""The images on which a classifier is evaluated."""
+"""The images on which a classifier is evaluated, and those beside which a generator's are compared."""
 
 from typing import NamedTuple
 
@@ -7,6 +7,7 @@ import numpy as np
 from sgan_jax.data.load import Dataset
 
 EVALUATION_SIZE = 10_000  # training images that are evaluated after an epoch
+MOST_TRAINING = 60_000  # training images of which a generated one may be a copy
 
 
 class Subset(NamedTuple):
@@ -49,3 +50,39 @@ def evaluation_subset(images: int) -> np.ndarray:
     A fixed seed draws them, because the images of a data set may be sorted.
     """
     return np.sort(np.random.default_rng(0).permutation(images)[:EVALUATION_SIZE])
+
+
+class Compared(NamedTuple):
+    """Indices of real images beside which generated ones are compared, ascending."""
+
+    candidates: np.ndarray  # of training images, of which one may be copied, int64 [M]
+    chosen: np.ndarray  # which of the candidates are compared, int64 [n]
+    test: np.ndarray  # of test images, whose figures are the floor, int64 [n]; empty where these are fewer
+
+    @property
+    def training(self) -> np.ndarray:
+        """Of the training images that are compared, int64 `[n]`."""
+        return self.candidates[self.chosen]
+
+
+def compared(training: int, tests: int, count: int) -> Compared:
+    """The images of a comparison, drawn by a fixed seed.
+
+    Args:
+      training: how many training images there are.
+      tests: how many test images.
+      count: n, at most as many as training images.
+    """
+    random = np.random.default_rng(0)
+    candidates = np.sort(random.permutation(training)[:MOST_TRAINING])
+    chosen = np.sort(random.permutation(len(candidates))[:count])
+    test = np.sort(random.permutation(tests)[:count])
+    return Compared(candidates, chosen, test if tests >= count else test[:0])
+
+
+def how_many_compared(training: int, tests: int, most: int, least: int) -> int:
+    """How many images of each kind are compared: as many as there are to train and to test on, at most `most`.
+
+    Where there are fewer than `least` test images, they do not count: there is no floor then.
+    """
+    return min(most, training, tests if tests >= least else training)

@@ -1,17 +1,24 @@
 """Evaluators by name: what measures a model after each epoch. A new one is a function and a row of EVALUATORS."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from sgan_jax.config import GENERATOR
 from sgan_jax.metrics import accuracy as correct
 from sgan_jax.metrics.classify import Classify, class_logits
 from sgan_jax.metrics.confusion import confusion_matrix
-from sgan_jax.metrics.measure import Measure
-from sgan_jax.metrics.subsets import Subset, evaluation_subset, held_out_subset
+from sgan_jax.metrics.features import FIGURES, Basis, Features
+from sgan_jax.metrics.generated import NEIGHBOURS, Real
+from sgan_jax.metrics.measure import PERCENT, Measure
+from sgan_jax.metrics.subsets import Subset, compared, evaluation_subset, held_out_subset, how_many_compared
 from sgan_jax.types import Model, TrainState
+
+COMPARED = 2000  # images of each kind in `generator`, few enough for every epoch
+GENERATED = 1000  # images that are generated as one batch, as by `sample.generate_many`
 
 
 class Subject(NamedTuple):
@@ -23,6 +30,8 @@ class Subject(NamedTuple):
     subsets: dict[str, Subset]  # "train", and "test" and "validation" where there are any: images and labels
     classes: int  # K
     key: jax.Array  # the run's key for samples: the same latents after each epoch
+    training: np.ndarray  # all training images in memory, with and without a label, uint8 [N, H, W, C]
+    features: Features | None = None  # by which generated images are compared
 
 
 class Evaluated(NamedTuple):
@@ -32,6 +41,7 @@ class Evaluated(NamedTuple):
     counts: dict[str, int] = {}  # noqa: RUF012 - images behind a measure, where these are not all of its subset
     confusion: np.ndarray | None = None  # of held-out images, or else training images, int64 [K, K]
     class_logits: dict[str, np.ndarray] = {}  # noqa: RUF012 - of all images of a subset, float32 [N, K], to be kept
+    about: dict[str, Any] = {}  # noqa: RUF012 - plain values by name, that the line of the measures is to have
 
 
 class NotFinite(Exception):
@@ -81,4 +91,50 @@ def accuracy(subject: Subject) -> Evaluator:
     return of
 
 
-EVALUATORS: dict[str, Callable[[Subject], Evaluator]] = {"accuracy": accuracy}
+def generator(subject: Subject) -> Evaluator:
+    """Frechet distance, recall and coverage of generated images beside as many training images.
+
+    Those of `eval --generator` for the same number of images. `about` has the features, and the same figures of test
+    images: the floor. Real images are described once. Without features there are no figures.
+    """
+    features, training = subject.features, subject.training
+    if features is None:
+        return lambda state, ends: Evaluated({})
+    tests = subject.subsets["test"].images if "test" in subject.subsets else training[:0]
+    n = how_many_compared(len(training), len(tests), COMPARED, NEIGHBOURS + 1)
+    images = compared(len(training), len(tests), n)
+
+    @cache
+    def real() -> Real:
+        return Real(features.describe(training, images.training).features)
+
+    @cache
+    def about() -> dict[str, Any]:
+        floor = _figures(real(), features.describe(tests, images.test).features) if len(images.test) else {}
+        return {"features": Basis(features.about, n, floor).to_json()}
+
+    def of(state: TrainState, ends: bool) -> Evaluated:
+        measures = _figures(real(), features.describe(_drawn(subject, state.model("g"), n), None).features)
+        return Evaluated(measures, dict.fromkeys(measures, n), about=about())
+
+    return of
+
+
+def _drawn(subject: Subject, model: Model, count: int) -> np.ndarray:
+    """Generated images, uint8 `[count, H, W, C]`, in batches of one size: layers may normalise over the batch."""
+    keys = [jax.random.fold_in(subject.key, batch) for batch in range(-(-count // GENERATED))]
+    return np.concatenate([subject.generate(model, key, GENERATED) for key in keys])[:count]
+
+
+def _figures(real: Real, features: np.ndarray) -> dict[str, Measure]:
+    """The figures of images by their features, `[n, F]`."""
+    n, of_manifolds = len(features), real.manifolds(features)
+    measures = (
+        Measure(real.frechet_distance(features), "", n),
+        Measure(of_manifolds.recall, PERCENT, n),
+        Measure(of_manifolds.coverage, PERCENT, n),
+    )
+    return dict(zip(FIGURES, measures, strict=True))
+
+
+EVALUATORS: dict[str, Callable[[Subject], Evaluator]] = {"accuracy": accuracy, GENERATOR: generator}

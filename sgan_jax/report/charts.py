@@ -1,4 +1,4 @@
-"""The charts of a run: one of its measures for each unit, one of its losses for each player."""
+"""The charts of a run: of its accuracies, of other measures by unit, of its losses by player."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ Curves = dict[str, list[tuple[float, float]]]  # points (step, value) by name
 
 PLAYERS = {"d": "Discriminator and classifier", "g": "Generator"}
 LOG_FROM = 10  # largest over smallest loss, from which on the scale is logarithmic
-_ACCURACY = "_accuracy"
+_ACCURACY, _GENERATOR = "_accuracy", "generator_"
 
 
 def charts(lines: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -23,9 +23,9 @@ def charts(lines: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     drawn = [
         pictures.curves_svg({words(name): points for name, points in curves.items()}, _title(curves), unit or "value")
-        for unit, curves in _over_time(measures_by_unit(lines))
+        for unit, curves in _over_time(_accuracies_apart(measures_by_unit(lines)))
     ]
-    for player, curves in _over_time(losses_by_player(lines)):
+    for player, curves in _over_time(losses_by_player(lines).items()):
         values = [value for points in curves.values() for _, value in points]
         log = min(values) > 0 and max(values) >= LOG_FROM * min(values)
         title = f"{PLAYERS.get(player, f'Player {player}')}: terms of the loss"
@@ -52,9 +52,18 @@ def losses_by_player(lines: Iterable[Mapping[str, Any]]) -> dict[str, Curves]:
     return dict(sorted(players.items()))
 
 
-def _over_time(groups: Mapping[str, Curves]) -> Iterator[tuple[str, Curves]]:
+def _accuracies_apart(units: Mapping[str, Curves]) -> Iterator[tuple[str, Curves]]:
+    """The measures of each unit, accuracies by themselves: the name of a curve lacks that word."""
+    for unit, curves in units.items():
+        for are_accuracies in (True, False):
+            some = {name: points for name, points in curves.items() if name.endswith(_ACCURACY) == are_accuracies}
+            if some:
+                yield unit, some
+
+
+def _over_time(groups: Iterable[tuple[str, Curves]]) -> Iterator[tuple[str, Curves]]:
     """The groups whose curves reach over two steps or more."""
-    for name, curves in groups.items():
+    for name, curves in groups:
         if len({step for points in curves.values() for step, _ in points}) > 1:
             yield name, curves
 
@@ -67,4 +76,6 @@ def words(name: str) -> str:
 def _title(curves: Curves) -> str:
     if all(name.endswith(_ACCURACY) for name in curves):
         return "Accuracy"
+    if len(curves) > 1 and all(name.startswith(_GENERATOR) for name in curves):
+        return "Generated images"
     return words(next(iter(curves))) if len(curves) == 1 else "Measures"

@@ -18,6 +18,7 @@ from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
 from sgan_jax.metrics import per_class
 from sgan_jax.metrics.calibration import calibration_error, reliability
+from sgan_jax.metrics.features import basis_of
 from sgan_jax.metrics.measure import Measure, is_number, losses, measures
 from sgan_jax.metrics.names import MEANINGS
 from sgan_jax.presets import drawing_note, generator_learns
@@ -144,14 +145,23 @@ def _terms(lines: Sequence[Line]) -> list[Term]:
 def _figures(lines: Sequence[Line], last: int, total: int) -> list[Figure]:
     """The newest value of each measure, the steps taken and the time."""
     newest: dict[str, Measure] = {}
+    floor: dict[str, Measure] = {}  # of the generator's figures
     for line in lines:
         newest |= measures(line)
-    figures = [Figure(words(name), str(measure), _of_images(measure)) for name, measure in newest.items()]
+        floor = basis.floor if (basis := basis_of(line)) else floor
+    figures = [
+        Figure(words(name), str(measure), _of_images(measure) + _beside(floor.get(name)))
+        for name, measure in newest.items()
+    ]
     figures.append(Figure("steps", f"{last:,}", f"of {total:,}" if last < total else ""))
     seconds = [line["seconds"] for line in lines if is_number(line.get("seconds"))]
     if seconds:
         figures.append(Figure("time", _duration(max(seconds))))
     return figures
+
+
+def _beside(floor: Measure | None) -> str:
+    return "" if floor is None else f"; test images {floor}"
 
 
 def _of_images(measure: Measure) -> str:
@@ -275,6 +285,8 @@ def _facts(run: RunDir, record: RunRecord, lines: Sequence[Line]) -> list[Fact]:
     ]
     if record.origin:
         facts.insert(2, ("began with", f"the weights of {record.origin.run} at step {record.origin.step}"))
+    if features := dict.fromkeys(basis.about for basis in map(basis_of, lines) if basis):
+        facts.append(("features for generated images", "; then ".join(map(str, features))))
     seconds = [(line["step"], line["seconds"]) for line in lines if is_number(line.get("seconds"))]
     if len(seconds) > 1 and seconds[-1][1] > seconds[0][1]:
         (first, began), (last, ended) = seconds[0], seconds[-1]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sgan_jax.config import LENGTH_SETTINGS, changed, differences, flatten, most_telling
+from sgan_jax.config import LENGTH_SETTINGS, Config, changed, differences, flatten, most_telling
 from sgan_jax.errors import UserError
 from sgan_jax.files import unwritable
 from sgan_jax.runs.directory import RunDir
@@ -31,7 +31,7 @@ def begin(run: RunDir, record: RunRecord, labelled: np.ndarray, newest: bool = T
     try:
         if _joins(run, record):
             there = run.record()
-            run.write_record(_joined(there, _with_own_origin(run, there, record)))
+            run.write_record(_joined(there, _with_own_paths(run, record)))
         else:
             run.config_file.unlink(missing_ok=True)
             run.write_labelled(labelled)
@@ -67,7 +67,7 @@ def _joins(run: RunDir, record: RunRecord) -> bool:
             raise UserError(f"{run.path}: holds files but no config.json; give an empty or new directory with ‹run›")
         return False
     there = run.record()
-    differing = _differences(run, there, _with_own_origin(run, there, record))
+    differing = _differences(run, there, _with_own_paths(run, record))
     if differing and run.holds_results():
         raise UserError(
             f"{run.path}: holds a run of other settings ({most_telling(differing)}); use those, or another ‹run›"
@@ -75,12 +75,27 @@ def _joins(run: RunDir, record: RunRecord) -> bool:
     return not differing
 
 
-def _with_own_origin(run: RunDir, there: RunRecord, asked: RunRecord) -> RunRecord:
-    """What is asked for, where `init_from` named `runs/latest`, which has become this very run."""
-    init_from = asked.config.init_from
-    if init_from is None or Path(init_from) != run.path.resolve():
-        return asked
-    return asked._replace(config=changed(asked.config, {"init_from": there.config.init_from}))
+def _with_own_paths(run: RunDir, asked: RunRecord) -> RunRecord:
+    return asked._replace(config=with_own_paths(run, asked.config))
+
+
+def with_own_paths(run: RunDir, config: Config) -> Config:
+    """The configuration with the run's own `init_from` and `features` for `runs/latest`, which is this very run now.
+
+    Args:
+      run: the directory, perhaps of no run yet.
+      config: what is asked for, its paths located.
+
+    Raises:
+      UserError: the run's record is damaged.
+    """
+    asked = {place: getattr(config, place) for place in ("init_from", "features")}
+    itself = [place for place, path in asked.items() if path is not None and Path(path) == run.path.resolve()]
+    if not itself or not run.config_file.exists():
+        return config
+    there = run.record().config
+    own = {"init_from": there.init_from, "features": there.features or config.features}
+    return changed(config, {place: own[place] for place in itself})
 
 
 def _left_by_begin(run: RunDir) -> bool:

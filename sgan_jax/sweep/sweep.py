@@ -24,6 +24,7 @@ from sgan_jax.sweep.directory import ROOT, Key, SweepDir, key
 from sgan_jax.sweep.record import averaged_record, last_checkpoint, record_of
 from sgan_jax.sweep.trial import Ended, Shared, Trial
 from sgan_jax.training import events
+from sgan_jax.training.features import features_for
 from sgan_jax.training.signals import Stop
 from sgan_jax.training.start import check_extras, check_on_nan, labelled_images
 
@@ -157,6 +158,8 @@ def _check(configs: Sequence[Config], options: Options, listener: Listener) -> _
         if not build(config, dataset.train_images.shape[1:], dataset.num_classes).classifies:
             raise UserError(f"‹model.head› {config.model.head}: has no classifier whose error a sweep could measure")
     folder = SweepDir(options.out or ROOT / dataset.name.replace("/", "-"))
+    if not options.ray:
+        any(features_for(config, dataset, folder.path) for config in resolved)  # opens them once: all name the same
     return _Sweep(resolved, folder, Shared(dataset, options.on_nan, options.command), options.ray, listener)
 
 

@@ -22,13 +22,14 @@ from sgan_jax.graph.propagation import LabelledImages
 from sgan_jax.graph.trust import Propagated, propagate_tested
 from sgan_jax.metrics.measure import measures
 from sgan_jax.runs import checkpoint
-from sgan_jax.runs.begin import begin
+from sgan_jax.runs.begin import begin, with_own_paths
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.find import default_path
 from sgan_jax.runs.retention import early_end
 from sgan_jax.training import disk
 from sgan_jax.training.dispatch import Dispatched, Dispatcher, Diverged, Feed
 from sgan_jax.training.events import Listener
+from sgan_jax.training.features import features_for, note_about
 from sgan_jax.training.initial import begin_from, fresh_state
 from sgan_jax.training.recorder import Outputs, Recorder
 from sgan_jax.training.resume import resume, roll_back, training_key
@@ -131,16 +132,12 @@ def _lead(call: _Call) -> _Taken:
     """Takes the run's steps and keeps its directory."""
     prepared, options, listener, _, run = call
     config, dataset, system, team, drawn = prepared
-    if dataset.notice:
-        listener.note(f"*** {dataset.notice} ***")
-    if dataset.labels_file:
-        listener.note(f"labels from {dataset.labels_file}")
-    if dataset.embeddings is not None:
-        listener.note("the graph compares embeddings: {:,} vectors of {:,} numbers".format(*dataset.embeddings.shape))
+    _note_data(dataset, listener)
     with ExitStack() as stack:
         fresh = partial(fresh_state, config, system, dataset)
         with team.preparing():
-            beginning = begin_from(run, prepared)  # before anything is written
+            features = features_for(with_own_paths(run, config), dataset, run.path)  # before anything is written
+            beginning = begin_from(run, prepared)
             stack.enter_context(run.locked())
             asked = record(prepared, options.command)._replace(origin=beginning.origin if beginning else None)
             labelled = begin(run, asked, drawn, newest=options.newest)
@@ -162,7 +159,7 @@ def _lead(call: _Call) -> _Taken:
         rollbacks = len(run.record().rollbacks)
         state, labelled, *_ = team.from_leader((state, labelled, np.asarray(rollbacks), np.asarray(int(early))))
         for_training, validation = split(labelled, config)
-        recorder = Recorder(config, dataset, system, validation, outputs)
+        recorder = Recorder(config, dataset, system, validation, outputs, features)
         recorder.thin_out()  # as the run would have done before a kill, or is asked to do now
         if ended:
             recorder.conclude(first, state)
@@ -172,6 +169,8 @@ def _lead(call: _Call) -> _Taken:
             return _Taken(first, bool(recorder.early_end))
         listener.note(f"{run.path}: {f'from step {first}' if first else 'new run'}, to step {config.total_steps}")
         listener.begins(setup(prepared))
+        if about := note_about(config, features):
+            listener.note(about)
         listener.note(disk.planned(run, config, first, state))
         run.result_file.unlink(missing_ok=True)  # of a shorter run that is made longer
         while True:
@@ -187,6 +186,16 @@ def _lead(call: _Call) -> _Taken:
                 state, first = resume(run, system, fresh)
                 recorder.roll_back(first)
                 listener.note(f"{run.path}: {error}; resumes from step {first} with other randomness")
+
+
+def _note_data(dataset: Dataset, listener: Listener) -> None:
+    """Notes what a user should know about the data."""
+    if dataset.notice:
+        listener.note(f"*** {dataset.notice} ***")
+    if dataset.labels_file:
+        listener.note(f"labels from {dataset.labels_file}")
+    if dataset.embeddings is not None:
+        listener.note("the graph compares embeddings: {:,} vectors of {:,} numbers".format(*dataset.embeddings.shape))
 
 
 def _follow(call: _Call) -> _Taken:

@@ -16,6 +16,7 @@ from sgan_jax.engine.system import System, derive_keys
 from sgan_jax.files import write_json
 from sgan_jax.graph.trust import Propagated
 from sgan_jax.metrics.classify import probabilities
+from sgan_jax.metrics.features import Features
 from sgan_jax.metrics.measure import Measure, losses
 from sgan_jax.metrics.subsets import subsets
 from sgan_jax.metrics.table import EVALUATORS, Evaluated, NotFinite, Subject
@@ -54,7 +55,15 @@ class Outputs(NamedTuple):
 class Recorder:
     """Records the part of a run that one process makes."""
 
-    def __init__(self, config: Config, dataset: Dataset, system: System, validation: np.ndarray, outputs: Outputs):
+    def __init__(
+        self,
+        config: Config,
+        dataset: Dataset,
+        system: System,
+        validation: np.ndarray,
+        outputs: Outputs,
+        features: Features | None = None,
+    ):
         """Makes the evaluators.
 
         Args:
@@ -63,14 +72,22 @@ class Recorder:
           system: what is trained.
           validation: indices of the labelled images that are kept from training.
           outputs: where records go.
+          features: by which generated images are compared; None: they are not.
         """
         self.config, self.dataset, self.system, self.outputs = config, dataset, system, outputs
         self.keys = derive_keys(config.seed)
         self.subsets = subsets(dataset, validation)
         subject = Subject(
-            system.classify, system.generate, system.classifies, self.subsets, dataset.num_classes, self.keys.samples
+            classify=system.classify,
+            generate=system.generate,
+            classifies=system.classifies,
+            subsets=self.subsets,
+            classes=dataset.num_classes,
+            key=self.keys.samples,
+            training=dataset.train_images,
+            features=features,
         )
-        self.evaluators = [EVALUATORS[name](subject) for name in config.evaluators]
+        self.evaluators = [EVALUATORS[name](subject) for name in config.measured_by]
         self.earlier = max((line.get("seconds") or 0.0 for line in outputs.run.metrics()), default=0.0)
         self.start = time.monotonic()
         self.watch = Watch(config, dataset, system, outputs.run)
@@ -89,7 +106,7 @@ class Recorder:
                     metrics = one.of_step(done)
                     steps.step(done, metrics)
                     if done % METRICS_EVERY == 0 and not (ends_epoch and done == step):
-                        self._log(done, metrics, {})
+                        self._log(done, metrics, Evaluated({}))
                 steps.dispatched(step, metrics)
                 if ends_epoch:
                     steps.epoch(self._finish_epoch(step, state, metrics))
@@ -106,7 +123,7 @@ class Recorder:
         run = self.outputs.run
         line = run.metrics_of(step)
         evaluated = "units" in line or "train_accuracy" in line  # the latter in runs of version 0.1
-        measurable = self.system.classifies or self.config.evaluators != ("accuracy",)
+        measurable = self.system.classifies or self.config.measured_by != ("accuracy",)
         if not line or (measurable and not evaluated):
             run.forget_after(step - 1)
             terms = {name: value for name, value in line.items() if isinstance(value, float) and "/" in name}
@@ -147,14 +164,15 @@ class Recorder:
         self,
         step: int,
         metrics: Metrics,
-        measures: Mapping[str, Measure],
+        evaluated: Evaluated,
         warnings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        measures = evaluated.measures
         figures = {name: measure.value for name, measure in measures.items()}
         values = metrics.loss | metrics.watch | figures
         if self.outputs.board:
             self.outputs.board.figures(step, values)
-        about: dict[str, Any] = {"watched": sorted(metrics.watch)}
+        about: dict[str, Any] = {"watched": sorted(metrics.watch), **evaluated.about}
         if measures:
             about["units"] = {name: measure.unit for name, measure in measures.items()}
             about["images"] = {name: one.images for name, one in measures.items() if one.images is not None}
@@ -178,7 +196,7 @@ class Recorder:
         if self.outputs.board:
             self.outputs.board.picture(step, "samples", png)
         warnings = self.watch.epoch(step, state, images, evaluated)
-        self._log(step, metrics, evaluated.measures, warnings)
+        self._log(step, metrics, evaluated, warnings)
         self._save(step, state)
         return Epoch(step, evaluated.measures, evaluated.counts, self.dataset.notice, tuple(warnings.values()))
 
@@ -192,6 +210,7 @@ class Recorder:
         """The results of all evaluators; predictions for held-out images are saved."""
         measures: dict[str, Measure] = {}
         counts: dict[str, int] = {}
+        about: dict[str, Any] = {}
         confusion = None
         for evaluator in self.evaluators:
             try:
@@ -200,10 +219,11 @@ class Recorder:
                 raise Diverged(step, error.what, math.nan) from None
             measures |= evaluated.measures
             counts |= evaluated.counts
+            about |= evaluated.about
             confusion = evaluated.confusion if confusion is None else confusion
             for name, logits in evaluated.class_logits.items():
                 self._keep_predictions(step, name, logits)
-        return Evaluated(measures, counts, confusion)
+        return Evaluated(measures, counts, confusion, about=about)
 
     def _keep_predictions(self, step: int, subset: str, logits: np.ndarray) -> None:
         predicted = predictions.collect(subset, self.subsets[subset], probabilities(logits))

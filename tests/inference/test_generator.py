@@ -57,7 +57,7 @@ def test_a_generator_that_copies_training_images_is_caught(monkeypatch: pytest.M
     digits = load_embedded()
     copies = digits.train_images[np.random.default_rng(1).permutation(4000)[:200]]
     monkeypatch.setattr("sgan_jax.inference.generator.generate_many", lambda *_: copies)
-    result = evaluate_generator(opened(), open_run(reference()), count=200)
+    result = evaluate_generator(opened(), reference(), count=200)
     assert (
         result.figures["copies_of_training_images"].value > 0.95 > 0.1 > result.floor["copies_of_training_images"].value
     )
@@ -65,7 +65,7 @@ def test_a_generator_that_copies_training_images_is_caught(monkeypatch: pytest.M
     assert result.figures["coverage"].value > 0.8 * result.floor["coverage"].value
     assert result.figures["duplicates"].value < 0.1
     monkeypatch.setattr("sgan_jax.inference.generator.generate_many", lambda *_: copies[np.arange(200) % 10])
-    result = evaluate_generator(opened(), open_run(reference()), count=200)
+    result = evaluate_generator(opened(), reference(), count=200)
     assert result.figures["duplicates"].value == 1.0
     assert result.figures["coverage"].value < 0.5
 
@@ -97,7 +97,7 @@ def test_where_test_images_are_few_there_is_no_floor(
     tests: int, count: int | None, images: int, tmp_path: Path
 ) -> None:
     opened = few_images(tmp_path, 60, tests)
-    result = evaluate_generator(opened, open_run(reference()), str(tmp_path / "few.npz"), count=count)
+    result = evaluate_generator(opened, reference(), str(tmp_path / "few.npz"), count=count)
     assert (result.images, bool(result.floor)) == (images, tests >= images)
     text = as_text(result)
     assert ("test images" in text.splitlines()[3]) == bool(result.floor)
@@ -122,7 +122,7 @@ def test_slips_are_one_line(fails: Does, tmp_path: Path) -> None:
             ("--generator", "--features", "colour"),
             "--features colour: a classifier of images of 8 x 8 x 3; expected 28",
         ),
-        (("--generator", "--features", "none"), "none: no such run directory"),
+        (("--generator", "--features", "none"), "--features: none: no such run directory"),
         (("--generator", "--features", run, "--run", tmp_path / "noise"), noise),
         (("--generator", "--features", reference(), "--images", 5), "--images: 5; must be between 6 and 4000"),
         (("--generator", "--features", reference(), "--images", 4001), "--images: 4001; must be between 6 and 4000"),
@@ -133,7 +133,7 @@ def test_slips_are_one_line(fails: Does, tmp_path: Path) -> None:
 
 def test_too_many_features_are_one_line(fails: Does, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy_of_finished_run(tmp_path)
-    monkeypatch.setattr("sgan_jax.inference.generator.MOST_FEATURES", 10)
+    monkeypatch.setattr("sgan_jax.runs.features.MOST_FEATURES", 10)
     message = fails("eval", "--generator", "--features", reference())
     assert "features an image; expected at most 10; a run of --model.networks residual has few" in message
 
@@ -141,5 +141,5 @@ def test_too_many_features_are_one_line(fails: Does, tmp_path: Path, monkeypatch
 def test_a_reference_without_its_figures_has_no_accuracy(tmp_path: Path) -> None:
     shutil.copytree(reference(), tmp_path / "moved")
     RunDir(tmp_path / "moved").metrics_file.unlink()
-    result = evaluate_generator(opened(), open_run(tmp_path / "moved"), count=20)
-    assert result.reference_accuracy is None
+    result = evaluate_generator(opened(), tmp_path / "moved", count=20)
+    assert result.features.accuracy is None

@@ -5,7 +5,7 @@ import re
 import pytest
 from matplotlib.figure import Figure
 
-from sgan_jax.report.charts import charts, losses_by_player, measures_by_unit, words
+from sgan_jax.report.charts import _title, charts, losses_by_player, measures_by_unit, words
 from sgan_jax.report.pictures.curves import curves_figure
 
 LINES = [
@@ -34,6 +34,18 @@ def test_there_is_a_chart_for_each_unit_and_each_player() -> None:
     made = charts([*LINES, later])
     assert len(made) == 4 and all(re.match("<svg", chart) for chart in made)
     assert charts([]) == []
+
+
+def test_accuracies_have_a_chart_apart_from_other_percentages() -> None:
+    names = ("test_accuracy", "generator_recall", "generator_coverage")
+    lines = [{"step": step, "units": dict.fromkeys(names, "%"), **dict.fromkeys(names, 0.5)} for step in (1, 2)]
+    assert len(charts(lines)) == 2
+    assert [_title({name: [] for name in some}) for some in (names[:1], names[1:], names[1:2], names)] == [
+        "Accuracy",
+        "Generated images",
+        "generator recall",
+        "Measures",
+    ]
 
 
 def test_what_was_measured_at_one_step_only_has_no_chart() -> None:
