@@ -49,6 +49,7 @@ _OPTIONAL_FIELDS: dict[str, type | tuple[type, ...]] = {
     "units": dict,
     "watched": list,
     "images": dict,
+    "features": dict,
 }
 _FREE = frozenset({"seed", "data.labels", "data.label_seed"})  # may differ between trials of one preset
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sgan_jax.config import most_telling
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
+from sgan_jax.metrics.features import DIGITS, FIGURES, Basis, basis_of
 from sgan_jax.metrics.measure import Measure, label, measures, number
 from sgan_jax.presets import usual_head
 from sgan_jax.report import pictures
@@ -28,8 +29,9 @@ COLUMNS = (
     "steps",
     "time a run (median)",
 )
-# Measures without columns of their own: two are shown as errors; of training images no error is reported.
-NO_COLUMNS = frozenset({"test_accuracy", "ema_test_accuracy", "train_accuracy"})
+# Measures without such columns: two are shown as errors, no error of training images is reported, and the generator's
+# figures have columns where some trials have them.
+NO_COLUMNS = frozenset({"test_accuracy", "ema_test_accuracy", "train_accuracy", *FIGURES})
 
 
 class Report(NamedTuple):
@@ -62,6 +64,7 @@ class Cell(NamedTuple):
     drops: list[float]  # from a run's best epoch to its last, percentage points, [n] where recorded
     seconds: list[float]  # training time of each run, [n]
     measures: dict[str, list[Measure]]  # further measures by name, [n] each where every draw has them
+    bases: list[Basis | None]  # of the generator's figures, [n]
     origins: list[Origin]  # of the runs, each once
 
 
@@ -118,7 +121,7 @@ def cells(records: Sequence[Record]) -> list[Cell]:
         preset = _preset(record)
         presets.setdefault(preset)
         ensemble = record.get("together", 1) > 1
-        empty = Cell(preset, record["labels"], record["steps"], ensemble, [], [], [], [], {}, [])
+        empty = Cell(preset, record["labels"], record["steps"], ensemble, [], [], [], [], {}, [], [])
         cell = gathered.setdefault((preset, record["labels"]), empty)
         cell.errors.append(100 * (1 - record["test_accuracy"]))
         cell.ema_errors.append(100 * (1 - record["ema_test_accuracy"]))
@@ -126,6 +129,7 @@ def cells(records: Sequence[Record]) -> list[Cell]:
         cell.seconds.append(record["seconds"])
         for name, measure in measures(record).items():
             cell.measures.setdefault(name, []).append(measure)
+        cell.bases.append(basis_of(record))
         if (origin := _origin(record)) not in cell.origins:
             cell.origins.append(origin)
     order = list(presets)
@@ -139,8 +143,9 @@ def table(table_cells: Sequence[Cell], about: str) -> str:
       table_cells: from `cells`.
       about: the data set's name, or a notice about it.
     """
-    further = _further(table_cells)
-    columns = [*COLUMNS, *(text for one in further for text in (f"{label(one.name)} {one.unit}".strip(), "deviation"))]
+    bases = _bases(table_cells)
+    further = [*_further(table_cells), *_of_generator(table_cells, bases)]
+    columns = [*COLUMNS, *(text for one in further for text in (one.title(several=len(bases) > 1), "deviation"))]
     lines = [
         f"Error on the test images in %, mean and sample deviation over n draws of the labelled images ({about})",
         "",
@@ -153,6 +158,7 @@ def table(table_cells: Sequence[Cell], about: str) -> str:
         for cell in table_cells
         if len(cell.origins) > 1 or any(len(values) > 1 for values in cell.origins[0])
     ]
+    notes += map(_described, bases)
     return "\n".join([*lines, *[f"\n{note}" for note in notes]]) + "\n"
 
 
@@ -161,22 +167,54 @@ class _Column(NamedTuple):
 
     name: str
     unit: str
+    basis: Basis | None = None  # of a figure of the generator
+
+    def title(self, several: bool) -> str:
+        """Name and unit; and which features, where there are `several`."""
+        which = f"({self.basis.about.digest[:DIGITS]}, {self.basis.images:,})" if several and self.basis else ""
+        return " ".join(filter(None, (label(self.name), self.unit, which)))
+
+    def of(self, cell: Cell) -> list[float]:
+        """The values of a cell; nothing where a draw has none, or one of another unit or basis."""
+        values = cell.measures.get(self.name, [])
+        fit = len(values) == len(cell.errors) and {measure.unit for measure in values} == {self.unit}
+        if self.basis is not None:
+            fit = fit and all(basis is not None and basis.same_as(self.basis) for basis in cell.bases)
+        return [measure.value for measure in values] if fit else []
 
 
 def _further(table_cells: Sequence[Cell]) -> list[_Column]:
     """The measures that every trial has in the same unit, apart from `NO_COLUMNS`. Ensembles may lack them."""
-    columns = [_complete(cell) for cell in table_cells if not cell.ensemble]
-    return [one for one in columns[0] if all(one in others for others in columns)] if columns else []
-
-
-def _complete(cell: Cell) -> list[_Column]:
-    """The measures that each draw of a cell has, in the same unit."""
-    units = {name: {measure.unit for measure in values} for name, values in cell.measures.items()}
-    return [
+    single = [cell for cell in table_cells if not cell.ensemble]
+    columns = [
         _Column(name, values[0].unit)
-        for name, values in cell.measures.items()
-        if name not in NO_COLUMNS and len(values) == len(cell.errors) and len(units[name]) == 1
+        for name, values in (single[0].measures if single else {}).items()
+        if name not in NO_COLUMNS
     ]
+    return [column for column in columns if all(map(column.of, single))]
+
+
+def _of_generator(table_cells: Sequence[Cell], bases: Sequence[Basis]) -> list[_Column]:
+    """The figures of the generator that some trials have: of other presets it is not measured."""
+    units = {name: values[0].unit for cell in table_cells for name, values in cell.measures.items()}
+    columns = [_Column(name, units[name], basis) for basis in bases for name in FIGURES if name in units]
+    return [column for column in columns if any(map(column.of, table_cells))]
+
+
+def _bases(table_cells: Sequence[Cell]) -> list[Basis]:
+    """What the figures of generators rest on, each once."""
+    bases: list[Basis] = []
+    for basis in (basis for cell in table_cells for basis in cell.bases):
+        if basis is not None and not any(basis.same_as(other) for other in bases):
+            bases.append(basis)
+    return bases
+
+
+def _described(basis: Basis) -> str:
+    """A note about the figures of the generator."""
+    floor = ", ".join(f"{label(name)} {measure}" for name, measure in basis.floor.items())
+    text = f"generator: {basis.images:,} images, features of {basis.about.named}"
+    return f"{text}; test images: {floor}" if floor else text
 
 
 def _preset(record: Record) -> str:
@@ -207,9 +245,8 @@ def _entries(cell: Cell) -> Iterator[str]:
 
 
 def _further_entries(cell: Cell, columns: Sequence[_Column]) -> Iterator[str]:
-    complete = _complete(cell)
     for column in columns:
-        values = [measure.value for measure in cell.measures[column.name]] if column in complete else []
+        values = column.of(cell)
         yield number(Measure(mean(values), column.unit)) if values else "-"
         yield number(Measure(stdev(values), column.unit)) if len(values) > 1 else "-"
 

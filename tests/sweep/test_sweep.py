@@ -21,6 +21,8 @@ from sgan_jax.config import Config, ModelConfig, changed, to_json
 from sgan_jax.data.load import Dataset, load_embedded
 from sgan_jax.engine.system import build
 from sgan_jax.errors import UserError
+from sgan_jax.metrics.features import FIGURES, About, Basis
+from sgan_jax.metrics.measure import PERCENT, Measure
 from sgan_jax.models.pixels import scale
 from sgan_jax.runs import checkpoint, predictions
 from sgan_jax.runs.directory import RunDir
@@ -543,6 +545,7 @@ def test_a_record_of_another_version_is_one_line(tmp_path):
     config = to_json(Config()) | {"colour": "red"}
     odd = [{"config": config}, {"test_accuracy": "high"}, {"device": 3}, {"fall": None}, {"versions": []}]
     odd += [{"seconds": float("inf")}, {"seconds": 10**400}, {"member": "x"}, {"units": []}, {"watched": "d/real"}]
+    odd += [{"features": "runs/ref"}]
     for record in ({"preset": "fast"}, 3, *(a_record(**changes) for changes in odd)):
         folder = sweep_of(tmp_path / "out", a_record(), record)
         with pytest.raises(UserError, match=r"results\.jsonl: line 2 is damaged or of another version"):
@@ -592,6 +595,38 @@ def test_each_further_measure_of_all_trials_is_a_column_in_its_unit():
     assert ensemble.endswith("| 0:01:00 | - | - | - | - |")
     header = table.table(table.cells([*records, a_record(labels=20)]), "mnist").splitlines()[2]
     assert header.endswith("| time a run (median) |"), "a trial without them"
+
+
+def measured(distance: float, recall: float, images: int = 20, digest: str = "c4b7", **changes: object) -> Record:
+    """A record with figures of the generator."""
+    figures = dict(zip(FIGURES, (distance, recall, 0.5), strict=True))
+    floor = {"frechet_distance": Measure(0.08), "generator_recall": Measure(0.944, PERCENT)}
+    basis = Basis(About("/home/me/runs/ref", 600, digest * 16, 0.9936), images, floor)
+    units = dict(zip(FIGURES, ("", "%", "%"), strict=True))
+    return a_record(units=units, features=basis.to_json(), **figures | changes)
+
+
+def test_figures_of_the_generator_are_columns_where_trials_have_them():
+    records = [measured(3.0, 0.2), measured(5.0, 0.4, draw=1), a_record(labels=20), a_record(preset="fast", draw=1)]
+    lines_of = table.table(table.cells(records), "mnist").splitlines()
+    title = "frechet distance | deviation | generator recall % | deviation | generator coverage % | deviation |"
+    assert lines_of[2].endswith(f"| time a run (median) | {title}")
+    assert lines_of[4].endswith("| 0:01:00 | - | - | - | - | - | - |")
+    assert lines_of[5].endswith("| 0:01:00 | 4 | 1.41 | 30.00 | 14.14 | 50.00 | 0.00 |")
+    assert lines_of[-1] == (
+        "generator: 20 images, features of ref at step 600, 99.36% of test images (SHA-256 c4b7c4b7c4b7); test images: "
+        "frechet distance 0.08, generator recall 94 %"
+    )
+
+
+def test_figures_by_other_features_are_not_averaged():
+    one, other = measured(3.0, 0.2), measured(5.0, 0.4, draw=1, digest="ffff")
+    assert "frechet" not in table.table(table.cells([one, other]), "mnist").splitlines()[2]
+    fast = measured(7.0, 0.1, draw=2, preset="fast", digest="ffff")
+    header, _, first, second, *_ = table.table(table.cells([one, fast]), "mnist").splitlines()[2:]
+    assert "| frechet distance (c4b7c4b7c4b7, 20) |" in header and "| frechet distance (ffffffffffff, 20) |" in header
+    assert first.endswith("| 3 | - | 20.00 | - | 50.00 | - | - | - | - | - | - | - |")
+    assert second.endswith("| - | - | - | - | - | - | 7 | - | 10.00 | - | 50.00 | - |")
 
 
 def test_the_table_names_trials_that_are_not_of_one_state():
