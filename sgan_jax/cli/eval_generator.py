@@ -20,7 +20,7 @@ def as_text(result: "GeneratorEvaluation") -> str:
         f"{'':36}generated  {'test images' if result.floor else ''}".rstrip(),
     ]
     for name, measure in result.figures.items():
-        floor = _shown(name, result.floor[name]) if result.floor else ""
+        floor = _shown(name, result.floor[name]) if name in result.floor else ""
         lines.append(f"{_named(name, measure):36}{_shown(name, measure):>9}  {floor:>11}".rstrip())
     if not result.floor:
         lines.append(f"no floor: there are fewer than {result.images:,} test images")

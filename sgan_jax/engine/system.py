@@ -148,6 +148,10 @@ class System(NamedTuple):
         trim_growth()
         return made
 
+    def draw(self, state: TrainState, key: jax.Array, count: int) -> np.ndarray:
+        """`generate` by the generator that draws."""
+        return self.generate(self.drawing(state), key, count)
+
     def generate(self, model: Model, key: jax.Array, count: int, classes: np.ndarray | None = None) -> np.ndarray:
         """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents.
 

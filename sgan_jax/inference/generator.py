@@ -1,5 +1,6 @@
 """Measures a run's generator by the features of a separately trained classifier."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from sgan_jax.errors import UserError
 from sgan_jax.inference.evaluate import data_of
-from sgan_jax.inference.sample import generate_many
+from sgan_jax.inference.sample import classes_of_many, generate_many
 from sgan_jax.metrics.features import About, Described
 from sgan_jax.metrics.generated import NEIGHBOURS, Real, entropy, kernel_distance, nearest, too_near
 from sgan_jax.metrics.measure import PERCENT, Measure
@@ -66,7 +67,13 @@ def evaluate_generator(
     real = _Training(features.describe(dataset.train_images, images.candidates).features, images.chosen)
     generated = features.describe(generate_many(opened, n), None)
     figures, deviation = real.against(generated)
-    floor = real.against(features.describe(dataset.test_images, images.test))[0] if len(images.test) else {}
+    figures |= _agreement(generated, features.class_names, classes_of_many(opened, n), opened.class_names)
+    floor: dict[str, Measure] = {}
+    if len(images.test):
+        test = features.describe(dataset.test_images, images.test)
+        labels = dataset.test_labels[images.test]
+        floor = real.against(test)[0] | _agreement(test, features.class_names, labels, dataset.class_names)
+        floor = {name: floor[name] for name in figures if name in floor}
     return GeneratorEvaluation(
         run=opened.run.path,
         step=opened.step,
@@ -107,6 +114,26 @@ class _Training:
             ),
         }
         return figures, kernel.deviation
+
+
+def _agreement(
+    images: Described, predicted: tuple[str, ...], classes: np.ndarray | None, asked: Sequence[str]
+) -> dict[str, Measure]:
+    """How many images show the class that was asked for, by the classifier of the features.
+
+    Args:
+      images: whose classes it predicts.
+      predicted: its class names.
+      classes: that were asked for, indices; None of an unconditional generator.
+      asked: their names.
+
+    Returns:
+      Nothing where there was no class to ask for, an image has none, or the classifier has other classes.
+    """
+    if classes is None or set(asked) != set(predicted) or (classes < 0).any():
+        return {}
+    agree = np.asarray(predicted)[images.classes] == np.asarray(asked)[classes]
+    return {"class_agreement": Measure(float(agree.mean()), PERCENT, len(agree))}
 
 
 def _count(count: int | None, training: int, tests: int) -> int:

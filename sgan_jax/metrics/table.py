@@ -15,7 +15,7 @@ from sgan_jax.metrics.features import FIGURES, Basis, Features
 from sgan_jax.metrics.generated import NEIGHBOURS, Real
 from sgan_jax.metrics.measure import PERCENT, Measure
 from sgan_jax.metrics.subsets import Subset, compared, evaluation_subset, held_out_subset, how_many_compared
-from sgan_jax.types import Model, TrainState
+from sgan_jax.types import TrainState
 
 COMPARED = 2000  # images of each kind in `generator`, few enough for every epoch
 GENERATED = 1000  # images that are generated as one batch, as by `sample.generate_many`
@@ -25,7 +25,7 @@ class Subject(NamedTuple):
     """What an evaluator may measure, and on which images."""
 
     classify: Classify
-    generate: Callable[[Model, jax.Array, int], np.ndarray]  # (model, key, count) -> uint8 images
+    generate: Callable[[TrainState, jax.Array, int], np.ndarray]  # (state, key, count) -> uint8 images
     classifies: bool
     subsets: dict[str, Subset]  # "train", and "test" and "validation" where there are any: images and labels
     classes: int  # K
@@ -114,16 +114,16 @@ def generator(subject: Subject) -> Evaluator:
         return {"features": Basis(features.about, n, floor).to_json()}
 
     def of(state: TrainState, ends: bool) -> Evaluated:
-        measures = _figures(real(), features.describe(_drawn(subject, state.model("g"), n), None).features)
+        measures = _figures(real(), features.describe(_drawn(subject, state, n), None).features)
         return Evaluated(measures, dict.fromkeys(measures, n), about=about())
 
     return of
 
 
-def _drawn(subject: Subject, model: Model, count: int) -> np.ndarray:
+def _drawn(subject: Subject, state: TrainState, count: int) -> np.ndarray:
     """Generated images, uint8 `[count, H, W, C]`, in batches of one size: layers may normalise over the batch."""
     keys = [jax.random.fold_in(subject.key, batch) for batch in range(-(-count // GENERATED))]
-    return np.concatenate([subject.generate(model, key, GENERATED) for key in keys])[:count]
+    return np.concatenate([subject.generate(state, key, GENERATED) for key in keys])[:count]
 
 
 def _figures(real: Real, features: np.ndarray) -> dict[str, Measure]:

@@ -79,7 +79,7 @@ class Recorder:
         self.subsets = subsets(dataset, validation)
         subject = Subject(
             classify=system.classify,
-            generate=system.generate,
+            generate=system.draw,
             classifies=system.classifies,
             subsets=self.subsets,
             classes=dataset.num_classes,

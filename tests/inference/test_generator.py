@@ -55,8 +55,10 @@ def test_the_figures_of_a_generator_stand_beside_those_of_test_images(does: Does
 
 def test_a_generator_that_copies_training_images_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     digits = load_embedded()
-    copies = digits.train_images[np.random.default_rng(1).permutation(4000)[:200]]
+    chosen = np.random.default_rng(1).permutation(4000)[:200]
+    copies, labels = digits.train_images[chosen], digits.train_labels[chosen]
     monkeypatch.setattr("sgan_jax.inference.generator.generate_many", lambda *_: copies)
+    monkeypatch.setattr("sgan_jax.inference.generator.classes_of_many", lambda *_: labels)
     result = evaluate_generator(opened(), reference(), count=200)
     assert (
         result.figures["copies_of_training_images"].value > 0.95 > 0.1 > result.floor["copies_of_training_images"].value
@@ -64,9 +66,13 @@ def test_a_generator_that_copies_training_images_is_caught(monkeypatch: pytest.M
     assert result.figures["frechet_distance"].value < 1.2 * result.floor["frechet_distance"].value
     assert result.figures["coverage"].value > 0.8 * result.floor["coverage"].value
     assert result.figures["duplicates"].value < 0.1
+    agreements = result.figures["class_agreement"].value, result.floor["class_agreement"].value
+    assert min(agreements) > 0.5 and agreements[1] == pytest.approx(agreements[0], abs=0.2)
+    monkeypatch.setattr("sgan_jax.inference.generator.classes_of_many", lambda *_: (labels + 1) % 10)
     monkeypatch.setattr("sgan_jax.inference.generator.generate_many", lambda *_: copies[np.arange(200) % 10])
     result = evaluate_generator(opened(), reference(), count=200)
     assert result.figures["duplicates"].value == 1.0
+    assert result.figures["class_agreement"].value < 0.2
     assert result.figures["coverage"].value < 0.5
 
 

@@ -11,7 +11,6 @@ from sgan_jax.metrics.features import About, Basis, Described, Features, about_o
 from sgan_jax.metrics.generated import frechet_distance, manifolds
 from sgan_jax.metrics.measure import PERCENT, Measure
 from sgan_jax.metrics.subsets import Subset, compared, how_many_compared
-from sgan_jax.types import Model
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 2, 2, 1), np.uint8)
 ABOUT = About("runs/reference", 600, "c4b7" * 16, 0.9936)
@@ -29,7 +28,7 @@ class Pixels:
         return Described(images.reshape(len(images), -1).astype(np.float32), np.zeros(len(images), int))
 
 
-def drawn(_: Model, key: jax.Array, count: int) -> np.ndarray:
+def drawn(_: object, key: jax.Array, count: int) -> np.ndarray:
     return np.asarray(jax.random.randint(key, (count, 2, 2, 1), 0, 200)).astype(np.uint8)
 
 
@@ -40,18 +39,11 @@ def subject(pixels: Pixels | None, tests: int) -> table.Subject:
     return table.Subject(lambda *_: None, drawn, True, subsets, 1, jax.random.key(0), IMAGES, features)
 
 
-class State:
-    """In the place of a state of training."""
-
-    def model(self, player: str) -> str:
-        return player
-
-
 def test_figures_are_those_of_the_papers_and_real_images_are_described_once() -> None:
     pixels = Pixels()
     evaluate = table.generator(subject(pixels, 20))
-    evaluated = evaluate(State(), False)
-    assert evaluate(State(), True) == evaluated
+    evaluated = evaluate(None, False)
+    assert evaluate(None, True) == evaluated
     assert pixels.counts == [20, 20, 20, 20], "training images, generated ones, test images, and again generated ones"
     images = compared(50, 20, 20)
     real = IMAGES[images.training].reshape(20, -1)
@@ -70,14 +62,14 @@ def test_figures_are_those_of_the_papers_and_real_images_are_described_once() ->
 
 @pytest.mark.parametrize(("tests", "n", "floor"), [(0, 50, False), (5, 50, False), (6, 6, True), (40, 40, True)])
 def test_as_many_images_are_compared_as_there_are_of_each_kind(tests: int, n: int, floor: bool) -> None:
-    evaluated = table.generator(subject(Pixels(), tests))(State(), False)
+    evaluated = table.generator(subject(Pixels(), tests))(None, False)
     assert {measure.images for measure in evaluated.measures.values()} == {n}
     assert evaluated.about["features"]["images"] == n and bool(evaluated.about["features"]["floor"]) == floor
     assert how_many_compared(50, tests, most=8, least=6) == min(n, 8)
 
 
 def test_without_features_there_are_no_figures() -> None:
-    assert table.generator(subject(None, 20))(State(), False) == table.Evaluated({})
+    assert table.generator(subject(None, 20))(None, False) == table.Evaluated({})
 
 
 def test_features_are_named_with_their_digest_and_accuracy() -> None:
