@@ -136,15 +136,20 @@ class System(NamedTuple):
         features, logits = self._discriminated(("features", "class_logits"), model, images)
         return features, logits
 
-    def _discriminated(self, fields: tuple[str, ...], model: Model, images: np.ndarray | jax.Array) -> list[jax.Array]:
-        """Fields of `DiscOut`, of uint8 images; without dropout."""
+    def outputs(self, *fields: str) -> Callable[[Model, np.ndarray | jax.Array], list[jax.Array]]:
+        """Fields of `DiscOut` by their names, compiled: of a discriminator and uint8 images; without dropout."""
         disc = self.disc
 
         def outputs(model: Model, images: jax.Array) -> list[jax.Array]:
             out = disc.bound(model)(scale(images), None)
             return [getattr(out, field) for field in fields]
 
-        made: list[jax.Array] = self._program(fields, lambda: jax.jit(outputs))(model, images)
+        compiled: Callable[..., list[jax.Array]] = self._program(fields, lambda: jax.jit(outputs))
+        return compiled
+
+    def _discriminated(self, fields: tuple[str, ...], model: Model, images: np.ndarray | jax.Array) -> list[jax.Array]:
+        """`outputs`, of one batch."""
+        made = self.outputs(*fields)(model, images)
         trim_growth()
         return made
 

@@ -35,7 +35,7 @@ ORIENTATIONS_SETTINGS = ("neighbours", "sharpness")
 EMBEDDINGS_SETTINGS = ("neighbours", "sharpness")
 
 # Block sizes. They decide the time only.
-_PAIRS = 256  # compared at once: their pixels fit into the processor's cache
+PAIRS = 256  # compared at once: their pixels fit into the processor's cache
 _ROWS = 250  # of the matrix of pixel distances at once: 180 MB a thread for 60,000 images
 _SMALLEST = 1e-12  # divisor, where all k distances are 0
 
@@ -101,7 +101,7 @@ def nearest_by_deformation(
     searching = reported(check, report, "finding candidates", searches)
     candidates, is_first = _candidates(versions, rows, config.candidates, searching)
     pairs = np.nonzero(is_first)[0], candidates[is_first]
-    comparing = reported(check, report, "comparing images", -(-len(pairs[0]) // _PAIRS))
+    comparing = reported(check, report, "comparing images", -(-len(pairs[0]) // PAIRS))
     forward, reverse = _compare_pairs(versions[-1], pairs, rows, config.reach, comparing)
     directions = [(forward, 1.0)] + ([(reverse, config.reverse_weight)] if config.reverse_weight else [])
     groups = []
@@ -253,17 +253,17 @@ def _compare_pairs(
     distances = np.empty((2, len(rows), count), np.float32)
 
     def compare(start: int) -> None:
-        block = slice(start, start + _PAIRS)
-        first, second = (np.resize(indices[block], _PAIRS) for indices in pairs)  # one shape, so one compilation
-        of_block = np.asarray(_distances_by_region(derivatives, first, second, rows, reach))
-        distances[:, :, block] = of_block[:, :, : min(_PAIRS, count - start)]
+        block = slice(start, start + PAIRS)
+        first, second = (np.resize(indices[block], PAIRS) for indices in pairs)  # one shape, so one compilation
+        of_block = np.asarray(distances_by_region(derivatives, first, second, rows, reach))
+        distances[:, :, block] = of_block[:, :, : min(PAIRS, count - start)]
 
-    in_parallel(compare, range(0, count, _PAIRS), check)
+    in_parallel(compare, range(0, count, PAIRS), check)
     return distances
 
 
 @partial(jax.jit, static_argnums=(3, 4))
-def _distances_by_region(
+def distances_by_region(
     derivatives: jax.Array, first: jax.Array, second: jax.Array, rows: tuple[tuple[int, int], ...], reach: int
 ) -> jax.Array:
     """Deformation distances `[2, regions, B]` of the pairs of images `first` and `second`, indices `[B]`."""
