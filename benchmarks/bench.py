@@ -11,6 +11,9 @@
                                     the step for photographs beside PyTorch's, on colour images of 64 x 64 pixels
     bin/bench --time-to 95.92 --data-dir DIR --presets fast
                                     seconds to a test accuracy instead (see time_to.py)
+    bin/bench --compile-only tpu-v5e
+                                    what the compiler for an accelerator estimates instead; nothing is run, no device is
+                                    needed (see compile_only.py)
 
 The contenders are processes that live through the whole run. They step in turns (A B C A B C ...) and sleep in
 between, so that other load on the machine slows all of them equally. Compare their ratios, not the figures of different
@@ -35,6 +38,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).resolve().parent / "peers"
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # bin/_python leaves it out
+import compile_only  # noqa: E402
+
 # Images of a step. `tutorial`: 50 labelled, 50 real, 50 + 100 generated. `joint`: both players share 50 generated
 # images. Feature matching adds 50 real and 50 generated images, `manifold` and `invariance` another 50 generated ones.
 STEP_IMAGES = {
@@ -244,6 +249,21 @@ def measure_time_to(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def measure_compiled(args: argparse.Namespace) -> dict[str, Any]:
+    """Compiles the presets, the evaluation and the comparison of images; returns the estimates as plain values."""
+    python = compile_only.interpreter(args.compile_only)
+    if python is None:
+        sys.exit(f"bench: no compiler for {args.compile_only} is installed; bin/bench does it, or the extra compile")
+    rows, begun = [], about()
+    for name, chips in compile_only.programs(args.presets or [*compile_only.PRESETS], args.chips):
+        print(f"bench: compiling {name} for {chips} x {args.compile_only}", file=sys.stderr, flush=True)
+        try:
+            rows.append(compile_only.estimate(name, args.compile_only, chips, python))
+        except compile_only.CompilerError as error:
+            sys.exit(f"bench: {error}")
+    return begun | {"rows": rows}
+
+
 def figures(row: Contender, warm: Contender | None) -> dict[str, Any]:
     """A contender's times and memory."""
     return {
@@ -384,7 +404,7 @@ def main() -> None:
     """Parses, measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--presets", nargs="+", default=["tutorial", "joint"], choices=STEP_IMAGES, help="rows of this project"
+        "--presets", nargs="+", choices=STEP_IMAGES, help="rows of this project (by default tutorial and joint)"
     )
     parser.add_argument("--bfloat16", action="store_true", help="measure computing in bfloat16 as well")
     parser.add_argument("--evaluate", action="store_true", help="measure the evaluation of 70,000 images as well")
@@ -409,10 +429,22 @@ def main() -> None:
     parser.add_argument("--draws", type=_count, default=3, help="of --time-to: draws of 100 labels")
     parser.add_argument("--every", type=_count, default=100, help="of --time-to: steps between two evaluations")
     parser.add_argument("--limit", type=_count, default=7200, help="of --time-to: steps after which a run is given up")
+    targets = " or ".join(compile_only.TARGETS)
+    parser.add_argument(
+        "--compile-only", metavar="TARGET", choices=compile_only.TARGETS, help=f"have a compiler estimate: {targets}"
+    )
+    parser.add_argument(
+        "--chips", type=int, nargs="+", default=[1, 8], choices=[1, 4, 8], help="of --compile-only: numbers of chips"
+    )
     args = parser.parse_args()
     if args.make_peers:
         make_peers()
         return
+    if args.compile_only:
+        estimates = measure_compiled(args)
+        print(json.dumps(estimates, indent=2) if args.json else compile_only.tables(estimates))
+        return
+    args.presets = args.presets or ["tutorial", "joint"]
     if args.time_to is not None:
         timed = measure_time_to(args)
         print(json.dumps(timed, indent=2) if args.json else f"{heading(timed)}.\n\n{timed['table']}")

@@ -2,7 +2,8 @@
 
 Not installed here: `docs` (`test_docs` builds the site with the developers' packages), `ray` (80 MB, and a cluster of
 the developers' package is a test of its own), `tfds` (TensorFlow, and a data set from the network), `cuda` and `tpu`
-(gigabytes, and a device that tests do not have). Without its extra, Ray's command must end in one line, too.
+(gigabytes, and a device that tests do not have), `compile` (a gigabyte; `test_compiled` uses it where it is). Without
+its extra, Ray's command must end in one line, too.
 """
 
 import json
