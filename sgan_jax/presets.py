@@ -15,6 +15,7 @@ from sgan_jax.config import (
     AugmentConfig,
     Config,
     ConsistencyConfig,
+    GeneratorConfig,
     ModelConfig,
     MuonConfig,
     ObjectiveConfig,
@@ -77,6 +78,9 @@ _OBJECTS = replace(
     augment=AugmentConfig(rotation=5.0, shear=0.1, scale=0.1, shift=1.5, extra=("mirror",)),
     propagation=PropagationConfig(neighbours=6),
 )
+
+# Half of the generator's work in `tutorial`, and a discriminator of its own; chosen in `benchmarks/LOG.md`.
+_OF_PAIRS = GeneratorConfig(networks="tutorial", width=64, images=64, beta1=0.5, averaged=True)
 
 # The trunk, views and rates of all presets for photographs: they differ in how pseudo-labels are chosen.
 _PHOTOGRAPHS = Config(
@@ -200,6 +204,15 @@ _TABLE = {
         "11.85 +- 1.29 (n = 3)",
         "5.5",
     ),
+    "triple": Preset(
+        replace(
+            _FAMILY, objective=ObjectiveConfig("triple", gradient_penalty=2.0), generator=GeneratorConfig(averaged=True)
+        ),
+        "three players: a classifier, a generator that draws the class asked for, their judge",
+        "Li et al., arXiv 1703.02291, with a projection discriminator and R1",
+        "",
+        "2.0",
+    ),
     "consistency": Preset(
         _CONSISTENCY,
         "any pictures: a teacher of averaged weights, augmented unlabelled images",
@@ -234,6 +247,17 @@ _TABLE = {
         "consistency with labels propagated along a graph (Zhou et al., NIPS 2003)",
         "0.52 +- 0.05 (n = 10)",
         "7.7",
+    ),
+    "both": Preset(
+        replace(
+            _BEST,
+            objective=ObjectiveConfig("triple", gradient_penalty=2.0, classifier_pairs=0.0, generated_weight=0.0),
+            generator=_OF_PAIRS,
+        ),
+        "handwriting: the classifier of best, and a generator that draws the class asked for",
+        "best; Triple-GAN, arXiv 1703.02291, whose generator learns from the classifier and not the other way",
+        "",
+        "15",
     ),
     "best-objects": Preset(
         _OBJECTS,

@@ -1,4 +1,4 @@
-"""`describe`: both networks layer by layer."""
+"""`describe`: the networks layer by layer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Describe:
-    """Show both networks layer by layer and draw their diagram."""
+    """Show the networks layer by layer and draw their diagram."""
 
     preset: Preset = "tutorial"
     head: Text = None

@@ -51,14 +51,18 @@ def describe(config: Config, image_shape: tuple[int, int, int], classes: int) ->
 
 
 def draw(networks: Sequence[NetworkDescription], path: Path) -> None:
-    """Draws the networks side by side as a PNG: the generator, whose images the discriminator reads, to its left.
+    """Draws the networks side by side as a PNG: the generator left of the discriminator that it plays against.
 
     Raises:
       UserError: the file cannot be written.
     """
-    reads = dict.fromkeys(("discriminator", "discriminator of pairs"), ("generated images", "training images"))
+    judge = max((name for name, _ in networks if name != "generator"), key=len)  # that of pairs, if there is one
     drawn = [
-        pictures.Network(name, [pictures.Layer(*layer) for layer in layers], reads.get(name))
-        for name, layers in sorted(networks, key=lambda network: network.name in reads)
+        pictures.Network(
+            name,
+            [pictures.Layer(*layer) for layer in layers],
+            ("generated images", "training images") if name == judge else None,
+        )
+        for name, layers in sorted(networks, key=lambda network: (network.name == judge, network.name == "generator"))
     ]
     pictures.save_diagram(drawn, path)

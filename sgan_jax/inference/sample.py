@@ -1,5 +1,6 @@
 """Generates images with a run's generator. The data set is not needed."""
 
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +12,14 @@ import numpy as np
 
 from sgan_jax.engine.system import SMALLEST_BATCH, System, derive_keys
 from sgan_jax.errors import UserError
+from sgan_jax.files import write_atomically
 from sgan_jax.report import pictures
 from sgan_jax.runs.directory import RunDir
 from sgan_jax.runs.opened import Opened
 
 WALK = 10  # images from one latent vector to another: a row of a grid
 _GRID = re.compile(r"step_(\d+)\.png")
+MAX_ARRAYS = 100_000  # images of a file of arrays
 MAX_SAMPLES = 1000  # they are generated as one batch, which takes about 3 MB an image
 
 
@@ -67,7 +70,7 @@ def _samples_key(opened: Opened, seed: int | None) -> jax.Array:
     return derive_keys(opened.config.seed if seed is None else seed).samples
 
 
-def generate_many(opened: Opened, count: int) -> np.ndarray:
+def generate_many(opened: Opened, count: int, seed: int | None = None) -> np.ndarray:
     """Generated images, uint8 `[count, H, W, C]`, of latents that the run's seed fixes.
 
     Those of a conditional generator are of one class after the other, again and again.
@@ -75,8 +78,12 @@ def generate_many(opened: Opened, count: int) -> np.ndarray:
     Args:
       opened: the run, opened at a checkpoint.
       count: how many; the first ones are the same for any number.
+      seed: as of `generate`.
+
+    Raises:
+      UserError: `seed` is out of range.
     """
-    key, model = _samples_key(opened, None), opened.system.drawing(opened.state)
+    key, model = _samples_key(opened, seed), opened.system.drawing(opened.state)
     keys = [jax.random.fold_in(key, batch) for batch in range(-(-count // MAX_SAMPLES))]
     # Of one size: where layers normalise over the batch, an image depends on how many there are.
     return np.concatenate([opened.system.generate(model, k, MAX_SAMPLES) for k in keys])[:count]
@@ -152,6 +159,33 @@ def sample(opened: Opened, images: np.ndarray, kind: str = "sample", out: Path |
     path = out or opened.run.sample_file(opened.step).with_name(f"step_{opened.step}-{kind}.png")
     pictures.save_grid(images, path)
     return path
+
+
+def save_arrays(opened: Opened, count: int, out: Path, seed: int | None = None) -> Path:
+    """Writes generated images as an .npz file that `train` reads: `x_train` and, by class, `y_train`.
+
+    Args:
+      opened: the run, opened at a checkpoint.
+      count: how many, 1 to MAX_ARRAYS.
+      out: the file.
+      seed: as of `generate`.
+
+    Returns:
+      The file.
+
+    Raises:
+      UserError: `count` or `seed` is out of range, or the file cannot be written.
+    """
+    if not 1 <= count <= MAX_ARRAYS:
+        raise UserError(f"‹count›: {count}; must be between 1 and {MAX_ARRAYS}")
+    arrays = {"x_train": generate_many(opened, count, seed)}
+    classes = classes_of_many(opened, count)
+    if classes is not None:
+        arrays["y_train"] = np.asarray(opened.class_names)[classes]
+    archive = io.BytesIO()
+    np.savez_compressed(archive, **arrays)  # type: ignore[arg-type]
+    write_atomically(out, archive.getvalue())
+    return out
 
 
 def animate(run: RunDir, out: Path | None = None) -> Path:

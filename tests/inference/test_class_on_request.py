@@ -26,6 +26,9 @@ from sgan_jax.types import Model
 Does = Callable[..., str]
 SETTINGS = {
     "objective.name": "triple",
+    "objective.classifier_pairs": 0.0,
+    "objective.generated_weight": 0.0,
+    "objective.gradient_penalty": 0.0,
     "model.width": 4,
     "model.latent": 3,
     "batch_size": 4,
@@ -52,7 +55,7 @@ def by_class(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return np.stack([images[classes == one].astype(float).mean(axis=0) for one in np.unique(classes)])
 
 
-@pytest.mark.parametrize("networks", sorted(NETWORKS))
+@pytest.mark.parametrize("networks", sorted({row.generator: name for name, row in NETWORKS.items()}.values()))
 def test_every_generator_draws_by_class(networks: str) -> None:
     gen = NETWORKS[networks].generator(MNIST, latent=5, width=4, classes=3)
     params = drawn(gen)
@@ -146,3 +149,20 @@ def test_python_asks_for_classes() -> None:
     np.testing.assert_array_equal(model.sample(12, label=7), images)
     with pytest.raises(ValueError, match="^class: 11; expected one of 0, 1, 2"):
         model.sample(12, label=11)
+
+
+def test_generated_images_are_written_as_arrays_to_train_on(does: Does, fails: Does, tmp_path: Path) -> None:
+    assert does("sample", "--run", run(), "--out", "made.npz", "--count", 1005).strip() == "made.npz"
+    with np.load(tmp_path / "made.npz") as arrays:
+        images, labels = arrays["x_train"], arrays["y_train"]
+    np.testing.assert_array_equal(images, generate_many(opened(), 1005))
+    assert labels.tolist()[:11] == [*"0123456789", "0"] and labels[1000] == "0"
+    assert "every image has a label" in does("data", "check", "made.npz")
+    does("sample", "--run", finished_run()[0] / RUN, "--out", "plain.npz", "--count", 3)
+    with np.load(tmp_path / "plain.npz") as arrays:
+        assert arrays.files == ["x_train"]
+    assert "--class: of a picture; expected --out with .png, or no --class" in fails(
+        "sample", "--run", run(), "--out", "made.npz", "--class", "7"
+    )
+    assert "--out: made.jpg; expected a name with .png" in fails("sample", "--run", run(), "--out", "made.jpg")
+    assert "--out: made.png; expected a name with .gif" in fails("sample", "--run", run(), "--gif", "--out", "made.png")
