@@ -1,5 +1,7 @@
 """What the compilers of accelerators estimate of this project's programs, for `bin/bench --compile-only TARGET`.
 
+    python benchmarks/compile_only.py FILE      the tables of a file that `bin/bench --compile-only TARGET --json` wrote
+
 Each program is compiled in a process of its own (accelerators.py), because a compiler that fails may end its process.
 """
 
@@ -103,3 +105,7 @@ def _most_expensive(row: dict[str, Any]) -> list[str]:
 
 def _code(program: str) -> str:
     return program if program in ON_ONE_CHIP else f"`{program}`"
+
+
+if __name__ == "__main__":
+    print(tables(json.loads(Path(sys.argv[1]).read_text())))
