@@ -146,6 +146,13 @@ def test_extras_named_in_the_environment_are_installed_once(ready):
     assert [line.rsplit("[")[-1] for line in ready.log("pip")[1:]] == ["cuda,tfds]"]
 
 
+def test_compilers_for_accelerators_get_an_environment_of_their_own(ready):
+    ready.call("bench", "--compile-only", "h200")  # the pretended Python does not know benchmarks/bench.py
+    assert ready.log("pip")[-1].endswith("[compile]")
+    own = ready.root / ".venv-compile"
+    assert (own / ".sgan-compile").exists() and not (ready.venv / ".sgan-compile").exists()
+
+
 def test_an_unknown_extra_is_one_line_that_lists_the_known_ones(ready):
     result = ready.call("train", SGAN_EXTRAS="cuda13")
     assert (result.returncode, result.stdout) == (1, "")
