@@ -373,8 +373,8 @@ class Config:
     )
     features: str | None = _field(
         None,
-        "Run, or RUN/step_N, of a separately trained classifier: by its features generated images are compared with "
-        "training images after each epoch (evaluator generator); none, as by default: they are not compared.",
+        "Run, or RUN/step_N, of a separately trained classifier, or FILE.onnx: by its features generated images are "
+        "compared with training images after each epoch (evaluator generator); none, as by default: they are not.",
         short="features",
     )
     init_from: str | None = _field(
@@ -641,7 +641,7 @@ def located(config: Config) -> Config:
     settings = flatten(config)
     paths = {place: str(Path(path).absolute()) for place in PATHS if (path := settings[place])}
     for place in ("init_from", "features"):  # without links: `runs/latest` is soon another run
-        if (path := settings[place]) is not None:
+        if (path := settings[place]) is not None and Path(path).suffix != ".onnx":  # a link may have that name alone
             paths[place] = str(Path(path).resolve())
     return changed(config, paths)
 
@@ -709,7 +709,8 @@ def _conflicts(config: Config) -> Iterator[str]:
     if config.patience and "accuracy" not in config.evaluators:
         yield f"‹patience›: {config.patience}; counts epochs by validation accuracy; expected accuracy in ‹evaluators›"
     if GENERATOR in config.evaluators and config.features is None:
-        yield f"‹evaluators›: {GENERATOR}; needs ‹features› RUN, a run whose classifier was trained separately"
+        needs = "‹features› RUN, a run whose classifier was trained separately, or FILE.onnx"
+        yield f"‹evaluators›: {GENERATOR}; needs {needs}"
     if graph.candidates < graph.neighbours:
         least = f"‹propagation.neighbours›, {graph.neighbours}"
         yield f"‹propagation.candidates›: {graph.candidates}; must be at least {least}"

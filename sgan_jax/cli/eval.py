@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Eval:
     """Print the accuracy of a checkpoint's classifier on the training and test images, or on other labelled images.
 
-    With --generator: how near generated images come to real ones, by the features of another run's classifier.
+    With --generator: how near generated images come to real ones, by features of another run's classifier or of a file.
     """
 
     ckpt: str = "latest"
@@ -36,7 +36,8 @@ class Eval:
     generator: bool = False
     """Measure the generator, not the classifier."""
     features: File = None
-    """For --generator: a run, or RUN/step_N, whose classifier gives the features, of images of the same shape."""
+    """For --generator: a run, or RUN/step_N, whose classifier gives the features, of images of the same shape; or an
+    ONNX file, FILE.onnx."""
     images: Int = None
     """For --generator: how many images are compared; by default as many as there are to test on, at most 10000 and
     no more than there are to train on."""
@@ -71,7 +72,9 @@ class Eval:
         from sgan_jax.runs.opened import open_run
 
         if self.features is None:
-            raise UserError("‹generator›: needs ‹features› RUN, a run whose classifier was trained separately")
+            raise UserError(
+                "‹generator›: needs ‹features› RUN, a run whose classifier was trained separately, or FILE.onnx"
+            )
         if self.top_k is not None:
             raise UserError("‹top_k›: of a classifier; leave out ‹generator› or ‹top_k›")
         opened = open_run(self.run, self.ckpt)

@@ -24,6 +24,8 @@ def as_text(result: "GeneratorEvaluation") -> str:
         lines.append(f"{_named(name, measure):36}{_shown(name, measure):>9}  {floor:>11}".rstrip())
     if not result.floor:
         lines.append(f"no floor: there are fewer than {result.images:,} test images")
+    if not result.histogram:
+        return "\n".join(lines)
     total = sum(result.histogram.values())
     width = max(5, *map(len, result.histogram))
     lines += ["", f"{'class':{width}}  of generated images"]

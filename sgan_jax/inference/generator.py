@@ -31,7 +31,7 @@ class GeneratorEvaluation(NamedTuple):
     figures: dict[str, Measure]
     floor: dict[str, Measure]  # of the test images; empty where there are fewer than n
     kernel_deviation: float  # of the kernel distance over its subsets
-    histogram: dict[str, int]  # generated images by the class that the reference predicts
+    histogram: dict[str, int]  # generated images by the class that the reference predicts; empty of a file's features
 
 
 def evaluate_generator(
@@ -45,7 +45,7 @@ def evaluate_generator(
 
     Args:
       opened: the run, opened at a checkpoint.
-      reference: another run, of a classifier for images of the same shape, whose features are compared.
+      reference: another run, of a classifier for images of the same shape, whose features are compared; or FILE.onnx.
       data_dir: where the run's images are now, if they were moved.
       labels_file: where the CSV file of their labels is now, if it was moved.
       count: n, how many images of each kind are compared; by default as many as there are both to train and to test
@@ -107,11 +107,14 @@ class _Training:
             "recall": Measure(of_manifolds.recall, PERCENT, n),
             "density": Measure(of_manifolds.density, "", n),
             "coverage": Measure(of_manifolds.coverage, PERCENT, n),
-            "class_entropy": Measure(entropy(np.bincount(images.classes)), "bits", n),
-            "duplicates": Measure(too_near(nearest(features, features, np.arange(n))[1], self.to_compared), PERCENT, n),
-            "copies_of_training_images": Measure(
-                too_near(nearest(features, self.candidates)[1], self.to_candidates), PERCENT, n
-            ),
+        }
+        if images.classes is not None:
+            figures["class_entropy"] = Measure(entropy(np.bincount(images.classes)), "bits", n)
+        duplicates = too_near(nearest(features, features, np.arange(n))[1], self.to_compared)
+        copies = too_near(nearest(features, self.candidates)[1], self.to_candidates)
+        figures |= {
+            "duplicates": Measure(duplicates, PERCENT, n),
+            "copies_of_training_images": Measure(copies, PERCENT, n),
         }
         return figures, kernel.deviation
 
@@ -150,4 +153,6 @@ def _count(count: int | None, training: int, tests: int) -> int:
 
 def _histogram(images: Described, names: tuple[str, ...]) -> dict[str, int]:
     """Images by their class."""
+    if images.classes is None:
+        return {}
     return dict(zip(names, np.bincount(images.classes, minlength=len(names)).tolist(), strict=True))

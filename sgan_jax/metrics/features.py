@@ -15,32 +15,40 @@ FIGURES = ("frechet_distance", "generator_recall", "generator_coverage")  # of t
 class About(NamedTuple):
     """Which network gives features: figures by other features cannot be compared."""
 
-    run: str  # the directory of the run that trained it
-    step: int  # of its checkpoint
-    digest: str  # SHA-256 of the checkpoint's state, hex
+    source: str  # the directory of the run that trained it, or an ONNX file
+    step: int | None  # of the run's checkpoint; None of a file
+    digest: str  # SHA-256 of the checkpoint's state, or of the file, hex
     accuracy: float | None = None  # on its test images at that step, 0..1
 
     def __str__(self) -> str:
         """`runs/reference at step 600, 99.36% of test images (SHA-256 c4b7585976df)`."""
+        step = "" if self.step is None else f" at step {self.step}"
         accuracy = "" if self.accuracy is None else f", {percent(self.accuracy)}% of test images"
-        return f"{self.run} at step {self.step}{accuracy} (SHA-256 {self.digest[:DIGITS]})"
+        return f"{self.source}{step}{accuracy} (SHA-256 {self.digest[:DIGITS]})"
 
     @property
     def named(self) -> str:
         """The same for a file that is passed on: of the path only the last part."""
-        return str(self._replace(run=PurePath(self.run).name))
+        return str(self._replace(source=PurePath(self.source).name))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values by name."""
-        return {"run": self.run, "step": self.step, "sha256": self.digest, "test_accuracy": self.accuracy}
+        if self.step is None:
+            return {"file": self.source, "sha256": self.digest}
+        return {"run": self.source, "step": self.step, "sha256": self.digest, "test_accuracy": self.accuracy}
 
 
 def about_of(values: Any) -> About | None:
     """The inverse of `About.to_json`; None for something else."""
     if not isinstance(values, Mapping):
         return None
-    run, step, digest, accuracy = (values.get(name) for name in ("run", "step", "sha256", "test_accuracy"))
-    if not isinstance(run, str) or type(step) is not int or not isinstance(digest, str):
+    digest, file, run = (values.get(name) for name in ("sha256", "file", "run"))
+    step, accuracy = values.get("step"), values.get("test_accuracy")
+    if not isinstance(digest, str):
+        return None
+    if isinstance(file, str):
+        return About(file, None, digest)
+    if not isinstance(run, str) or type(step) is not int:
         return None
     return About(run, step, digest, accuracy if is_number(accuracy) else None)
 
@@ -79,7 +87,7 @@ class Described(NamedTuple):
     """What the network makes of images."""
 
     features: np.ndarray  # float32 [N, F]
-    classes: np.ndarray  # int64 [N], the most probable ones
+    classes: np.ndarray | None  # int64 [N], the most probable ones; None of a network that has no classes
 
 
 class Features(NamedTuple):

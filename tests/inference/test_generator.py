@@ -1,5 +1,6 @@
 """`eval --generator`: figures of a run's generator by the features of another run's classifier."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx_files import write_net
 from outer import RUN, copy_of_finished_run, finished_run, shared
 
 import sgan_jax
@@ -82,6 +84,18 @@ def test_generated_images_are_the_same_for_any_number() -> None:
     np.testing.assert_array_equal(many[:3], generate_many(opened(), 3))
     assert (many[MAX_SAMPLES:] != many[:5]).any()
     assert len(np.unique(generate(opened(), 5), axis=0)) == 5
+
+
+def test_a_file_of_the_users_gives_features(does: Does, fails: Does, tmp_path: Path) -> None:
+    copy_of_finished_run(tmp_path)
+    file = write_net(tmp_path / "net.onnx", ("N", 3, 12, 12))
+    command = ("eval", "--generator", "--features", file, "--images", 50)
+    printed, measured = does(*command), json.loads(does(*command, "--json"))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert printed.splitlines()[2] == f"features: {file} (SHA-256 {digest[:12]})" and "of generated" not in printed
+    assert measured["features"] == {"file": str(file), "sha256": digest} and measured["histogram"] == {}
+    assert "class_entropy" not in measured["generated"] and measured["test_images"]["recall"] > 0.7
+    assert fails("eval", "--generator", "--features", "no.onnx").startswith("--features no.onnx: cannot be read")
 
 
 def few_images(tmp_path: Path, training: int, tests: int) -> Opened:

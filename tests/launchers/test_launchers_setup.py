@@ -158,7 +158,7 @@ def test_an_unknown_extra_is_one_line_that_lists_the_known_ones(ready):
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (
         "sgan: error: SGAN_EXTRAS: unknown extra 'cuda13'; choose from "
-        "compile, cuda, dev, docs, export, ray, sklearn, stream, tfds, tpu\n"
+        "compile, cuda, dev, docs, export, features, ray, sklearn, stream, tfds, tpu\n"
     )
 
 

@@ -74,7 +74,7 @@ def test_without_features_there_are_no_figures() -> None:
 
 def test_features_are_named_with_their_digest_and_accuracy() -> None:
     assert str(ABOUT) == "runs/reference at step 600, 99.36% of test images (SHA-256 c4b7c4b7c4b7)"
-    assert ABOUT._replace(run=str(Path("/home/me/ref")), accuracy=None).named == (
+    assert ABOUT._replace(source=str(Path("/home/me/ref")), accuracy=None).named == (
         "ref at step 600 (SHA-256 c4b7c4b7c4b7)"
     )
     assert about_of(ABOUT.to_json()) == ABOUT
@@ -86,7 +86,7 @@ def test_the_basis_of_figures_is_read_from_their_line() -> None:
     basis = Basis(ABOUT, 20, floor)
     units = {"frechet_distance": "", "generator_recall": "%"}
     line = {"features": basis.to_json(), "units": units, "frechet_distance": 3.0, "generator_recall": 0.1}
-    assert basis_of(line) == basis and basis.same_as(basis._replace(about=ABOUT._replace(run="moved")))
+    assert basis_of(line) == basis and basis.same_as(basis._replace(about=ABOUT._replace(source="moved")))
     assert not basis.same_as(basis._replace(images=10))
     assert basis_of({"features": ABOUT.to_json()}) is basis_of({"features": 3}) is basis_of({}) is None
     assert basis_of(line | {"features": basis.to_json() | {"floor": {"frechet_distance": "low"}}}).floor == {}

@@ -16,13 +16,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx_files import write_means
 from outer import ROOT, connected, environment
 from PIL import Image
 
 pytestmark = pytest.mark.slow
 
 SMALL = ("--width", "8", "--batch-size", "2", "--steps", "2")
-OF_EXTRAS = ("flatbuffers", "onnx", "safetensors", "sklearn", "grain", "ray", "tensorflow", "mkdocs", "pytest", "keras")
+OF_EXTRAS = (
+    "flatbuffers",
+    "onnx",
+    "onnxruntime",
+    "safetensors",
+    "sklearn",
+    "grain",
+    "ray",
+    "tensorflow",
+    "mkdocs",
+    "pytest",
+    "keras",
+)
 FIT = """
 import numpy as np
 from sgan_jax import SGANClassifier
@@ -89,6 +102,7 @@ def reader(core: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(4):
             pixels = draw.integers(0, 256, (16, 16), np.uint8)
             Image.fromarray(pixels).save(folder / "pets" / name / f"{number}.png")
+    write_means(folder / "means.onnx")
     run(core / "bin" / "sgan", "train", "--dataset", "mnist-5k", *SMALL, "--run", "runs/digits", cwd=folder)
     return folder
 
@@ -136,6 +150,7 @@ def test_the_core_runs_every_command(core: Path, reader: Path) -> None:
         ("export", "export --format onnx --run runs/digits"),
         ("export", "export --format stablehlo --run runs/digits"),
         ("export", "export --format safetensors --run runs/digits"),
+        ("features", "eval --generator --features means.onnx --run runs/digits"),
         ("stream", "train --preset fast --data-dir pets --labels 8 --stream True --steps 2 --run runs/streamed"),
         ("ray", "sweep --preset fast --labels 20 --draws 1 --dataset mnist-5k --ray local --out on-ray"),
     ],
@@ -161,6 +176,12 @@ def test_the_extra_export_alone_writes_every_format(core: Path, wheel: Path, rea
             assert (reader / written.strip()).stat().st_size > 1000
     program = reader / "runs" / "digits" / "export" / "classifier.stablehlo.zip"
     assert run(venv / "bin" / "python", "-c", READ_STABLEHLO, program, cwd=reader)[0] == "(3, 10)\n"
+
+
+def test_the_extra_features_alone_measures_a_generator_by_a_file(core: Path, wheel: Path, reader: Path) -> None:
+    venv = with_extra(core, wheel, "features")
+    command = ("--generator", "--features", "means.onnx", "--run", "runs/digits", "--images", "50", "--json")
+    assert json.loads(sgan(venv, "eval", *command, cwd=reader)[0])["features"]["file"] == "means.onnx"
 
 
 def test_the_extra_sklearn_alone_fits_the_estimator(core: Path, wheel: Path, reader: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx_files import write_means
 from outer import HOME, copy_of_finished_run, metrics, sha256
 
 import sgan_jax
@@ -70,6 +71,8 @@ def test_figures_of_every_epoch_are_recorded_printed_and_drawn(tmp_path: Path, c
         assert {line["images"][name] for name in FIGURES} == {20}
         assert line["features"]["images"] == 20 and line["features"]["floor"].keys() == set(FIGURES)
     assert run.result()["features"] == lines[-1]["features"]
+    events = b"".join(file.read_bytes() for file in run.tensorboard.iterdir())
+    assert all(f"measures/{name}".encode() in events for name in FIGURES)
     page = render(run)
     floor = lines[-1]["features"]["floor"]["generator_recall"]
     assert f"of 20 images; test images {100 * floor:.0f} %" in page
@@ -119,6 +122,18 @@ def test_what_cannot_give_features_is_one_line_before_anything_is_written(tmp_pa
     streamed = dataclasses.replace(noise(), streamed=[IMAGES[0]])
     with pytest.raises(UserError, match="features .*: the images are streamed, .*; give features none"):
         features_for(changed(CONFIG, {"features": str(reference())}), streamed, run)
+
+
+def test_a_file_of_the_users_gives_features(tmp_path: Path) -> None:
+    link = tmp_path / "link.onnx"
+    link.symlink_to(write_means(tmp_path / "blob", ("N", 3, 16, 16)))
+    run = RunDir(trained(tmp_path / "run", features=link))
+    line = metrics(run.path)[0]
+    assert line["features"]["file"] == run.record().config.features == str(link)
+    assert line["frechet_distance"] >= 0 and f"{link} (SHA-256 {line['features']['sha256'][:12]})" in render(run)
+    with pytest.raises(UserError, match=r"^features .*none.onnx: cannot be read"):
+        trained(tmp_path / "other", features=tmp_path / "none.onnx")
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_generator_that_is_not_trained_is_not_measured(tmp_path: Path) -> None:
