@@ -74,7 +74,7 @@ def follow(page: Path, folder: Path, slow: bool) -> str:
 
 def marked(page: Path) -> Any:
     """The page as a parameter: those whose commands take over five seconds together are slow."""
-    long = page.name in ("export.md", "predict.md", "watching.md")
+    long = page.name in ("export.md", "generator.md", "predict.md", "watching.md")
     return pytest.param(page, id=page.name, marks=[pytest.mark.slow] * long)
 
 
