@@ -58,6 +58,8 @@ STEP_IMAGES = {
     "best": 592,  # as consistency, with batches half as large
     "best-objects": 832,
     "best-unaugmented": 592,
+    "triple": 275,  # 125 of the classifier; of pairs 75 real ones, 50 generated ones and 25 of the classifier
+    "both": 672,  # 512 of consistency and 16 labelled ones; of pairs 80 real and 64 generated ones
     "catgan": 200,
     "complement": 250,
     "manifold": 300,

@@ -182,8 +182,9 @@ class ObjectiveConfig:
 class GeneratorConfig:
     """The generator, and the discriminator of pairs that it plays against where the objective has one."""
 
-    networks: str | None = _field(
-        None, "Networks whose generator, and discriminator of pairs, are taken; by default model.networks."
+    networks: str | None = _field(None, "Networks whose generator is taken; by default model.networks.")
+    discriminator: str | None = _field(
+        None, "Networks whose discriminator is that of pairs; by default those of the generator."
     )
     width: int | None = _field(None, "Their width; by default model.width.", Range(1, LARGEST))
     dropout: float = _field(0.0, "Fraction of the features that the discriminator of pairs drops.", FRACTION)

@@ -66,7 +66,7 @@ CHANGED = Config(
     data=DataConfig("mnist", "digits", (32, 40), True, 20, 9, 3, "digits.csv"),
     model=ModelConfig("separate", 8, 16, 0.25, "mlp", norm="batch", blocks=2),
     objective=ObjectiveConfig("joint", 0.25, 0.2, 0.4, 0.01, 0.02, 3, 0.5, 0.25, 0.75),
-    generator=GeneratorConfig("mlp", 12, 0.1, 10, 5e-4, 0.25, True),
+    generator=GeneratorConfig("mlp", "compact", 12, 0.1, 10, 5e-4, 0.25, True),
     adam=AdamConfig(1e-3, 0.9, 0.99, 1e-8, 1e-9, "cosine"),
     muon=MuonConfig(2e-3, 0.9),
     augment=AugmentConfig(20.0, 0.3, 0.2, 2.0, 1.0, 5, ("mirror",), **_COLOURS, random=2, border="grey", fill="grey"),

@@ -19,6 +19,8 @@ OF_BEST = (
     | {f"propagation.{name}" for name in ("candidates", "parts", "deslant", "reverse_weight")}
 )
 AUGMENTATIONS = {f"augment.{name}" for name in ("rotation", "shear", "scale", "shift", "elastic")}
+OF_PAIRS = {"objective.name", "objective.classifier_pairs", "objective.generated_weight"}
+OF_PAIRS |= {f"generator.{name}" for name in ("networks", "discriminator", "width", "images", "beta1", "averaged")}
 OF_OBJECTS = {"epochs", "batch_size", *(f"augment.{name}" for name in ("rotation", "shear", "elastic", "extra"))}
 
 
@@ -50,6 +52,8 @@ def test_the_tutorial_is_the_default() -> None:
         ("best", "consistency", {"propagation.neighbours", "epochs"} | OF_BEST),
         ("best-objects", "best", OF_OBJECTS | OF_BEST),
         ("best-unaugmented", "best", {"epochs"} | PAUSE | AUGMENTATIONS),
+        ("both", "best", OF_PAIRS),
+        ("triple", "feature_matching", {"objective.name", "generator.averaged"}),
         ("fixmatch", "photos", {"consistency.rule", "consistency.teacher"}),
         ("freematch", "photos", {"consistency.teacher", "consistency.fairness"}),
     ],
@@ -77,7 +81,7 @@ def test_the_note_on_drawing_is_about_the_objective() -> None:
     assert noted < set(OBJECTIVES)
 
 
-@pytest.mark.parametrize("name", ["tutorial", "catgan", "complement", "manifold", "invariance", "best"])
+@pytest.mark.parametrize("name", ["tutorial", "catgan", "complement", "manifold", "invariance", "triple", "best"])
 def test_every_term_of_a_loss_has_a_sentence_on_what_it_means(name: str) -> None:
     small = {"batch_size": 2, "unlabelled": 2, "model.width": 8, "propagation.neighbours": 0}
     fair = {"consistency.rule": "freematch", "consistency.fairness": 0.05}

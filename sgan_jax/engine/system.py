@@ -228,8 +228,9 @@ def check_names(config: Config) -> None:
         value = getattr(config.model, name)
         if name not in own and value not in (getattr(ModelConfig, name), getattr(of_preset, name)):
             raise UserError(f"‹model.{name}›: {value}; only ‹model.networks› {' and '.join(having)} have it")
-    if config.generator.networks is not None:
-        choose(NETWORKS, config.generator.networks, "‹generator.networks›")
+    for name in ("networks", "discriminator"):
+        if (chosen := getattr(config.generator, name)) is not None:
+            choose(NETWORKS, chosen, f"‹generator.{name}›")
     head = choose(HEADS, config.model.head, "head")
     entry = choose(OBJECTIVES, config.objective.name, "objective")
     for view, settings in (("augment", config.augment), ("weak", config.weak)):
@@ -306,12 +307,13 @@ def _adversaries(
 ) -> dict[str, Net]:
     """The generator and, where the objective has one, the discriminator of its own that it plays against."""
     settings, model = config.generator, config.model
-    made = NETWORKS[settings.networks or model.networks]
+    networks = settings.networks or model.networks
     width = settings.width or model.width
     of_pairs = OBJECTIVES[config.objective.name].of_pairs
-    nets = {"g": made.generator(image_shape, model.latent, width, maps, classes if of_pairs else 0)}
+    nets = {"g": NETWORKS[networks].generator(image_shape, model.latent, width, maps, classes if of_pairs else 0)}
     if of_pairs:  # a logit of "real" and one a class: a projection discriminator, `objectives.pairs`
-        nets["p"] = made.discriminator(image_shape, classes, HEADS["separate"], width, settings.dropout, maps)
+        judge = NETWORKS[settings.discriminator or networks]
+        nets["p"] = judge.discriminator(image_shape, classes, HEADS["separate"], width, settings.dropout, maps)
     return nets
 
 

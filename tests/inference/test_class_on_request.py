@@ -55,7 +55,12 @@ def by_class(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return np.stack([images[classes == one].astype(float).mean(axis=0) for one in np.unique(classes)])
 
 
-@pytest.mark.parametrize("networks", sorted({row.generator: name for name, row in NETWORKS.items()}.values()))
+SLOW = {"compact", "residual", "wide_residual"}  # whose generators are those of others, of another width
+
+
+@pytest.mark.parametrize(
+    "networks", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in sorted(NETWORKS)]
+)
 def test_every_generator_draws_by_class(networks: str) -> None:
     gen = NETWORKS[networks].generator(MNIST, latent=5, width=4, classes=3)
     params = drawn(gen)
@@ -103,7 +108,7 @@ def test_the_generator_draws_with_its_averaged_weights_where_the_configuration_s
     assert jax.tree.leaves(plain.drawing(state).params)[0] is jax.tree.leaves(last.params)[0]
 
 
-@pytest.mark.parametrize("networks", ["tutorial", "mlp"])
+@pytest.mark.parametrize("networks", [pytest.param("tutorial", marks=pytest.mark.slow), "mlp"])
 def test_an_exported_generator_takes_numbers_of_the_classes_after_the_latents(networks: str) -> None:
     gen = NETWORKS[networks].generator(MNIST, latent=5, width=4, classes=3)
     function = jax.jit(generator(gen, Model(drawn(gen))))

@@ -100,6 +100,7 @@ def test_in_a_pipeline_and_in_cross_validation_images_may_come_as_rows() -> None
     assert oblong.image_shape_ == (8, 18, 1)
 
 
+@pytest.mark.slow
 def test_a_scaler_of_each_pixel_may_give_values_outside_its_range_in_cross_validation(caplog) -> None:
     rows = X[:12].mean(axis=-1).reshape(12, -1)
     assert MinMaxScaler().fit(rows[:6]).transform(rows[6:]).max() > 1.4
@@ -214,6 +215,7 @@ def seeds_of(random_state: object, fits: int = 2) -> list[int]:
     return [model.fit(X[:8], NUMBERS[:8]).record_.config.seed for _ in range(fits)]
 
 
+@pytest.mark.slow
 def test_a_random_state_gives_another_seed_at_each_fit_and_an_integer_of_any_kind_the_same() -> None:
     first, second = seeds_of(np.random.RandomState(5))
     assert first != second
@@ -227,6 +229,7 @@ def test_a_random_state_gives_another_seed_at_each_fit_and_an_integer_of_any_kin
         fitted().sample(2, "a")
 
 
+@pytest.mark.slow
 def test_a_grid_of_numpys_numbers_is_searched() -> None:
     grid = {
         "batch_size": np.arange(2, 3),

@@ -112,6 +112,7 @@ def few_images(tmp_path: Path, training: int, tests: int) -> Opened:
     return open_run(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tests", "count", "images"), [(3, None, 60), (20, None, 20), (20, 40, 40)])
 def test_where_test_images_are_few_there_is_no_floor(
     tests: int, count: int | None, images: int, tmp_path: Path

@@ -207,6 +207,7 @@ def test_two_trainings_in_one_directory_at_once_are_one_line(tmp_path: Path) -> 
         SGANClassifier("supervised", **TINY, run_dir=tmp_path / "run").fit(IMAGES, LABELS)
 
 
+@pytest.mark.slow
 def test_a_second_fit_and_a_second_prediction_of_the_same_shapes_compile_nothing(caplog) -> None:
     first = SGANClassifier("supervised", **TINY).fit(IMAGES, LABELS)
     first.predict(IMAGES[:7])

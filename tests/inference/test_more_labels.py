@@ -35,6 +35,7 @@ def here(tmp_path: Path) -> Path:
 # --- a file of labels ---
 
 
+@pytest.mark.slow
 def test_a_run_names_the_file_of_labels_and_resumes_with_it(here: Path, does: Callable[..., str]) -> None:
     train = ("train", *QUICK, "--data-dir", "pets", "--labels-file", "pets.csv", "--run", "run")
     assert does(*train).startswith("labels from pets.csv\n")

@@ -167,6 +167,7 @@ def test_runs_on_one_draw_have_the_same_labels_and_seeds_of_their_own():
     assert [str(key(config)) for config in asked] == ["fast-10-s0", "fast-10-s0-m1", "fast-10-s1", "fast-10-s1-m1"]
 
 
+@pytest.mark.slow
 def test_an_ensemble_adds_its_runs_to_a_sweep_and_averages_their_probabilities(out):
     # As a command: the steps have been compiled for the finished sweep.
     printed = succeed("sweep", *ARGUMENTS, "--labels", 10, "--draws", 1, "--ensemble", 2, cwd=out.parent)

@@ -54,6 +54,7 @@ def test_a_run_and_its_baseline_are_trained_compared_and_resumed(tmp_path: Path,
     assert RunDir(run).labelled().tolist() == RunDir(baseline).labelled().tolist()
 
 
+@pytest.mark.slow
 def test_a_baseline_reads_no_unlabelled_images_from_disk(tmp_path: Path, does: Does, monkeypatch) -> None:
     pets, reads = write(tmp_path / "pets"), list[int]()
     monkeypatch.setattr(Files, "__getitem__", lambda self, index: reads.append(index))

@@ -10,6 +10,7 @@ Does = Callable[..., str]
 QUICK = ("--preset", "supervised", "--width", 2, "--batch-size", 4, "--steps", 2, "--data-dir", "pets")
 
 
+@pytest.mark.slow
 def test_each_balance_trains_another_run_and_a_resume_with_another_one_is_refused(tmp_path, does: Does, fails: Does):
     make(tmp_path, {"pets/cat": 12, "pets/dog": 2, "pets/unlabelled": 4})
     does("train", *QUICK, "--run", "usual")

@@ -45,6 +45,7 @@ def test_propagated_labels_are_used_in_whole_epochs_before_and_after_the_pause(p
         assert len(set(uses[step : step + steps_at_once("gpu", config, step)])) == 1
 
 
+@pytest.mark.slow
 def test_in_the_pause_a_classifier_learns_as_one_without_a_graph_and_then_from_propagated_labels() -> None:
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (40, 8, 8, 1), np.uint8)

@@ -68,6 +68,7 @@ def test_a_run_that_diverges_stops_with_the_step_the_term_and_the_last_good_chec
     assert fails("train", *DIGITS, "--on-nan", "ignore") == "--on-nan: ignore; choose one of stop, rollback"
 
 
+@pytest.mark.slow
 def test_a_run_goes_back_to_its_last_checkpoint_and_on_with_other_randomness(run, tmp_path, monkeypatch) -> None:
     before = {line["step"]: line for line in metrics(run.path)}
     undisturbed = RunDir(copy_of_finished_run(tmp_path / "other"))

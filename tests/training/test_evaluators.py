@@ -34,7 +34,7 @@ def brightness(subject: Subject) -> Evaluator:
     """Mean of the pixels of generated images."""
 
     def of(state: TrainState, ends: bool) -> Evaluated:
-        images = subject.generate(state.model("g"), subject.key, 20)
+        images = subject.generate(state, subject.key, 20)
         return Evaluated({"brightness": Measure(float(images.mean()), "grey levels")}, {"brightness": len(images)})
 
     return of

@@ -93,6 +93,7 @@ def test_the_figures_are_those_of_eval_for_as_many_images(tmp_path: Path, monkey
     assert about_of(line["features"]) == result.features
 
 
+@pytest.mark.slow
 def test_features_change_nothing_of_what_is_trained_and_a_resume_does_without(tmp_path: Path) -> None:
     with_them, without = trained(tmp_path / "with"), trained(tmp_path / "without", features=None)
     assert sha256(with_them, 2) == sha256(without, 2)

@@ -204,6 +204,7 @@ def test_a_run_ends_early_and_says_why_with_the_bits_of_a_longer_one(tmp_path: P
     assert "for 1 epoch; more patience resumes it" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
 def test_a_run_that_ended_early_is_not_resumed_except_with_more_patience(tmp_path: Path) -> None:
     run, notes = tmp_path / "run", Notes()
@@ -220,6 +221,7 @@ def test_a_run_that_ended_early_is_not_resumed_except_with_more_patience(tmp_pat
     assert sha256(run, 12) == sha256(tmp_path / "whole", 12)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scripted")
 def test_a_run_that_was_stopped_ends_early_at_the_same_step(tmp_path: Path) -> None:
     train(tmp_path / "whole", {"patience": 2})
@@ -267,6 +269,7 @@ def test_test_labels_choose_nothing(tmp_path: Path) -> None:
 # --- the disk ---
 
 
+@pytest.mark.slow
 def test_the_disk_that_a_run_takes_is_stated_before_it_starts(tmp_path: Path) -> None:
     notes = Notes()
     train(tmp_path / "run", {"model.width": 16, "epochs": 2}, notes)

@@ -51,6 +51,7 @@ def test_dispatches_of_an_epoch_end_where_the_trace_begins_and_ends(taken: int, 
     assert Profile(Path(), 11, 20).cut(taken, left) == steps
 
 
+@pytest.mark.slow
 def test_trace_of_chosen_steps_is_written(tmp_path: Path, does) -> None:
     traced = ("--profile", "trace", "--profile-steps", "2-3")
     does("train", *DIGITS, *SMALL, "--epochs", 2, *traced, "--run", "run")

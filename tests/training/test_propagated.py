@@ -69,6 +69,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SGAN_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.mark.slow
 def test_a_run_whose_graph_fails_the_test_trains_without_it_and_reports_so(tmp_path: Path) -> None:
     run, line = train(tmp_path / "graph", images(meaningful=False))
     trust = run.record().trust
