@@ -70,7 +70,9 @@ def _session(path: Path, content: bytes) -> Any:
         raise UserError(f"‹features› {path}: {missing_extra('onnxruntime', 'features').marked}") from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what it reports is in its errors as well
-    options.intra_op_num_threads = len(os.sched_getaffinity(0))  # without a number it binds threads to cores of others
+    # Without a number it binds threads to cores of others. macOS and Windows do not have the first function.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    options.intra_op_num_threads = cores or 1
     # From the working directory it would take weights that the digest does not cover.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(_NOWHERE))
     try:
