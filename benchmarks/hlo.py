@@ -116,13 +116,13 @@ class Collectives(NamedTuple):
 
 def collectives(operations: list[Operation]) -> dict[str, Collectives]:
     """The collectives among operations, by kind."""
-    found: dict[str, Collectives] = {}
+    by_kind: dict[str, Collectives] = {}
     for one in operations:
         if kind := one.collective:
-            before = found.get(kind, Collectives(0, 0, 0))
+            before = by_kind.get(kind, Collectives(0, 0, 0))
             largest = max(before.largest, one.largest)
-            found[kind] = Collectives(before.number + 1, before.operands + one.operands, largest)
-    return found
+            by_kind[kind] = Collectives(before.number + 1, before.operands + one.operands, largest)
+    return by_kind
 
 
 def costly(operations: list[Operation], count: int) -> list[tuple[int, int, str]]:
@@ -150,22 +150,22 @@ def read(text: str) -> Module:
         if head := _COMPUTATION.match(line):
             operations = computations[head["name"]] = []
             entry = head["name"] if head["entry"] else entry
-        elif found := _INSTRUCTION.match(line):
-            operations.append(_operation(found))
+        elif match := _INSTRUCTION.match(line):
+            operations.append(_operation(match))
     aliases = lines[0].partition("input_output_alias={")[2].partition("entry_computation_layout")[0]
     return Module(computations, entry, aliases.count("-alias)"))
 
 
-def _operation(found: re.Match[str]) -> Operation:
-    rest = found["rest"]
+def _operation(match: re.Match[str]) -> Operation:
+    rest = match["rest"]
     operands, _, attributes = rest.partition(")")
     target = re.search(r'custom_call_target="([^"]*)"', attributes)
     source = re.search(r'op_name="([^"]*)"', attributes)
     cycles = re.search(r'"estimated_cycles":"(\d+)"', attributes)
     called = [name.strip().lstrip("%") for part in _CALLED.findall(attributes) for name in part.split(",")]
     return Operation(
-        found["opcode"],
-        found["type"],
+        match["opcode"],
+        match["type"],
         target[1] if target else "",
         source[1] if source else "",
         operands.count("%"),

@@ -78,9 +78,9 @@ def basis_of(line: Mapping[str, Any]) -> Basis | None:
     if (about := about_of(values)) is None:
         return None
     floor = values.get("floor")
-    found = floor if isinstance(floor, Mapping) else {}
-    units = {name: measure.unit for name, measure in measures(line).items() if is_number(found.get(name))}
-    return Basis(about, images, {name: Measure(found[name], unit, images) for name, unit in units.items()})
+    values_of_floor = floor if isinstance(floor, Mapping) else {}
+    units = {name: measure.unit for name, measure in measures(line).items() if is_number(values_of_floor.get(name))}
+    return Basis(about, images, {name: Measure(values_of_floor[name], unit, images) for name, unit in units.items()})
 
 
 class Described(NamedTuple):

@@ -90,8 +90,8 @@ def _real(halved: bool, penalty: float) -> Term:
         if penalty:
             count = -(-len(images) // _PENALISED)
 
-            def total(some: jax.Array) -> jax.Array:
-                return of_classes(pair_logits(nets, some, k_penalty), classes[:count]).sum()
+            def total(penalised: jax.Array) -> jax.Array:
+                return of_classes(pair_logits(nets, penalised, k_penalty), classes[:count]).sum()
 
             slope = jax.grad(total)(images[:count])
             loss["p/gradient_penalty"] = penalty / 2 * jnp.square(slope).sum(axis=(1, 2, 3)).mean()
