@@ -50,6 +50,7 @@ from sgan_jax.presets import PRESETS
 from sgan_jax.types import Data, Metrics, Model, Net, Objective, TrainState
 
 SMALLEST_BATCH = 100  # of generated images
+LARGEST_BATCH = 1000  # of generated images, which take about 3 MB each
 MOMENT_LATENTS = 1000  # the moments of this many latents replace those of a batch
 PLAYERS = {"d": "discriminator", "g": "generator", "p": "discriminator of pairs"}
 COLUMNS = 10  # of a grid of images
@@ -154,8 +155,10 @@ class System(NamedTuple):
         return made
 
     def draw(self, state: TrainState, key: jax.Array, count: int) -> np.ndarray:
-        """`generate` by the generator that draws."""
-        return self.generate(self.drawing(state), key, count)
+        """Images by the generator that draws, uint8 `[count, H, W, C]`; the first ones are the same for any number."""
+        keys = [jax.random.fold_in(key, batch) for batch in range(-(-count // LARGEST_BATCH))]
+        # Of one size: where layers normalise over the batch, an image depends on how many there are.
+        return np.concatenate([self.generate(self.drawing(state), k, LARGEST_BATCH) for k in keys])[:count]
 
     def generate(self, model: Model, key: jax.Array, count: int, classes: np.ndarray | None = None) -> np.ndarray:
         """`count` generated images as uint8 `[count, H, W, C]`; the same key gives the same latents.

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sgan_jax.engine.system import SMALLEST_BATCH, System, derive_keys
+from sgan_jax.engine.system import LARGEST_BATCH, SMALLEST_BATCH, System, derive_keys
 from sgan_jax.errors import UserError
 from sgan_jax.files import write_atomically
 from sgan_jax.report import pictures
@@ -20,7 +20,7 @@ from sgan_jax.runs.opened import Opened
 WALK = 10  # images from one latent vector to another: a row of a grid
 _GRID = re.compile(r"step_(\d+)\.png")
 MAX_ARRAYS = 100_000  # images of a file of arrays
-MAX_SAMPLES = 1000  # they are generated as one batch, which takes about 3 MB an image
+MAX_SAMPLES = LARGEST_BATCH  # of a grid: they are generated as one batch
 
 
 def generate(opened: Opened, count: int, seed: int | None = None, label: str | None = None) -> np.ndarray:
@@ -83,16 +83,13 @@ def generate_many(opened: Opened, count: int, seed: int | None = None) -> np.nda
     Raises:
       UserError: `seed` is out of range.
     """
-    key, model = _samples_key(opened, seed), opened.system.drawing(opened.state)
-    keys = [jax.random.fold_in(key, batch) for batch in range(-(-count // MAX_SAMPLES))]
-    # Of one size: where layers normalise over the batch, an image depends on how many there are.
-    return np.concatenate([opened.system.generate(model, k, MAX_SAMPLES) for k in keys])[:count]
+    return opened.system.draw(opened.state, _samples_key(opened, seed), count)
 
 
 def classes_of_many(opened: Opened, count: int) -> np.ndarray | None:
     """The classes of the images of `generate_many`, int64 `[count]`; None where the generator is unconditional."""
     classes = opened.system.gen.classes
-    return np.arange(count) % MAX_SAMPLES % classes if classes else None
+    return np.arange(count) % LARGEST_BATCH % classes if classes else None
 
 
 def walk(opened: Opened, count: int, seed: int | None = None, label: str | None = None) -> np.ndarray:

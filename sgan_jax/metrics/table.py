@@ -18,7 +18,6 @@ from sgan_jax.metrics.subsets import Subset, compared, evaluation_subset, held_o
 from sgan_jax.types import TrainState
 
 COMPARED = 2000  # images of each kind in `generator`, few enough for every epoch
-GENERATED = 1000  # images that are generated as one batch, as by `sample.generate_many`
 
 
 class Subject(NamedTuple):
@@ -114,16 +113,10 @@ def generator(subject: Subject) -> Evaluator:
         return {"features": Basis(features.about, n, floor).to_json()}
 
     def of(state: TrainState, ends: bool) -> Evaluated:
-        measures = _figures(real(), features.describe(_drawn(subject, state, n), None).features)
+        measures = _figures(real(), features.describe(subject.generate(state, subject.key, n), None).features)
         return Evaluated(measures, dict.fromkeys(measures, n), about=about())
 
     return of
-
-
-def _drawn(subject: Subject, state: TrainState, count: int) -> np.ndarray:
-    """Generated images, uint8 `[count, H, W, C]`, in batches of one size: layers may normalise over the batch."""
-    keys = [jax.random.fold_in(subject.key, batch) for batch in range(-(-count // GENERATED))]
-    return np.concatenate([subject.generate(state, key, GENERATED) for key in keys])[:count]
 
 
 def _figures(real: Real, features: np.ndarray) -> dict[str, Measure]:

@@ -81,8 +81,7 @@ def test_figures_of_every_epoch_are_recorded_printed_and_drawn(tmp_path: Path, c
 
 
 def test_the_figures_are_those_of_eval_for_as_many_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("metrics.table.GENERATED", "inference.sample.MAX_SAMPLES"):
-        monkeypatch.setattr(f"sgan_jax.{module}", 12)  # images of a batch
+    monkeypatch.setattr("sgan_jax.engine.system.LARGEST_BATCH", 12)
     run = trained(tmp_path / "run")
     np.savez(tmp_path / "noise.npz", x_train=IMAGES[:40], y_train=LABELS[:40], x_test=IMAGES[40:], y_test=LABELS[40:])
     result = evaluate_generator(open_run(run), reference(), str(tmp_path / "noise.npz"))
