@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from sgan_jax.augment.views import View
 from sgan_jax.objectives.alignment import Alignment, unaligned
 from sgan_jax.objectives.losses import cross_entropy, entropy
-from sgan_jax.objectives.terms import Term, joined, statistics_of, together
+from sgan_jax.objectives.terms import Term, joined, statistics_of, together, with_pseudo_labels
 from sgan_jax.objectives.thresholds import Rule, Settings, Weighed, fixed
 from sgan_jax.types import AVERAGED_STATISTICS, Aux, Batch, Bound, Objective, Statistics, Terms, merge
 
@@ -182,7 +182,7 @@ def _judged(
     weighed = pseudo.rule.weigh(before.get("rule", {}), aligned)
     counts = weighed.weights
     if batch.pseudo_labels is not None:
-        log_p = log_p + jnp.log(jnp.maximum(batch.pseudo_labels, 1e-9))
+        log_p = with_pseudo_labels(log_p, batch)
         counts = 1.0 - entropy(log_p) / math.log(log_p.shape[-1])
     elif pseudo.alignment.classes:
         log_p = aligned

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from sgan_jax.objectives.losses import cross_entropy, score_as_fake, score_as_real, score_for_both_players
-from sgan_jax.objectives.terms import Term, classify, statistics_of, together
+from sgan_jax.objectives.terms import Term, classify, statistics_of, together, with_pseudo_labels
 from sgan_jax.types import Batch, Bound, Move, Objective, Terms
 
 _PENALISED = 4  # of so many real images one is penalised: a second derivative takes three times as long as a first
@@ -39,12 +39,8 @@ def triple(gradient_penalty: float = 1.0, classifier_pairs: float = 0.5, generat
         of_pairs += (_doubt(classifier_pairs),)
     if generated_weight:
         of_classifier += (_learn_from_generated(generated_weight),)
-    halved = bool(classifier_pairs)
-    moves = (
-        Move({"d": "d"}, together(*of_classifier)),
-        Move({"p": "p", "g": "g"}, together(_real(halved, gradient_penalty), *of_pairs)),
-    )
-    return moves
+    real = _real(bool(classifier_pairs), gradient_penalty)
+    return (Move({"d": "d"}, together(*of_classifier)), Move({"p": "p", "g": "g"}, together(real, *of_pairs)))
 
 
 def pair_logits(nets: Bound, images: jax.Array, key: jax.Array | None) -> jax.Array:
@@ -63,9 +59,7 @@ def of_classes(logits: jax.Array, classes: jax.Array) -> jax.Array:
 
 def predicted(nets: Bound, batch: Batch) -> jax.Array:
     """Classes of the unlabelled images, int32 `[U]`, by the averaged classifier and by pseudo-labels, if any."""
-    log_p = jax.nn.log_softmax(nets.teacher(batch.unl_images, None).class_logits)
-    if batch.pseudo_labels is not None:
-        log_p = log_p + jnp.log(jnp.maximum(batch.pseudo_labels, 1e-9))
+    log_p = with_pseudo_labels(jax.nn.log_softmax(nets.teacher(batch.unl_images, None).class_logits), batch)
     return jnp.argmax(jax.lax.stop_gradient(log_p), axis=-1)
 
 

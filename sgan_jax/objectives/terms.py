@@ -75,6 +75,13 @@ def fake_and_fool(nets: Bound, batch: Batch, key: jax.Array) -> Terms:
     )
 
 
+def with_pseudo_labels(log_p: jax.Array, batch: Batch) -> jax.Array:
+    """Log-probabilities `[U, K]`, not normalised, of their product with the batch's pseudo-labels, if it has any."""
+    if batch.pseudo_labels is None:
+        return log_p
+    return log_p + jnp.log(jnp.maximum(batch.pseudo_labels, 1e-9))
+
+
 def statistics_of(out: DiscOut, averaged: bool = False) -> Aux:
     """The discriminator's statistics as a pass changed them, to be handed on; nothing where it has none.
 
