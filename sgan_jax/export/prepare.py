@@ -77,6 +77,7 @@ def prepare(opened: Opened, kind: str, averaged: bool = False) -> Exported:
     }
     if kind == "generator":
         metadata["pixels"] = "float32, 0 to 1"
+        metadata["averaged"] = averaged or system.draws_averaged
         metadata["latents"] = "normally distributed, of mean 0 and deviation 1"
         size = system.gen.input_shape[0] + system.gen.classes
         if system.gen.classes:

@@ -15,7 +15,7 @@ from outer import RUN, finished_run, shared
 
 import sgan_jax
 from sgan_jax.engine.system import System, build
-from sgan_jax.export.prepare import generator
+from sgan_jax.export.prepare import generator, prepare
 from sgan_jax.inference.estimator import SGANClassifier
 from sgan_jax.inference.sample import WALK, classes_of_many, generate, generate_many, walk
 from sgan_jax.models.layers import with_moments_of
@@ -104,6 +104,7 @@ def test_the_generator_draws_with_its_averaged_weights_where_the_configuration_s
     averaged, last = state.model("g", averaged=True), state.model("g")
     assert jax.tree.leaves(system.drawing(state).params)[0] is jax.tree.leaves(averaged.params)[0]
     assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (averaged.params, last.params)), strict=True))
+    assert prepare(opened(), "generator").metadata["averaged"] is True
     plain: System = build(sgan_jax.preset("joint", SETTINGS | {"generator.averaged": False}), (28, 28, 1), 10)
     assert jax.tree.leaves(plain.drawing(state).params)[0] is jax.tree.leaves(last.params)[0]
 
