@@ -56,7 +56,7 @@ def draw(networks: Sequence[NetworkDescription], path: Path) -> None:
     Raises:
       UserError: the file cannot be written.
     """
-    judge = max((name for name, _ in networks if name != "generator"), key=len)  # that of pairs, if there is one
+    *_, judge = (name for name, _ in networks if name != "generator")  # the last: that of pairs, if there is one
     drawn = [
         pictures.Network(
             name,
