@@ -333,7 +333,7 @@ def test_every_objective_fits_images_of_20_by_36_pixels(objective: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "networks", [pytest.param(name, marks=[pytest.mark.slow] * ("residual" in name)) for name in sorted(NETWORKS)]
+    "networks", [pytest.param(name, marks=[pytest.mark.slow] * (name != "tutorial")) for name in sorted(NETWORKS)]
 )
 def test_every_pair_of_networks_trains_on_images_of_20_by_36_pixels_classifies_and_makes_them(networks: str) -> None:
     system = small_system("joint", networks)

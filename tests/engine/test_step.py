@@ -85,7 +85,11 @@ def test_every_head_fits_every_objective(head: str, objective: str) -> None:
     assert {(value.shape, value.dtype) for value in jax.tree.leaves(metrics)} == {((), jnp.dtype("float32"))}
 
 
-ON_ACCELERATORS = [(preset, "bfloat16") for preset in sorted(PRESETS)]
+# Between them, these have every objective's kinds of state; test_lowered.py has what the others are made of as well.
+QUICK = ("tutorial", "both", "freematch", "improved-gan-mnist")
+ON_ACCELERATORS = [
+    pytest.param(preset, "bfloat16", marks=[pytest.mark.slow] * (preset not in QUICK)) for preset in sorted(PRESETS)
+]
 ON_ACCELERATORS += [(preset, "float32") for preset in ("tutorial", "improved-gan-mnist", "best")]  # of each networks
 
 

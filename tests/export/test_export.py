@@ -47,7 +47,13 @@ from sgan_jax.types import TrainState
 
 NAMES = ("one", "two", "three")
 SHAPE = (10, 12, 3)  # no size of the generators' own: they crop
-CASES = [(networks, "stacked", kind) for networks in sorted(NETWORKS) for kind in KINDS]
+# Their parts are those of "residual, batch", of other depths and norms.
+SLOW = {("residual", "classifier"), ("wide_residual", "classifier"), ("wide_residual", "generator")}
+CASES = [
+    pytest.param(networks, "stacked", kind, marks=[pytest.mark.slow] * ((networks, kind) in SLOW))
+    for networks in sorted(NETWORKS)
+    for kind in KINDS
+]
 CASES += [("residual, batch", "stacked", "classifier")]
 CASES += [("tutorial", head, "classifier") for head in sorted(HEADS) if head != "stacked" and HEADS[head].classifies]
 

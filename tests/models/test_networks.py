@@ -53,8 +53,14 @@ def test_a_pool_takes_the_largest_of_four_and_repeats_the_edge() -> None:
     np.testing.assert_array_equal(halved(-x)[0, :, :, 0], [[0, -2, -4], [-10, -12, -14]])
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
-@pytest.mark.parametrize("head", sorted(HEADS))
+@pytest.mark.parametrize(
+    ("name", "head"),  # a head is an output layer, which is all that a network knows of it
+    [
+        pytest.param(name, head, marks=[pytest.mark.slow] * (name != "tutorial" and head != "stacked"))
+        for name in sorted(NETWORKS)
+        for head in sorted(HEADS)
+    ],
+)
 def test_every_network_with_every_head_on_oblong_images_of_three_channels(name: str, head: str) -> None:
     disc = NETWORKS[name].discriminator((20, 36, 3), 5, HEADS[head], width=8)
     gen = NETWORKS[name].generator((20, 36, 3), latent=6, width=8)

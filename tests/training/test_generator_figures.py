@@ -29,7 +29,7 @@ from sgan_jax.training.features import features_for
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), np.uint8)
 LABELS = np.arange(60, dtype=np.int32) % 2
-SMALL: dict[str, Any] = {"model.networks": "mlp", "model.width": 8, "batch_size": 2}  # which compile quickly
+SMALL: dict[str, Any] = {"model.width": 8, "batch_size": 2}
 CONFIG = sgan_jax.preset("joint", SMALL, steps=2, steps_per_epoch=1)
 CLASSIFIER = sgan_jax.preset("supervised", SMALL, steps=1)
 Does = Callable[..., str]
