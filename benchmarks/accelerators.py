@@ -8,6 +8,7 @@ environment that they need, and makes tables.
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -150,11 +151,14 @@ def _evaluation(precision: str) -> Program:
 def _comparison() -> Program:
     """The distances of a block of pairs of MNIST's images as `best` compares them."""
     config, (height, width, channels) = PRESETS["best"].propagation, MNIST
-    derivatives = jax.ShapeDtypeStruct((60_000, height, width, 2 * channels), jnp.float32)
+    shape = (height, width, 2 * channels)
+    derivatives = jax.ShapeDtypeStruct((60_000, math.prod(shape)), jnp.float32)
     indices = jax.ShapeDtypeStruct((PAIRS,), jnp.int32)
     rows = tuple(region.rows(height) for region in REGIONS)
     displacements = (2 * config.reach + 1) ** 2
-    return Program(distances_by_region, (derivatives, indices, indices), (rows, config.reach), turns=displacements)
+    return Program(
+        distances_by_region, (derivatives, indices, indices), (shape, rows, config.reach), turns=displacements
+    )
 
 
 def figures(name: str, target: str, chips: int) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from sgan_jax.graph.similarity import blurred, deformation_distances, deslanted,
 
 # Raise a version where the same images and settings give another graph: a change of similarity.py, of the regions, of
 # how candidates are chosen, of how edges are weighted. Not where only the speed changes and the bits stay.
-DEFORMATION_VERSION = 1
-ORIENTATIONS_VERSION = 1
-EMBEDDINGS_VERSION = 1
+DEFORMATION_VERSION = 2
+ORIENTATIONS_VERSION = 2
+EMBEDDINGS_VERSION = 2
 # The settings that decide each graph. A setting that its function reads must be listed: it is part of the cache's key.
 DEFORMATION_SETTINGS = (
     "neighbours",
@@ -35,8 +35,10 @@ ORIENTATIONS_SETTINGS = ("neighbours", "sharpness")
 EMBEDDINGS_SETTINGS = ("neighbours", "sharpness")
 
 # Block sizes. They decide the time only.
-PAIRS = 256  # compared at once: their pixels fit into the processor's cache
-_ROWS = 250  # of the matrix of pixel distances at once: 180 MB a thread for 60,000 images
+PAIRS = 256  # compared at once on an accelerator
+_CACHED_PAIRS = 48  # the same on a CPU, of 28 x 28 pixels and two derivatives: they fit into a core's cache
+_ROWS = 250  # of the matrix of pixel distances at once: 60 MB a thread for 60,000 images
+_GROUP = 100  # distances of which only the smallest is looked at first
 _SMALLEST = 1e-12  # divisor, where all k distances are 0
 
 
@@ -101,8 +103,7 @@ def nearest_by_deformation(
     searching = reported(check, report, "finding candidates", searches)
     candidates, is_first = _candidates(versions, rows, config.candidates, searching)
     pairs = np.nonzero(is_first)[0], candidates[is_first]
-    comparing = reported(check, report, "comparing images", -(-len(pairs[0]) // PAIRS))
-    forward, reverse = _compare_pairs(versions[-1], pairs, rows, config.reach, comparing)
+    forward, reverse = _compare_pairs(versions[-1], pairs, rows, config.reach, check, report)
     directions = [(forward, 1.0)] + ([(reverse, config.reverse_weight)] if config.reverse_weight else [])
     groups = []
     for by_region, weight in directions:
@@ -227,17 +228,37 @@ def _coarse(images: jax.Array) -> jax.Array:
 
 def _nearest_rows(vectors: np.ndarray, count: int, check: Check) -> np.ndarray:
     """The nearest other rows of `[N, F]` to each row: int32 `[N, count]`, in any order."""
-    squares = np.square(vectors).sum(axis=1)
-    indices = np.empty((len(vectors), count), np.int32)
+    number, features = vectors.shape
+    # |b|^2 - 2 a b is the squared distance less |a|^2, which is the same for all b: (-2 a, 1) times (b, |b|^2).
+    # Further rows, infinitely far away, fill the last group.
+    others = np.zeros((-(-number // _GROUP) * _GROUP, features + 1), np.float32)
+    others[:number, :-1], others[:number, -1], others[number:, -1] = vectors, np.square(vectors).sum(axis=1), np.inf
+    indices = np.empty((number, count), np.int32)
 
     def search(start: int) -> None:
-        block = vectors[start : start + _ROWS]
-        distances = squares[None, :] - 2.0 * (block @ vectors.T)  # less the row's own square, which is the same for all
+        block = np.ones((min(_ROWS, number - start), features + 1), np.float32)
+        block[:, :-1] = -2.0 * vectors[start : start + _ROWS]
+        distances = block @ others.T
         distances[np.arange(len(block)), start + np.arange(len(block))] = np.inf
-        indices[start : start + _ROWS] = np.argpartition(distances, count - 1, axis=1)[:, :count]
+        indices[start : start + _ROWS] = _smallest(distances, count)
 
-    in_parallel(search, range(0, len(vectors), _ROWS), check)
+    in_parallel(search, range(0, number, _ROWS), check)
     return indices
+
+
+def _smallest(values: np.ndarray, count: int) -> np.ndarray:
+    """Where the `count` smallest of each row of `[R, N]` are, in any order; N is a multiple of `_GROUP`.
+
+    A value outside the `count` groups of the smallest minima is no smaller than these minima. So those groups hold
+    them all, and most values are looked at only once.
+    """
+    minima = values.reshape(len(values), -1, _GROUP).min(axis=2)
+    if minima.shape[1] < 8 * count:  # most groups would be searched
+        return np.argpartition(values, count - 1, axis=1)[:, :count]
+    groups = np.argpartition(minima, count - 1, axis=1)[:, :count]
+    columns = (groups[:, :, None] * _GROUP + np.arange(_GROUP)).reshape(len(values), -1)
+    chosen = np.argpartition(np.take_along_axis(values, columns, axis=1), count - 1, axis=1)[:, :count]
+    return np.take_along_axis(columns, chosen, axis=1)
 
 
 def _compare_pairs(
@@ -246,26 +267,50 @@ def _compare_pairs(
     rows: tuple[tuple[int, int], ...],
     reach: int,
     check: Check,
+    report: Report,
 ) -> np.ndarray:
     """Deformation distances of pairs of images, float32 `[2, regions, pairs]`: forward, then reverse."""
-    derivatives = jnp.asarray(describe(gradients, images))
-    count = len(pairs[0])
+    derivatives = describe(gradients, images)
+    flat, shape = jnp.asarray(derivatives.reshape(len(images), -1)), derivatives.shape[1:]
+    count, at_once = len(pairs[0]), _pairs_at_once(shape)
     distances = np.empty((2, len(rows), count), np.float32)
 
     def compare(start: int) -> None:
-        block = slice(start, start + PAIRS)
-        first, second = (np.resize(indices[block], PAIRS) for indices in pairs)  # one shape, so one compilation
-        of_block = np.asarray(distances_by_region(derivatives, first, second, rows, reach))
-        distances[:, :, block] = of_block[:, :, : min(PAIRS, count - start)]
+        block = slice(start, start + at_once)
+        first, second = (np.resize(indices[block], at_once) for indices in pairs)  # one shape, so one compilation
+        of_block = np.asarray(distances_by_region(flat, first, second, shape, rows, reach))
+        distances[:, :, block] = of_block[:, :, : min(at_once, count - start)]
 
-    in_parallel(compare, range(0, count, PAIRS), check)
+    in_parallel(compare, range(0, count, at_once), reported(check, report, "comparing images", -(-count // at_once)))
     return distances
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+def _pairs_at_once(shape: tuple[int, ...]) -> int:
+    """How many pairs of images with derivatives `[H, W, G]` are compared at once."""
+    if jax.default_backend() != "cpu":
+        return PAIRS
+    return max(16, _CACHED_PAIRS * 28 * 28 * 2 // math.prod(shape) // 16 * 16)  # 16 numbers are a vector
+
+
+@partial(jax.jit, static_argnums=(3, 4, 5))
 def distances_by_region(
-    derivatives: jax.Array, first: jax.Array, second: jax.Array, rows: tuple[tuple[int, int], ...], reach: int
+    derivatives: jax.Array,
+    first: jax.Array,
+    second: jax.Array,
+    shape: tuple[int, ...],
+    rows: tuple[tuple[int, int], ...],
+    reach: int,
 ) -> jax.Array:
-    """Deformation distances `[2, regions, B]` of the pairs of images `first` and `second`, indices `[B]`."""
-    by_row = jnp.stack(deformation_distances(derivatives[first], derivatives[second], reach))
+    """Deformation distances `[2, regions, B]` of pairs of images.
+
+    Args:
+      derivatives: of all images, `[N, H * W * G]`: flat, or a TPU would lay all of them out anew for each block.
+      first: indices `[B]` of the images that are compared.
+      second: indices `[B]` of those that they are compared with.
+      shape: (H, W, G).
+      rows: of each region, the first row and the row after the last.
+      reach: the largest displacement, in pixels.
+    """
+    images, others = (derivatives[indices].reshape(-1, *shape) for indices in (first, second))
+    by_row = jnp.stack(deformation_distances(images, others, reach))
     return jnp.stack([by_row[:, :, top:bottom].sum(axis=2) for top, bottom in rows], axis=1)

@@ -34,9 +34,10 @@ def deformation_distances(images: jax.Array, others: jax.Array, reach: int) -> t
       Keysers, Deselaers, Gollan and Ney, "Deformation models for image recognition", IEEE TPAMI 29, 2007, section 3.4.
     """
     # The batch axis is the last, so that memory is read in order, and the loop takes one displacement at a time, so
-    # that its arrays stay in the processor's cache. On a CPU this is five times as fast as one fused expression.
+    # that its arrays stay in the processor's cache. XLA would compute what is summed over neighbourhoods once for each
+    # of its uses, and the sum over G as a loop within the loop: thus it is six times as fast on a CPU.
     images, others = (jnp.transpose(x, (3, 1, 2, 0)) for x in (images, others))
-    _, height, width, count = images.shape
+    channels, height, width, count = images.shape
     padded = jnp.pad(others, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
     side = 2 * reach + 1
 
@@ -44,7 +45,10 @@ def deformation_distances(images: jax.Array, others: jax.Array, reach: int) -> t
         of_images, of_others = least
         down, across = number // side, number % side
         displaced = jax.lax.dynamic_slice(padded, (0, down, across, 0), images.shape)
-        differences = _neighbourhood_sums(jnp.square(images - displaced).sum(axis=0))
+        squares = jnp.square(images[0] - displaced[0])
+        for channel in range(1, channels):
+            squares = squares + jnp.square(images[channel] - displaced[channel])
+        differences = _neighbourhood_sums(squares)
         window = jax.lax.dynamic_slice(of_others, (down, across, 0), differences.shape)
         of_others = jax.lax.dynamic_update_slice(of_others, jnp.minimum(window, differences), (down, across, 0))
         return jnp.minimum(of_images, differences), of_others
@@ -57,10 +61,8 @@ def deformation_distances(images: jax.Array, others: jax.Array, reach: int) -> t
 
 def _neighbourhood_sums(values: jax.Array) -> jax.Array:
     """Sums over 3 x 3 pixels of `[H, W, ...]`, padded by zeros."""
-    unpadded = [(0, 0)] * (values.ndim - 2)
-    padded = jnp.pad(values, [(1, 1), (0, 0), *unpadded])
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    rows = jnp.pad(rows, [(0, 0), (1, 1), *unpadded])
+    padded = jax.lax.optimization_barrier(jnp.pad(values, [(1, 1), (1, 1), *[(0, 0)] * (values.ndim - 2)]))
+    rows = jax.lax.optimization_barrier(padded[:-2] + padded[1:-1] + padded[2:])
     return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
 
 

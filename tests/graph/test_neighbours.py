@@ -165,3 +165,15 @@ def test_neighbours_by_embeddings_are_those_of_the_smallest_angle_in_order() -> 
     distances = 2 - 2 * np.take_along_axis(cosines, indices, axis=1)
     np.testing.assert_allclose(weights, np.exp(-3.0 * distances / distances[:, -1:]), rtol=1e-3)
     assert indices.dtype == np.int32 and weights.dtype == np.float32
+
+
+@pytest.mark.parametrize("count", [1, 3, 30])  # of the last there are too few groups
+def test_of_many_images_the_nearest_are_found_by_the_minima_of_groups(count: int) -> None:
+    vectors = np.random.default_rng(0).standard_normal((3217, 3)).astype(np.float32)
+    vectors[100:200] = vectors[7] + vectors[100:200] / 1e3  # the nearest to one vector are all of one group
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    edges = nearest_by_embeddings(vectors, PropagationConfig(neighbours=count, candidates=count))
+    cosines = vectors.astype(np.float64) @ vectors.T
+    np.fill_diagonal(cosines, -np.inf)
+    found = np.take_along_axis(cosines, edges.indices, axis=1)
+    np.testing.assert_allclose(found, -np.sort(-cosines, axis=1)[:, :count], atol=1e-6)
